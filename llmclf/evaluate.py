@@ -1,0 +1,147 @@
+"""Chapter 5: how wrong the classifier is (loss), and how often it is right (accuracy)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from llmclf.errors import LlmclfError
+from llmclf.head import Classifier
+from llmclf.loaders import Batch
+from llmclf.progress import progress
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of this name; "auto" takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises
+    ------
+    LlmclfError
+        For a name that is no device, or one that is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch raises one or the other, and the reason is on line one
+        raise LlmclfError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a classifier did on a set of messages.
+
+    Attributes
+    ----------
+    loss
+        Mean cross-entropy a message, in nats; NaN when there was no message.
+    confusion
+        (classes, classes) counts: row the true class, column the predicted one.
+    """
+
+    loss: float
+    confusion: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        return int(self.confusion.trace())
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.count if self.count else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of the accuracy."""
+        return wilson_interval(self.correct, self.count)
+
+    def by_class(self, label_names: Iterable[str]) -> pd.DataFrame:
+        """Precision, recall and F1 of each class, with the number of its messages; NaN where nothing was counted."""
+        hits = self.confusion.diagonal()
+        predicted, true = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            columns = {
+                "precision": hits / predicted,
+                "recall": hits / true,
+                "f1": 2 * hits / (predicted + true),
+                "messages": true,
+            }
+        return pd.DataFrame(columns, index=list(label_names))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"accuracy {self.accuracy:.2%} ({self.correct} of {self.count}; "
+            f"95 % interval {low:.1%} to {high:.1%}), loss {self.loss:.3f}"
+        )
+
+
+@torch.inference_mode()
+def evaluate(
+    classifier: Classifier, loader: Iterable[Batch], *, max_batches: int | None = None, description: str = "evaluating"
+) -> Evaluation:
+    """Loss and confusion over a loader's messages, without dropout, leaving the classifier's mode as it was.
+
+    Parameters
+    ----------
+    classifier
+        Moves each batch to its own device.
+    loader
+        Yields `Batch`es.
+    max_batches
+        Only the first so many; `None` takes all.
+    description
+        Of the progress bar.
+    """
+    was_training = classifier.training
+    classifier.eval()
+    try:
+        batches = list(islice(loader, max_batches)) if max_batches is not None else loader
+        outputs = [
+            (classifier(batch.input_ids, batch.lengths).float().cpu(), batch.labels.cpu())
+            for batch in (batch.to(classifier.device) for batch in progress(batches, description=description))
+        ]
+    finally:
+        classifier.train(was_training)
+    num_classes = classifier.backbone.head.out_features
+    logits = torch.cat([torch.empty(0, num_classes), *(logits for logits, _ in outputs)])  # (messages, classes)
+    labels = torch.cat([torch.empty(0, dtype=torch.int64), *(labels for _, labels in outputs)])  # (messages,)
+    return score(logits, labels)
+
+
+def score(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Evaluate logits (messages, classes) against labels (messages,); each message counts the same."""
+    num_classes = logits.shape[1]
+    pairs = labels * num_classes + logits.argmax(dim=1)
+    confusion = torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    return Evaluation(F.cross_entropy(logits, labels).item(), confusion.numpy())
+
+
+def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Where the true share lies, given `correct` of `count` (Wilson 1927); (0, 1) when nothing was counted.
+
+    Unlike the textbook's ± it never leaves 0 to 1, and is honest for few messages and for shares near 1.
+    """
+    if not 0 <= correct <= count:
+        raise LlmclfError(f"expected 0 <= correct <= count, got {correct} of {count}")
+    if count == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = correct / count
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)

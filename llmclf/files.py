@@ -1,0 +1,79 @@
+"""Reading and writing files so that nothing half-written, damaged or foreign ever passes for the real thing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmclf.errors import LlmclfError
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader
+    from torch import Tensor
+
+
+class FileError(LlmclfError):
+    """A file that is missing, damaged or of another kind."""
+
+
+@contextmanager
+def replacing(target: str | Path) -> Iterator[Path]:
+    """A temporary path that takes the place of `target` when the block ends well, and vanishes when it does not.
+
+    Readers see the old file, the new one, or none, but never a part of one.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        temporary = Path(folder) / target.name
+        yield temporary
+        os.replace(temporary, target)
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file, mapped into memory, and its metadata.
+
+    Raises
+    ------
+    FileError
+        No such file; cut off; not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()  # not a mapping: it cannot be walked through itself
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except FileNotFoundError:
+        raise FileError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise FileError(f"{path}: not a complete safetensors file ({error}); fetch or save it again") from None
+
+
+def open_gguf(path: str | Path) -> GGUFReader:
+    """A GGUF file, mapped into memory.
+
+    Raises
+    ------
+    FileError
+        No such file; cut off; not GGUF.
+    """
+    from gguf import GGUFReader
+
+    try:
+        return GGUFReader(path)
+    except FileNotFoundError:
+        raise FileError(f"{path}: no such file") from None
+    except Exception as error:  # the reader has no error of its own: a cut file fails anywhere inside it
+        raise FileError(f"{path}: not a complete GGUF file ({' '.join(str(error).split())}); fetch it again") from error

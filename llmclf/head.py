@@ -1,0 +1,133 @@
+"""Chapter 4: exchange the vocabulary head for one with an output per class, and decide what may learn."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from llmclf.data import SEED
+from llmclf.errors import LlmclfError
+from llmclf.models import Backbone
+
+POOLINGS = ("last_token", "last_position", "first_token", "mean")
+TRAINABLE = ("head", "last_block", "last_two_blocks", "all")
+
+
+def pool(rows: Tensor, lengths: Tensor, pooling: str) -> Tensor:
+    """From one row a token to one row a message.
+
+    Parameters
+    ----------
+    rows
+        (batch, tokens, n).
+    lengths
+        (batch,) numbers of real tokens; what stands behind them is padding.
+    pooling
+        "last_token": the last real one, the only token that has seen the whole message and nothing else.
+        "last_position": the last of the row, padding or not (the source's way). "first_token". "mean": over the real
+        tokens.
+
+    Returns
+    -------
+    torch.Tensor
+        (batch, n).
+    """
+    if pooling == "last_token":
+        return rows[torch.arange(len(rows), device=rows.device), lengths - 1]
+    if pooling == "last_position":
+        return rows[:, -1]
+    if pooling == "first_token":
+        return rows[:, 0]
+    if pooling == "mean":
+        real = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]  # (batch, tokens)
+        return (rows * real[:, :, None]).sum(dim=1) / lengths[:, None]
+    raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+
+
+class Classifier(nn.Module):
+    """A backbone whose head has one output per class, read at one place of each message.
+
+    Parameters
+    ----------
+    backbone
+        Is changed in place: its head is replaced.
+    num_classes
+        Outputs of the new head, at least 2.
+    pooling
+        See `pool`.
+    trainable
+        See `set_trainable`.
+    seed
+        Of the new head's random weights.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int = 2,
+        *,
+        pooling: str = "last_token",
+        trainable: str = "last_block",
+        seed: int = SEED,
+    ) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise LlmclfError(f"a classifier needs at least 2 classes, got {num_classes}")
+        if pooling not in POOLINGS:
+            raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        self.backbone, self.pooling = backbone, pooling
+        backbone.head = new_head(backbone, num_classes, seed)
+        set_trainable(self, trainable)
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        logits = self.backbone(input_ids)  # (batch, tokens, classes)
+        return pool(logits, lengths, self.pooling)  # (batch, classes)
+
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.head.weight.device
+
+
+def new_head(backbone: Backbone, num_classes: int, seed: int) -> nn.Linear:
+    """A linear layer from hidden size to classes with PyTorch's usual random start, from its own seed."""
+    weight = backbone.token_embedding.weight
+    head = nn.Linear(backbone.config.hidden_size, num_classes, device="meta").to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    bound = backbone.config.hidden_size**-0.5  # torch.nn.Linear's own
+    for parameter in head.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return head.to(device=weight.device, dtype=weight.dtype)
+
+
+def set_trainable(classifier: Classifier, part: str) -> None:
+    """Freeze everything, then let a part learn.
+
+    Parameters
+    ----------
+    classifier
+        Changed in place.
+    part
+        "head"; "last_block" or "last_two_blocks", both with final norm and head; or "all".
+    """
+    if part not in TRAINABLE:
+        raise LlmclfError(f"trainable must be one of {', '.join(TRAINABLE)}, got {part!r}")
+    backbone = classifier.backbone
+    blocks = {"last_block": 1, "last_two_blocks": 2}.get(part, 0)
+    unfrozen = [backbone.head] if part == "head" else [*backbone.blocks[-blocks:], backbone.final_norm, backbone.head]
+    classifier.requires_grad_(part == "all")
+    for module in unfrozen:
+        module.requires_grad_(True)
+
+
+def parameter_table(classifier: Classifier) -> pd.DataFrame:
+    """How many parameters of each part are frozen and how many learn; the last row is the sum."""
+    rows: dict[str, list[int]] = {}
+    for name, parameter in classifier.backbone.named_parameters():
+        words = name.split(".")
+        part = f"block {int(words[1]) + 1}" if words[0] == "blocks" else words[0].replace("_", " ")
+        row = rows.setdefault(part, [0, 0])
+        row[parameter.requires_grad] += parameter.numel()
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["frozen", "trainable"])
+    table.loc["sum"] = table.sum()
+    return table

@@ -1,0 +1,156 @@
+"""Chapter 2: batches. Messages differ in length, tensors do not: short messages are padded, long ones cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import pandas as pd
+import tiktoken
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from llmclf.data import SEED, Splits
+from llmclf.errors import LlmclfError
+from llmclf.tokenizer import encode
+
+
+class Batch(NamedTuple):
+    """What a loader yields.
+
+    Attributes
+    ----------
+    input_ids
+        (batch, tokens) token ids, padded on the right.
+    labels
+        (batch,) class numbers.
+    lengths
+        (batch,) numbers of real tokens in each row, at least 1.
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    lengths: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(*(tensor.to(device) for tensor in self))
+
+
+class MessageDataset(Dataset):
+    """A table's messages, tokenised once.
+
+    Parameters
+    ----------
+    table
+        Columns `label` (numbers) and `text`.
+    tokenizer
+        Turns text into ids.
+    max_length
+        Longer messages are cut to this many tokens; `None` keeps them whole.
+
+    Attributes
+    ----------
+    max_length
+        As given, or else the number of tokens of the longest message.
+    """
+
+    def __init__(self, table: pd.DataFrame, tokenizer: tiktoken.Encoding, max_length: int | None = None) -> None:
+        if max_length is not None and max_length < 1:
+            raise LlmclfError(f"max_length must be at least 1, got {max_length}")
+        self.messages = [encode(tokenizer, text, max_length) for text in table["text"]]
+        self.labels = table["label"].tolist()
+        self.max_length = max_length or max(map(len, self.messages), default=1)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def __getitem__(self, index: int) -> tuple[list[int], int]:
+        return self.messages[index], self.labels[index]
+
+
+def pad_batch(examples: Sequence[tuple[list[int], int]], *, pad_token_id: int, pad_to: int | None = None) -> Batch:
+    """Rows of one length: filled up on the right to `pad_to`, or to the longest of this batch."""
+    messages, labels = zip(*examples, strict=True)
+    lengths = [len(message) for message in messages]
+    width = pad_to or max(lengths)
+    input_ids = torch.full((len(messages), width), pad_token_id)  # (batch, tokens)
+    for row, message in zip(input_ids, messages, strict=True):
+        row[: len(message)] = torch.tensor(message)
+    return Batch(input_ids, torch.tensor(labels), torch.tensor(lengths))
+
+
+class LengthSortedSampler(Sampler[int]):
+    """Longest messages first: neighbours have like lengths, so dynamic padding adds almost nothing.
+
+    For whole sets, where order does not matter (the first few batches alone would be a biased sample). The first
+    batch is the largest: memory that is too small shows at once.
+    """
+
+    def __init__(self, dataset: MessageDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        lengths = [len(message) for message in self.dataset.messages]
+        yield from sorted(range(len(lengths)), key=lambda index: -lengths[index])
+
+
+class Loaders(NamedTuple):
+    """One loader for each of the three tables."""
+
+    train: DataLoader
+    validation: DataLoader
+    test: DataLoader
+
+
+def make_loaders(
+    splits: Splits,
+    tokenizer: tiktoken.Encoding,
+    *,
+    batch_size: int = 8,
+    padding: str = "dynamic",
+    max_length: int | None = None,
+    seed: int = SEED,
+) -> Loaders:
+    """Loaders for training (shuffled, an incomplete last batch dropped), validation and test.
+
+    Parameters
+    ----------
+    splits
+        The three tables, labels as numbers.
+    tokenizer
+        The backbone's; its end-of-text token fills the rows up.
+    batch_size
+        Messages of a batch.
+    padding
+        "dynamic": each batch to its longest message. "fixed": every batch, of all three tables, to the longest
+        training message (or to `max_length`), as the source does.
+    max_length
+        Cut longer messages to this many tokens. By default the longest training message with fixed padding; none
+        with dynamic padding.
+    seed
+        Of the training order.
+    """
+    if padding not in ("dynamic", "fixed"):
+        raise LlmclfError(f"padding must be 'dynamic' or 'fixed', got {padding!r}")
+    train = MessageDataset(splits.train, tokenizer, max_length)
+    if len(train) < batch_size:
+        raise LlmclfError(f"{len(train)} training messages do not fill one batch of {batch_size}; lower batch_size")
+    fixed = train.max_length if padding == "fixed" else None
+    others = [MessageDataset(table, tokenizer, fixed or max_length) for table in splits[1:]]
+    collate = partial(pad_batch, pad_token_id=tokenizer.eot_token, pad_to=fixed)
+    generator = torch.Generator().manual_seed(seed)
+    return Loaders(
+        DataLoader(train, batch_size, shuffle=True, drop_last=True, generator=generator, collate_fn=collate),
+        *(DataLoader(dataset, batch_size, collate_fn=collate) for dataset in others),
+    )
+
+
+def every_message(loader: DataLoader) -> DataLoader:
+    """The same messages and padding, each exactly once, longest first: to evaluate a whole set, quickly."""
+    dataset = loader.dataset
+    return DataLoader(dataset, loader.batch_size, sampler=LengthSortedSampler(dataset), collate_fn=loader.collate_fn)

@@ -1,0 +1,31 @@
+"""Progress bars and one-line notices: on standard error, and quiet where nobody watches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+
+from tqdm import tqdm
+
+
+def progress(iterable: Iterable | None = None, *, description: str, **options) -> tqdm:
+    """A tqdm bar that appears after one second, in a terminal or a notebook, and never when `CI` is set.
+
+    Parameters
+    ----------
+    iterable
+        What to walk through; leave it out to call `update` by hand.
+    description
+        The words left of the bar.
+    **options
+        Passed on to `tqdm.tqdm` (`total`, `unit`, …).
+    """
+    someone_watches = sys.stderr.isatty() or "ipykernel" in sys.modules
+    quiet = bool(os.environ.get("CI")) or not someone_watches
+    return tqdm(iterable, desc=description, disable=quiet, leave=False, delay=1, **options)
+
+
+def notice(message: str) -> None:
+    """Print one line on standard error: for what the reader should know but did not ask."""
+    print(f"llmclf: {message}", file=sys.stderr, flush=True)

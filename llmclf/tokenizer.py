@@ -1,0 +1,80 @@
+"""Chapter 2: text to token ids, with the two backbones' own vocabularies.
+
+Both are byte-pair encodings, so both become a `tiktoken.Encoding`: the rank of a merge is the id of the token it makes.
+Texts are messages from strangers: a message that contains `<|endoftext|>` holds these 13 characters, not the token.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import tiktoken
+
+from llmclf import assets
+from llmclf.errors import LlmclfError
+from llmclf.files import open_gguf
+
+# How text is cut before merging (GPT-2 paper, section 2.2): contractions, words, numbers, the rest, white space.
+_BEFORE_NUMBERS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+"
+_AFTER_NUMBERS = r" ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+GPT2_PATTERN = rf"{_BEFORE_NUMBERS}| ?\p{{N}}+|{_AFTER_NUMBERS}"
+SMOLLM2_PATTERN = rf"\p{{N}}|{_BEFORE_NUMBERS}|{_AFTER_NUMBERS}"  # every digit is a token of its own
+
+
+def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
+    """The tokenizer that belongs to a backbone, by the same names and paths as `weights.load_pretrained`."""
+    name = str(backbone).removeprefix("random-")
+    if name == "smollm2-135M":
+        return gguf_tokenizer(assets.fetch(name))
+    path = Path(name)
+    gguf = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
+    return gguf_tokenizer(gguf[0]) if gguf else gpt2_tokenizer()
+
+
+def gpt2_tokenizer() -> tiktoken.Encoding:
+    """GPT-2's tokenizer (50,257 tokens) from the verified vocabulary file; the same for all four sizes."""
+    tokens = json.loads(assets.fetch("gpt2-encoder").read_text(encoding="utf-8"))
+    special = {"<|endoftext|>": tokens.pop("<|endoftext|>")}
+    return build_encoding("gpt2", GPT2_PATTERN, tokens, special)
+
+
+def gguf_tokenizer(path: str | Path) -> tiktoken.Encoding:
+    """The tokenizer stored in a SmolLM2 GGUF file (49,152 tokens, 17 of them special)."""
+    fields = open_gguf(path).fields
+    model, cutter = (fields[f"tokenizer.ggml.{key}"].contents() for key in ("model", "pre"))
+    if (model, cutter) != ("gpt2", "smollm"):
+        raise LlmclfError(f"{path}: tokenizer {model!r} with pre-tokenizer {cutter!r}; only SmolLM2's is understood")
+    texts = fields["tokenizer.ggml.tokens"].contents()
+    kinds = fields["tokenizer.ggml.token_type"].contents()
+    normal = 1  # the GGUF specification's number for tokens that merges make
+    tokens = {text: number for number, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == normal}
+    special = {text: number for number, text in enumerate(texts) if text not in tokens}
+    return build_encoding("smollm2", SMOLLM2_PATTERN, tokens, special)
+
+
+def build_encoding(
+    name: str, pattern: str, tokens: dict[str, int], special_tokens: dict[str, int]
+) -> tiktoken.Encoding:
+    """A `tiktoken.Encoding` from a vocabulary whose tokens are written in GPT-2's printable form of bytes."""
+    byte_of = printable_bytes()
+    ranks = {bytes(byte_of[character] for character in text): number for text, number in tokens.items()}
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special_tokens)
+
+
+def printable_bytes() -> dict[str, int]:
+    """GPT-2's way to write any byte as one visible character: itself, or one from U+0100 on (a space becomes Ġ)."""
+    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    invisible = [byte for byte in range(256) if byte not in visible]
+    return {chr(byte): byte for byte in visible} | {chr(256 + rank): byte for rank, byte in enumerate(invisible)}
+
+
+def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = None) -> list[int]:
+    """Token ids of a message, cut after `max_length`; an empty message is one end-of-text token.
+
+    A row of a batch needs at least one real token for the model to read.
+    """
+    # A lone surrogate (half a character) has no UTF-8 form; it becomes the replacement character.
+    clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    input_ids = tokenizer.encode_ordinary(clean)[:max_length]
+    return input_ids or [tokenizer.eot_token]

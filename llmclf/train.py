@@ -1,0 +1,230 @@
+"""Chapter 6: fine-tuning. Forward, loss, backward, step; and a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from llmclf.data import SEED
+from llmclf.errors import LlmclfError
+from llmclf.evaluate import Evaluation, evaluate
+from llmclf.files import read_safetensors, replacing
+from llmclf.head import Classifier
+from llmclf.models import GPT2
+from llmclf.progress import notice, progress
+
+
+class CheckpointError(LlmclfError):
+    """A checkpoint that does not belong to this run."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train. The defaults are the source's, for GPT-2.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training messages.
+    learning_rate, weight_decay
+        Of AdamW (Loshchilov and Hutter 2019).
+    evaluate_every
+        Steps between two measurements of the losses.
+    evaluate_batches
+        How many batches of training and validation set such a measurement uses; `None` for all.
+    seed
+        Of order and dropout: epoch e draws from `seed + e`, so that a continued run draws the same.
+    """
+
+    epochs: int = 5
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.1
+    evaluate_every: int = 50
+    evaluate_batches: int | None = 5
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.evaluate_every < 1 or self.learning_rate <= 0:
+            raise LlmclfError(f"epochs and evaluate_every must be at least 1, learning_rate above 0, got {self}")
+
+
+@dataclass
+class History:
+    """What happened. The first four lists grow together, one entry a measurement; the next two, one an epoch.
+
+    Attributes
+    ----------
+    steps, examples_seen
+        Optimizer steps and messages trained on, at each measurement (step 0: after the first step).
+    train_losses, validation_losses
+        Mean cross-entropy a message over `evaluate_batches` batches.
+    train_accuracies, validation_accuracies
+        Shares, over `evaluate_batches` batches, after each epoch.
+    seconds
+        Time spent in training, measurements included; a continued run adds up.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    examples_seen: list[int] = field(default_factory=list)
+    train_losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    train_accuracies: list[float] = field(default_factory=list)
+    validation_accuracies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def suggested_learning_rate(classifier: Classifier) -> float:
+    """5e-5 for GPT-2 (the source's), 2e-4 for SmolLM2 (found on its validation set)."""
+    return 5e-5 if isinstance(classifier.backbone, GPT2) else 2e-4
+
+
+def train(
+    classifier: Classifier,
+    train_loader: DataLoader,
+    validation_loader: DataLoader,
+    settings: TrainingSettings | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    on_measurement: Callable[[History], None] | None = None,
+) -> History:
+    """Fine-tune in place whatever `set_trainable` has left trainable.
+
+    Parameters
+    ----------
+    classifier
+        On the device where it shall be trained.
+    train_loader, validation_loader
+        From `make_loaders`.
+    settings
+        By default `TrainingSettings()`.
+    checkpoint
+        A file written after every epoch. Where it exists, training goes on from it, to the same weights as if it had
+        never stopped.
+    on_measurement
+        Called after every measurement with the history so far.
+
+    Raises
+    ------
+    CheckpointError
+        The checkpoint was written with other settings, other messages or another model.
+    """
+    settings = settings or TrainingSettings()
+    trainable = {name: weight for name, weight in classifier.named_parameters() if weight.requires_grad}
+    optimizer = torch.optim.AdamW(trainable.values(), settings.learning_rate, weight_decay=settings.weight_decay)
+    history, first_epoch = History(), 0
+    identity = describe_run(classifier, train_loader, settings)
+    if checkpoint is not None and Path(checkpoint).is_file():
+        history, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer)
+        notice(f"continuing after epoch {first_epoch} of {settings.epochs} from {checkpoint}")
+
+    def measure() -> list[Evaluation]:
+        loaders = (train_loader, validation_loader)
+        return [evaluate(classifier, loader, max_batches=settings.evaluate_batches) for loader in loaders]
+
+    for epoch in range(first_epoch, settings.epochs):
+        started, before = time.perf_counter(), history.seconds
+        torch.manual_seed(settings.seed + epoch)
+        if train_loader.generator is not None:
+            train_loader.generator.manual_seed(settings.seed + epoch)
+        classifier.train()
+        batches = progress(train_loader, description=f"epoch {epoch + 1} of {settings.epochs}")
+        for step, batch in enumerate(batches, start=epoch * len(train_loader)):
+            batch = batch.to(classifier.device)
+            logits = classifier(batch.input_ids, batch.lengths)  # (batch, classes)
+            loss = F.cross_entropy(logits, batch.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % settings.evaluate_every == 0:
+                on_train, on_validation = measure()
+                history.steps.append(step)
+                history.examples_seen.append((step + 1) * train_loader.batch_size)
+                history.train_losses.append(on_train.loss)
+                history.validation_losses.append(on_validation.loss)
+                history.seconds = before + time.perf_counter() - started
+                if on_measurement is not None:
+                    on_measurement(history)
+        on_train, on_validation = measure()
+        history.train_accuracies.append(on_train.accuracy)
+        history.validation_accuracies.append(on_validation.accuracy)
+        history.seconds = before + time.perf_counter() - started
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, identity, trainable, optimizer, history, epoch + 1)
+    return history
+
+
+def describe_run(classifier: Classifier, train_loader: DataLoader, settings: TrainingSettings) -> dict:
+    """What must be the same for a checkpoint to be continued: settings, messages, model."""
+    dataset = train_loader.dataset
+    content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
+    # A thousand values of every frozen tensor tell one backbone from another without reading half a gigabyte.
+    frozen = hashlib.sha256()
+    for parameter in classifier.parameters():
+        if not parameter.requires_grad:
+            frozen.update(parameter.detach().flatten()[:1000].double().cpu().numpy().tobytes())
+    model = f"{classifier.backbone.config}, read at {classifier.pooling}, frozen weights {frozen.hexdigest()[:16]}"
+    return {
+        "settings": {name: value for name, value in asdict(settings).items() if name != "epochs"},
+        "training messages": hashlib.sha256(content.encode()).hexdigest(),
+        "model": model,
+    }
+
+
+def save_checkpoint(
+    path: str | Path,
+    identity: dict,
+    trainable: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    history: History,
+    epochs_done: int,
+) -> None:
+    """Write weights, optimizer state, history and identity as one safetensors file, in one step."""
+    tensors = {f"weight/{name}": weight.detach() for name, weight in trainable.items()}
+    for name, weight in trainable.items():
+        tensors |= {f"{key}/{name}": torch.as_tensor(value) for key, value in optimizer.state[weight].items()}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    record = {"identity": identity, "history": asdict(history), "epochs_done": epochs_done}
+    with replacing(path) as unfinished:
+        save_file(tensors, unfinished, metadata={"llmclf": json.dumps(record)})
+
+
+def load_checkpoint(
+    path: str | Path, identity: dict, trainable: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> tuple[History, int]:
+    """Put weights and optimizer back as they were; return the history and the number of epochs done.
+
+    Raises
+    ------
+    FileError, CheckpointError
+        The file is damaged, or was written by another run; nothing has been changed then.
+    """
+    advice = f"remove {path} to start afresh, or name another output"
+    tensors, metadata = read_safetensors(path)
+    if "llmclf" not in metadata:
+        raise CheckpointError(f"{path}: not a checkpoint of this library; {advice}")
+    record = json.loads(metadata["llmclf"])
+    for part, ours in identity.items():
+        theirs = record["identity"].get(part)
+        if theirs != ours:
+            raise CheckpointError(f"{path}: from a run with another {part}: {theirs} there, {ours} here; {advice}")
+    if missing := [name for name in trainable if f"weight/{name}" not in tensors]:
+        raise CheckpointError(f"{path}: other weights were trained there, no {missing[0]}; {advice}")
+    with torch.no_grad():
+        for name, weight in trainable.items():
+            weight.copy_(tensors[f"weight/{name}"])
+            state = {key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            optimizer.state[weight] = {
+                key: value.clone() if key == "step" else value.to(weight.device, copy=True)
+                for key, value in state.items()
+            }
+    return History(**record["history"]), record["epochs_done"]
