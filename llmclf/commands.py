@@ -1,0 +1,231 @@
+"""What each command of the command line does. Heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmclf import __version__, assets
+from llmclf.errors import LlmclfError
+from llmclf.files import replacing
+
+if TYPE_CHECKING:
+    from llmclf.data import Splits
+    from llmclf.head import Classifier
+    from llmclf.train import History
+
+
+def fetch(options: Namespace) -> None:
+    """Fetch named files, or list them all."""
+    if options.list:
+        for line in describe_assets():
+            print(line)
+        return
+    names = list(assets.ASSETS) if options.all else options.names
+    if not names:
+        raise LlmclfError("name at least one file, or use --all or --list")
+    failures = []
+    for name in names:
+        try:
+            asset, path = assets.resolve(name)
+            if options.to:
+                target = Path(options.to) / asset.path
+                assets.place(path, target)
+                path = target
+            print(path)
+        except assets.AssetError as error:
+            failures.append(str(error))
+    if failures:
+        raise LlmclfError("\n".join(failures))
+
+
+def describe_assets() -> list[str]:
+    """One line a file: name, size, licence, and the place where a file of that name lies already."""
+    lines = []
+    for asset in assets.ASSETS.values():
+        places = [folder / asset.path for folder in assets.local_folders()]
+        here = next((str(path) for path in places if path.is_file()), "not here yet")
+        lines.append(f"{asset.name:<18}{asset.size_text:>14}  {asset.licence:<31}  {here}")
+    return lines
+
+
+def info(options: Namespace) -> None:
+    """Print versions, device, settings and files: what a bug report needs."""
+    from llmclf.evaluate import choose_device
+
+    print(f"llmclf {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(", ".join(f"{name} {version(name)}" for name in ("torch", "tiktoken", "pandas", "safetensors", "gguf")))
+    print(f"device: {choose_device()}")
+    for name in ("LLMCLF_KIT", "LLMCLF_CACHE", "LLMCLF_BACKBONE", "LLMCLF_FAST"):
+        print(f"{name}: {os.environ.get(name, 'not set')}")
+    print(f"cache folder: {assets.cache_folder()}")
+    print("\n".join(describe_assets()))
+
+
+def train(options: Namespace) -> None:
+    """Prepare the data, fine-tune, evaluate on all three tables, save."""
+    from llmclf import data
+    from llmclf.classify import LONGEST_MESSAGE, RECORD, TextClassifier
+    from llmclf.evaluate import choose_device
+    from llmclf.head import Classifier, parameter_table
+    from llmclf.loaders import make_loaders
+    from llmclf.tokenizer import load_tokenizer
+    from llmclf.train import TrainingSettings, suggested_learning_rate, train
+    from llmclf.weights import choose_backbone, load_pretrained
+
+    output = Path(options.output)
+    if (output / RECORD).exists() and not options.overwrite:
+        raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
+    device = choose_device(options.device)
+    splits, names = prepare_data(options)
+    print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
+
+    backbone = choose_backbone(options.backbone)
+    tokenizer = load_tokenizer(backbone)
+    model = Classifier(
+        load_pretrained(backbone, device=device),
+        len(names),
+        pooling=options.pooling,
+        trainable=options.trainable,
+        seed=options.seed,
+    )
+    limit = min(options.max_length or LONGEST_MESSAGE, model.backbone.config.context_length)
+    loaders = make_loaders(
+        splits, tokenizer, batch_size=options.batch_size, padding=options.padding, max_length=limit, seed=options.seed
+    )
+    settings = TrainingSettings(
+        epochs=options.epochs,
+        learning_rate=options.learning_rate or suggested_learning_rate(model),
+        seed=options.seed,
+    )
+    table = parameter_table(model)
+    print(
+        f"backbone: {backbone} on {device}; training {table.trainable['sum']:,} of {table.loc['sum'].sum():,} weights"
+    )
+
+    checkpoint = output / "checkpoint.safetensors"
+    data.save_splits(splits, output)
+    history = train(
+        model, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
+    )
+    results = evaluate_splits(model, loaders)
+    record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
+    record |= {"trainable": options.trainable, "seconds": round(history.seconds, 1), "results": results}
+    pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
+    classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
+    classifier.save(output, complete=options.complete)
+    save_curves(history, output)
+    checkpoint.unlink(missing_ok=True)
+    print(f"trained in {history.seconds:.0f} s; saved in {output}")
+
+
+def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
+    """The three tables and the label names: of the SMS collection, or of the reader's own table."""
+    from llmclf import data
+
+    if options.table is None:
+        return data.prepare_sms(), list(data.SMS_LABELS)
+    table = data.read_table(options.table, text_column=options.text_column, label_column=options.label_column)
+    names = data.label_names(table)
+    if options.balance:
+        table = data.balance(table)
+    return data.shorten_if_fast(data.split(data.number_labels(table, names))), names
+
+
+def print_measurement(history: History) -> None:
+    """One line a measurement, as training goes on."""
+    print(
+        f"step {history.steps[-1]:>4}: training loss {history.train_losses[-1]:.3f}, "
+        f"validation loss {history.validation_losses[-1]:.3f}",
+        flush=True,
+    )
+
+
+def evaluate_splits(model: Classifier, loaders) -> dict[str, dict]:
+    """Evaluate on every message of each table; print, and return what belongs into the training record."""
+    from llmclf.evaluate import evaluate
+    from llmclf.loaders import every_message
+
+    results = {}
+    for name, loader in loaders._asdict().items():
+        result = evaluate(model, every_message(loader), description=f"evaluating on {name}")
+        print(f"{name:<10} {result}", flush=True)
+        results[name] = {"correct": result.correct, "count": result.count, "loss": result.loss}
+    return results
+
+
+def save_curves(history: History, output: Path) -> None:
+    """Write the history as JSON and its two pictures as SVG."""
+    from llmclf.plots import plot_accuracies, plot_losses
+
+    with replacing(output / "history.json") as unfinished:
+        unfinished.write_text(json.dumps(asdict(history), indent=2) + "\n", encoding="utf-8")
+    for name, figure in (("loss", plot_losses(history)), ("accuracy", plot_accuracies(history))):
+        with replacing(output / f"{name}.svg") as unfinished:
+            figure.savefig(unfinished, metadata={"Date": None})
+
+
+def evaluate(options: Namespace) -> None:
+    """Measure a saved classifier on a labelled table."""
+    import torch
+
+    from llmclf.classify import TextClassifier
+    from llmclf.data import number_labels, read_table
+    from llmclf.evaluate import score
+
+    table = read_table(options.table, text_column=options.text_column, label_column=options.label_column)
+    classifier = TextClassifier.load(options.folder, device=options.device)
+    table = number_labels(table, classifier.label_names)
+    result = score(classifier.logits(table["text"].tolist()), torch.tensor(table["label"].tolist()))
+    by_class = result.by_class(classifier.label_names)
+    if options.format == "json":
+        low, high = result.interval
+        report = {"count": result.count, "correct": result.correct, "accuracy": result.accuracy, "loss": result.loss}
+        report |= {"interval": [low, high], "confusion": result.confusion.tolist()}
+        print(json.dumps(report | {"classes": by_class.to_dict(orient="index")}, indent=2))
+    else:
+        print(result)
+        print(by_class.round(3).to_string())
+
+
+def classify(options: Namespace) -> None:
+    """Label texts from arguments, a table or standard input, and print them in their order."""
+    from llmclf.classify import TextClassifier
+    from llmclf.data import read_table
+
+    if options.table and options.texts:
+        raise LlmclfError("give either texts or --table, not both")
+    if options.table:
+        texts = read_table(options.table, text_column=options.text_column, label_column=None)["text"].tolist()
+    elif options.texts:
+        texts = options.texts
+    else:
+        texts = [line.rstrip("\r\n") for line in sys.stdin]
+    classifier = TextClassifier.load(options.folder, device=options.device)
+    probabilities = classifier.predict_proba(texts)
+    names = classifier.label_names
+    labels = [names[row.argmax()] for row in probabilities]
+    if options.format == "json":
+        rows = zip(texts, labels, probabilities.tolist(), strict=True)
+        report = [
+            {"text": text, "label": label, "probabilities": dict(zip(names, row, strict=True))}
+            for text, label, row in rows
+        ]
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    elif options.format == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(["text", "label", *(f"probability_{name}" for name in names)])
+        writer.writerows(
+            [text, label, *row] for text, label, row in zip(texts, labels, probabilities.tolist(), strict=True)
+        )
+    else:
+        for text, label, row in zip(texts, labels, probabilities, strict=True):
+            print(f"{label} ({row.max():.1%})\t{text}")

@@ -1,0 +1,92 @@
+"""Pictures of chapters 1 and 6: the classes, the lengths, and how learning went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from llmclf.train import History
+
+# Okabe and Ito's palette: told apart by colour-blind readers, and in grey by their lightness.
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
+INK = "#737373"  # for axes and words: readable on white and on the book's dark page
+
+
+def new_figure(width: float = 6.0, height: float = 3.0) -> tuple[Figure, Axes]:
+    """A figure with one plain axes, its background left transparent for light and dark pages."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(colors=INK)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(INK)
+    return figure, axes
+
+
+def plot_class_counts(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Horizontal bars: the messages of each label in each named table, with their numbers."""
+    counts = pd.DataFrame({name: table["label"].value_counts() for name, table in tables.items()})
+    figure, axes = new_figure(height=0.8 + 0.45 * counts.size)
+    thickness = 0.8 / len(counts)
+    for place, (label, row) in enumerate(counts.sort_index().iterrows()):
+        heights = [position + (place - (len(counts) - 1) / 2) * thickness for position in range(len(row))]
+        bars = axes.barh(heights, row, height=thickness * 0.9, color=COLORS[place % len(COLORS)], label=label)
+        axes.bar_label(bars, labels=[f"{count:,}" for count in row], padding=4, color=INK)
+    axes.set_yticks(range(len(tables)), list(tables))
+    axes.invert_yaxis()
+    axes.set_xlabel("messages")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def plot_lengths(lengths: dict[str, Sequence[int]], *, unit: str) -> Figure:
+    """Histograms in one pair of axes: how long the messages of each named group are."""
+    figure, axes = new_figure()
+    longest = max(max(group) for group in lengths.values())
+    for color, (name, group) in zip(COLORS, lengths.items(), strict=False):
+        axes.hist(group, bins=40, range=(0, longest), color=color, alpha=0.6, label=name)
+    axes.set_xlabel(f"length in {unit}")
+    axes.set_ylabel("messages")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def plot_losses(history: History) -> Figure:
+    """Training and validation loss over the optimizer steps, with examples seen as a second axis."""
+    figure, axes = new_figure(height=3.6)
+    axes.plot(history.steps, history.train_losses, color=COLORS[0], label="training")
+    axes.plot(history.steps, history.validation_losses, color=COLORS[3], linestyle="--", label="validation")
+    axes.set_xlabel("optimizer steps")
+    axes.set_ylabel("loss (nats a message)")
+    axes.legend(frameon=False, labelcolor=INK)
+    _second_axis(axes, (history.examples_seen[0] - 0) / (history.steps[0] + 1))
+    return figure
+
+
+def plot_accuracies(history: History) -> Figure:
+    """Training and validation accuracy after each epoch, with examples seen as a second axis."""
+    figure, axes = new_figure(height=3.6)
+    epochs = range(1, len(history.train_accuracies) + 1)
+    axes.plot(epochs, history.train_accuracies, color=COLORS[0], marker="o", label="training")
+    axes.plot(epochs, history.validation_accuracies, color=COLORS[3], marker="s", linestyle="--", label="validation")
+    axes.set_xticks(epochs)
+    axes.set_xlabel("epochs")
+    axes.set_ylabel("accuracy")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def _second_axis(axes: Axes, examples_per_step: float) -> None:
+    second = axes.secondary_xaxis(
+        "top", functions=(lambda steps: steps * examples_per_step, lambda examples: examples / examples_per_step)
+    )
+    second.set_xlabel("examples seen", color=INK)
+    second.tick_params(colors=INK)
+    second.spines["top"].set_color(INK)
