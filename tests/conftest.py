@@ -1,0 +1,130 @@
+"""What all tests share: no network, tiny models, and the real files where they can be had."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from llmclf import assets
+from llmclf.data import Splits
+from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
+from llmclf.models.state import build, initialise
+from llmclf.tokenizer import GPT2_PATTERN, build_encoding, gguf_tokenizer, gpt2_tokenizer, printable_bytes
+
+END_OF_TEXT = 256  # of the tiny tokenizer: every byte is a token, and this one more
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.option.markexpr:
+        config.option.markexpr = "not download"
+
+
+def pytest_report_header() -> str:
+    return f"llmclf: dataset from {_resolve('sms-spam')[0].name}"
+
+
+def _resolve(name: str):
+    try:
+        return assets.resolve(name)
+    except assets.AssetError as error:
+        pytest.skip(f"{name} cannot be had here: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture(autouse=True)
+def calm_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """No progress bars, no settings of the developer's shell, and no connection that leaves this machine."""
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.delenv("LLMCLF_FAST", raising=False)
+    monkeypatch.delenv("LLMCLF_BACKBONE", raising=False)
+    if request.node.get_closest_marker("download"):
+        return
+    connect = socket.socket.connect
+
+    def connect_here_only(self, address):
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a unit test tried to reach {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here_only)
+
+
+# Real files. Session fixtures are made before a test's network ban begins. --------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def sms_path() -> Path:
+    """The complete SMS collection; tests of exact counts are skipped where only the reduced copy can be had."""
+    asset, path = _resolve("sms-spam")
+    if asset.name != "sms-spam":
+        pytest.skip("only the reduced SMS collection can be had here, and this test checks exact figures")
+    return path
+
+
+@pytest.fixture(scope="session")
+def any_sms_path() -> Path:
+    """The SMS collection, complete or reduced."""
+    return _resolve("sms-spam")[1]
+
+
+@pytest.fixture(scope="session")
+def smollm2_path() -> Path:
+    return _resolve("smollm2-135M")[1]
+
+
+@pytest.fixture(scope="session")
+def gpt2_encoding():
+    _resolve("gpt2-encoder")
+    return gpt2_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def smollm2_encoding(smollm2_path):
+    return gguf_tokenizer(smollm2_path)
+
+
+# Small things ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer():
+    """A tokenizer without merges: the ids of a text are its UTF-8 bytes."""
+    return build_encoding("tiny", GPT2_PATTERN, printable_bytes(), {"<|endoftext|>": END_OF_TEXT})
+
+
+def tiny_gpt2(seed: int = 0, **changes) -> GPT2:
+    shape = {"vocab_size": 257, "context_length": 96, "hidden_size": 32, "num_layers": 3, "num_heads": 4}
+    model = build(GPT2Config(**(shape | changes)), device="cpu")
+    initialise(model, seed)
+    return model.eval()
+
+
+def tiny_llama(seed: int = 0, **changes) -> Llama:
+    shape = {"vocab_size": 257, "context_length": 96, "hidden_size": 48, "num_layers": 3, "num_heads": 6}
+    shape |= {"num_kv_heads": 2, "intermediate_size": 64, "rope_base": 10_000.0}
+    model = build(LlamaConfig(**(shape | changes)), device="cpu")
+    initialise(model, seed)
+    return model.eval()
+
+
+@pytest.fixture(params=[tiny_gpt2, tiny_llama], ids=["gpt2", "llama"])
+def tiny_backbone(request: pytest.FixtureRequest):
+    """A model of each family."""
+    return request.param()
+
+
+@pytest.fixture
+def tiny_splits() -> Splits:
+    """Messages that a tiny model can learn to tell apart, of many lengths."""
+    ham = [f"see you at {hour}, {'dear ' * (hour % 7)}ok" for hour in range(40)]
+    spam = [f"WIN {amount} NOW{'!' * (amount % 9)}" for amount in range(40)]
+    table = pd.DataFrame({"label": [0] * 40 + [1] * 40, "text": ham + spam}).sample(frac=1, random_state=0)
+    return Splits(*(table[start:stop].reset_index(drop=True) for start, stop in ((0, 50), (50, 62), (62, 80))))
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    torch.manual_seed(0)
