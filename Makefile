@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLASSIFIER ?= output/classifier
 
-.PHONY: help book test finetune lab lock clean
+.PHONY: help book test finetune lab execute lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,7 +18,7 @@ help:
 	touch $@
 
 book: .venv/installed
-	$(BIN)/jupyter-book build . --path-output output/book -n -W --keep-going
+	$(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(CURDIR)/_toc.yml --path-output output/book -n -W --keep-going
 	@echo "The book is ready: open output/book/_build/html/index.html"
 
 test: .venv/installed
@@ -33,8 +33,19 @@ finetune: .venv/installed
 	  "You are a winner you have been specially selected to receive 1000 cash or a 2000 award." \
 	  "Hey, just wanted to check if we're still on for dinner tonight? Let me know!"
 
+$(CLASSIFIER)/classifier.json:
+	$(MAKE) finetune
+
 lab: .venv/installed
 	$(BIN)/jupyter lab book
+
+# Make figures and notebooks anew from their sources (book/figures/*.py, book/text/*.py), and run every cell in full.
+execute: .venv/installed $(CLASSIFIER)/classifier.json
+	for script in book/figures/[!_]*.py; do $(BIN)/python $$script || exit; done
+	for text in book/text/*.py; do \
+	  $(BIN)/jupytext --quiet --to ipynb --update --output book/$$(basename $$text .py).ipynb $$text || exit; done
+	CI=true $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace book/[0-9]*.ipynb \
+	  --ExecutePreprocessor.record_timing=False
 
 # The exact environment, for every platform. What torch brings along for CUDA is left to torch.
 lock: .venv/installed

@@ -79,7 +79,12 @@ def add_device(parser: argparse._ActionsContainer) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when it went well, 2 after an error, 130 when interrupted."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "classify" and not any(word.startswith("-") for word in rest):
+        options.texts += rest  # argparse does not expect texts behind an option
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         from llmclf import commands  # only now: --help must not wait for it
 

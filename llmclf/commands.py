@@ -97,13 +97,15 @@ def train(options: Namespace) -> None:
         trainable=options.trainable,
         seed=options.seed,
     )
-    limit = min(options.max_length or LONGEST_MESSAGE, model.backbone.config.context_length)
+    limit = min(
+        LONGEST_MESSAGE if options.max_length is None else options.max_length, model.backbone.config.context_length
+    )
     loaders = make_loaders(
         splits, tokenizer, batch_size=options.batch_size, padding=options.padding, max_length=limit, seed=options.seed
     )
     settings = TrainingSettings(
         epochs=options.epochs,
-        learning_rate=options.learning_rate or suggested_learning_rate(model),
+        learning_rate=suggested_learning_rate(model) if options.learning_rate is None else options.learning_rate,
         seed=options.seed,
     )
     table = parameter_table(model)

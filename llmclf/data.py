@@ -6,9 +6,11 @@ Every table is a pandas DataFrame with the columns `label` and `text`.
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,47 +95,72 @@ def read_table(path: str | Path, *, text_column: str = "text", label_column: str
     Raises
     ------
     DataError
-        Naming file, line and column: no such file or column, not UTF-8, broken quoting, an empty label, no rows.
+        Naming file, line and column: no such file or column, not UTF-8, broken quoting, a row with too many or too few
+        fields, an empty label, no rows. An empty text is a message like any other.
     """
     path = Path(path)
-    separator = "\t" if path.suffix == ".tsv" else ","
-    try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path}: the file is empty; expected a header line and rows") from None
-    except (pd.errors.ParserError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table: {' '.join(str(error).split())}") from None
+    rows = _rows(path)
+    line, header = next(rows, (1, None))
+    if header is None:
+        raise DataError(f"{path}: the file is empty; expected a header line and rows")
     wanted = [text_column] if label_column is None else [label_column, text_column]
     for column in wanted:
-        if list(table.columns).count(column) != 1:
-            found = ", ".join(map(repr, table.columns))
-            raise DataError(f"{path}: line 1: expected one column {column!r}, found {found}")
-    lines = _first_lines(table)
-    table = table[wanted].set_axis(["label", "text"][-len(wanted) :], axis="columns")
-    blank = (table.isna() | (table == "")).all(axis="columns")
-    table, lines = table[~blank], lines[~blank]
-    if table.empty:
+        if header.count(column) != 1:
+            found = ", ".join(map(repr, header))
+            raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}")
+    places = [header.index(column) for column in wanted]
+    records = []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}: line {line}: expected {len(header)} fields as in the header, found {len(row)}; "
+                f"a text that holds the separator or a line break needs quotation marks around it"
+            )
+        if label_column is not None and not row[places[0]].strip():
+            raise DataError(f"{path}: line {line}: no label in column {label_column!r}; fill it in or remove the line")
+        records.append([row[place] for place in places])
+    if not records:
         raise DataError(f"{path}: a header but no rows")
-    for column in table.columns:
-        missing = table[column].isna() | ((table[column].str.strip() == "") if column == "label" else False)
-        if missing.any():
-            raise DataError(f"{path}: line {lines[missing].iloc[0]}: no {column}; fill it in or remove the line")
-    return table.reset_index(drop=True)
+    return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
 
 
-def _first_lines(table: pd.DataFrame) -> pd.Series:
-    """The line (from 1) on which each row begins: a quoted field may run over several."""
-    breaks = table.fillna("").apply(lambda column: column.str.count("\n")).sum(axis="columns")
-    return 2 + pd.Series(range(len(table)), index=table.index) + breaks.cumsum() - breaks
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Every row that is not blank, with the line (from 1) on which it begins: a quoted field may run over several.
+
+    Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
+    ones, renames doubled columns, and counts rows instead of lines.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets begin a file with a byte order mark
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = 1 + error.object.count(b"\n", 0, error.start)
+        raise DataError(f"{path}: line {line}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    if "\0" in text:
+        line = 1 + text.count("\n", 0, text.index("\0"))
+        raise DataError(f"{path}: line {line}: a NUL byte; this is not a text file, or not saved as UTF-8")
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # otherwise no text may pass 131,072 characters
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: line {line}: broken quoting ({error}); "
+            f"quotation marks stand around a whole field, and one inside it is written twice"
+        ) from None
 
 
 def label_names(table: pd.DataFrame) -> list[str]:
     """The distinct labels in alphabetical order; a label's place in this list is its number."""
-    names = sorted(table["label"].unique())
+    names = sorted(table["label"].astype(str).unique())
     if len(names) < 2:
         raise DataError(f"expected at least two different labels, found only {names}; there is nothing to tell apart")
     return names
@@ -142,13 +169,15 @@ def label_names(table: pd.DataFrame) -> list[str]:
 def number_labels(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The same table with each label replaced by its number: ham 0, spam 1.
 
-    Labels that are already such numbers (as in the split files) are taken as they are.
+    Labels that are all such numbers already (as in the split files) are taken as they are.
     """
-    numbers = {str(number): number for number in range(len(names))}
-    numbers |= {name: number for number, name in enumerate(names)}
+    numbers = {name: number for number, name in enumerate(names)}
     labels = table["label"].astype(str)
     unknown = ~labels.isin(numbers.keys())
-    if unknown.any():
+    done = {str(number): number for number in numbers.values()}
+    if unknown.any() and labels.isin(done.keys()).all():
+        numbers = done
+    elif unknown.any():
         row = int(unknown.to_numpy().argmax())
         raise DataError(f"row {row + 1}: unknown label {labels.iloc[row]!r}; expected one of {', '.join(names)}")
     return table.assign(label=labels.map(numbers).astype("int64"))
@@ -159,12 +188,10 @@ def balance(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
 
     The rarest label is kept whole and in order. Row numbers (the index) are those of `table`.
     """
+    label_names(table)  # raises where there is only one
     smallest = table["label"].value_counts().min()
-    parts = []
-    for name in label_names(table):
-        part = table[table["label"] == name]
-        parts.append(part if len(part) == smallest else part.sample(smallest, random_state=seed))
-    return pd.concat(parts)
+    parts = [part for _, part in table.groupby("label")]
+    return pd.concat(part if len(part) == smallest else part.sample(smallest, random_state=seed) for part in parts)
 
 
 def split(table: pd.DataFrame, *, train_share: float = 0.7, validation_share: float = 0.1, seed: int = SEED) -> Splits:
@@ -186,8 +213,9 @@ def truncate(table: pd.DataFrame, size: int, *, seed: int = SEED) -> pd.DataFram
     if size >= len(table):
         return table
     share = size / len(table)
-    parts = [part.sample(max(1, round(len(part) * share)), random_state=seed) for _, part in table.groupby("label")]
-    return pd.concat(parts).sort_index()
+    parts = table.reset_index(drop=True).groupby("label")
+    drawn = [part.sample(max(1, round(len(part) * share)), random_state=seed) for _, part in parts]
+    return table.iloc[sorted(pd.concat(drawn).index)]
 
 
 def is_fast() -> bool:
@@ -201,10 +229,12 @@ def shorten_if_fast(splits: Splits) -> Splits:
 
 
 def save_splits(splits: Splits, folder: str | Path) -> None:
-    """Write `train.csv`, `validation.csv` and `test.csv`, each in one step."""
-    for name, part in splits._asdict().items():
-        with replacing(Path(folder) / f"{name}.csv") as unfinished:
-            part.to_csv(unfinished, index=False, encoding="utf-8")
+    """Write `train.csv`, `validation.csv` and `test.csv`; none replaces an older one before all are written."""
+    with ExitStack() as replacements:
+        for name, part in splits._asdict().items():
+            unfinished = replacements.enter_context(replacing(Path(folder) / f"{name}.csv"))
+            # Every text in quotation marks: without them a lone carriage return would read as the end of a row.
+            part.to_csv(unfinished, index=False, encoding="utf-8", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def load_splits(folder: str | Path) -> Splits:
@@ -213,7 +243,8 @@ def load_splits(folder: str | Path) -> Splits:
     for name, part in zip(Splits._fields, parts, strict=True):
         wrong = ~part["label"].str.fullmatch(r"\d+")
         if wrong.any():
-            raise DataError(f"{name}.csv: expected label numbers, found {part['label'][wrong].iloc[0]!r}")
+            path, found = Path(folder) / f"{name}.csv", part["label"][wrong].iloc[0]
+            raise DataError(f"{path}: expected label numbers, as save_splits writes them, found {found!r}")
     return Splits(*(part.assign(label=part["label"].astype("int64")) for part in parts))
 
 

@@ -33,8 +33,9 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:  # torch raises one or the other, and the reason is on line one
-        raise LlmclfError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch raises one of these, as it likes
+        reason = str(error).splitlines()[0].split(". ")[0]  # what follows is for torch's own developers
+        raise LlmclfError(f"device {name!r} cannot be used: {reason}") from None
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def evaluate(
 def score(logits: Tensor, labels: Tensor) -> Evaluation:
     """Evaluate logits (messages, classes) against labels (messages,); each message counts the same."""
     num_classes = logits.shape[1]
+    if not all(0 <= label < num_classes for label in labels.unique().tolist()):
+        raise LlmclfError(f"labels from {labels.min()} to {labels.max()}, but there are only {num_classes} classes")
     pairs = labels * num_classes + logits.argmax(dim=1)
     confusion = torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
     return Evaluation(F.cross_entropy(logits, labels).item(), confusion.numpy())
@@ -138,10 +141,14 @@ def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> tuple
     """
     if not 0 <= correct <= count:
         raise LlmclfError(f"expected 0 <= correct <= count, got {correct} of {count}")
+    if not 0 < confidence < 1:
+        raise LlmclfError(f"confidence must lie between 0 and 1, got {confidence}")
     if count == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = correct / count
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low = 0.0 if correct == 0 else middle - half  # exactly, where rounding would leave 3e-17
+    high = 1.0 if correct == count else middle + half
+    return low, high

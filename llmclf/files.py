@@ -47,7 +47,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
     Raises
     ------
     FileError
-        No such file; cut off; not safetensors.
+        No such file; a folder; cut off; not safetensors.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -55,9 +55,9 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         with safe_open(path, framework="pt") as file:
             names = file.keys()  # not a mapping: it cannot be walked through itself
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except SafetensorError as error:
         raise FileError(f"{path}: not a complete safetensors file ({error}); fetch or save it again") from None
 
 
@@ -67,13 +67,21 @@ def open_gguf(path: str | Path) -> GGUFReader:
     Raises
     ------
     FileError
-        No such file; cut off; not GGUF.
+        No such file; a folder; cut off; not GGUF.
     """
     from gguf import GGUFReader
 
     try:
         return GGUFReader(path)
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     except Exception as error:  # the reader has no error of its own: a cut file fails anywhere inside it
         raise FileError(f"{path}: not a complete GGUF file ({' '.join(str(error).split())}); fetch it again") from error
+
+
+def _unreadable(path: str | Path, error: OSError) -> FileError:
+    if isinstance(error, FileNotFoundError):
+        return FileError(f"{path}: no such file")
+    if os.path.isdir(path):
+        return FileError(f"{path}: a folder, where one file was expected")
+    return FileError(f"{path}: cannot be read ({error})")

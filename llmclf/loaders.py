@@ -61,6 +61,8 @@ class MessageDataset(Dataset):
             raise LlmclfError(f"max_length must be at least 1, got {max_length}")
         self.messages = [encode(tokenizer, text, max_length) for text in table["text"]]
         self.labels = table["label"].tolist()
+        if names := [label for label in self.labels if not isinstance(label, int)]:
+            raise LlmclfError(f"labels must be numbers, found {names[0]!r}; data.number_labels makes them so")
         self.max_length = max_length or max(map(len, self.messages), default=1)
 
     def __len__(self) -> int:
@@ -135,6 +137,8 @@ def make_loaders(
     seed
         Of the training order.
     """
+    if batch_size < 1:
+        raise LlmclfError(f"batch_size must be at least 1, got {batch_size}")
     if padding not in ("dynamic", "fixed"):
         raise LlmclfError(f"padding must be 'dynamic' or 'fixed', got {padding!r}")
     train = MessageDataset(splits.train, tokenizer, max_length)

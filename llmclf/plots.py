@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -32,6 +33,7 @@ def new_figure(width: float = 6.0, height: float = 3.0) -> tuple[Figure, Axes]:
 def plot_class_counts(tables: dict[str, pd.DataFrame]) -> Figure:
     """Horizontal bars: the messages of each label in each named table, with their numbers."""
     counts = pd.DataFrame({name: table["label"].value_counts() for name, table in tables.items()})
+    counts = counts.fillna(0).astype(int)  # a table may lack a label
     figure, axes = new_figure(height=0.8 + 0.45 * counts.size)
     thickness = 0.8 / len(counts)
     for place, (label, row) in enumerate(counts.sort_index().iterrows()):
@@ -48,8 +50,8 @@ def plot_class_counts(tables: dict[str, pd.DataFrame]) -> Figure:
 def plot_lengths(lengths: dict[str, Sequence[int]], *, unit: str) -> Figure:
     """Histograms in one pair of axes: how long the messages of each named group are."""
     figure, axes = new_figure()
-    longest = max(max(group) for group in lengths.values())
-    for color, (name, group) in zip(COLORS, lengths.items(), strict=False):
+    longest = max(max(group, default=0) for group in lengths.values())
+    for color, (name, group) in zip(cycle(COLORS), lengths.items(), strict=False):
         axes.hist(group, bins=40, range=(0, longest), color=color, alpha=0.6, label=name)
     axes.set_xlabel(f"length in {unit}")
     axes.set_ylabel("messages")
@@ -65,12 +67,13 @@ def plot_losses(history: History) -> Figure:
     axes.set_xlabel("optimizer steps")
     axes.set_ylabel("loss (nats a message)")
     axes.legend(frameon=False, labelcolor=INK)
-    _second_axis(axes, (history.examples_seen[0] - 0) / (history.steps[0] + 1))
+    batch_size = history.examples_seen[0] / (history.steps[0] + 1)
+    _second_axis(axes, batch_size, first_step=1)  # at step 0 the first batch has been seen
     return figure
 
 
-def plot_accuracies(history: History) -> Figure:
-    """Training and validation accuracy after each epoch, with examples seen as a second axis."""
+def plot_accuracies(history: History, *, examples_per_epoch: int | None = None) -> Figure:
+    """Training and validation accuracy after each epoch; with `examples_per_epoch`, examples seen as a second axis."""
     figure, axes = new_figure(height=3.6)
     epochs = range(1, len(history.train_accuracies) + 1)
     axes.plot(epochs, history.train_accuracies, color=COLORS[0], marker="o", label="training")
@@ -80,12 +83,15 @@ def plot_accuracies(history: History) -> Figure:
     axes.set_ylabel("accuracy")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(frameon=False, labelcolor=INK)
+    if examples_per_epoch is not None:
+        _second_axis(axes, examples_per_epoch)
     return figure
 
 
-def _second_axis(axes: Axes, examples_per_step: float) -> None:
+def _second_axis(axes: Axes, examples: float, first_step: int = 0) -> None:
+    """Examples seen: so many more with each unit of the first axis."""
     second = axes.secondary_xaxis(
-        "top", functions=(lambda steps: steps * examples_per_step, lambda examples: examples / examples_per_step)
+        "top", functions=(lambda place: (place + first_step) * examples, lambda seen: seen / examples - first_step)
     )
     second.set_xlabel("examples seen", color=INK)
     second.tick_params(colors=INK)

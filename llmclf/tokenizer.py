@@ -7,6 +7,7 @@ Texts are messages from strangers: a message that contains `<|endoftext|>` holds
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import tiktoken
@@ -16,18 +17,20 @@ from llmclf.errors import LlmclfError
 from llmclf.files import open_gguf
 
 # How text is cut before merging (GPT-2 paper, section 2.2): contractions, words, numbers, the rest, white space.
-_BEFORE_NUMBERS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+"
-_AFTER_NUMBERS = r" ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-GPT2_PATTERN = rf"{_BEFORE_NUMBERS}| ?\p{{N}}+|{_AFTER_NUMBERS}"
-SMOLLM2_PATTERN = rf"\p{{N}}|{_BEFORE_NUMBERS}|{_AFTER_NUMBERS}"  # every digit is a token of its own
+# The last space before a word belongs to the word. (tiktoken's engine panics at a million spaces; hence the bound.)
+_WORDS, _REST, _SPACES = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+", r" ?[^\s\p{L}\p{N}]+", r"\s{1,262144}"
+GPT2_PATTERN = rf"{_WORDS}| ?\p{{N}}+|{_REST}|{_SPACES}(?!\S)|\s+"
+# Every digit is a token of its own, and takes no space before it.
+SMOLLM2_PATTERN = rf"\p{{N}}|{_WORDS}|{_REST}|{_SPACES}(?![^\s\p{{N}}])|\s+"
+# SmolLM2's vocabulary lacks the bytes of these: six control characters, and planes of Unicode with nothing in them.
+SMOLLM2_LACKS = re.compile("[\x04\x06\x13\x14\x16\x1d\U00040000-\U000bffff]")
 
 
 def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
     """The tokenizer that belongs to a backbone, by the same names and paths as `weights.load_pretrained`."""
-    name = str(backbone).removeprefix("random-")
-    if name == "smollm2-135M":
-        return gguf_tokenizer(assets.fetch(name))
-    path = Path(name)
+    if str(backbone).removeprefix("random-") == "smollm2-135M":
+        return gguf_tokenizer(assets.fetch("smollm2-135M"))
+    path = Path(backbone)
     gguf = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
     return gguf_tokenizer(gguf[0]) if gguf else gpt2_tokenizer()
 
@@ -42,11 +45,12 @@ def gpt2_tokenizer() -> tiktoken.Encoding:
 def gguf_tokenizer(path: str | Path) -> tiktoken.Encoding:
     """The tokenizer stored in a SmolLM2 GGUF file (49,152 tokens, 17 of them special)."""
     fields = open_gguf(path).fields
-    model, cutter = (fields[f"tokenizer.ggml.{key}"].contents() for key in ("model", "pre"))
+    wanted = [f"tokenizer.ggml.{key}" for key in ("model", "pre", "tokens", "token_type")]
+    if missing := [name for name in wanted if name not in fields]:
+        raise LlmclfError(f"{path}: no entry {missing[0]!r}, so this file does not hold SmolLM2's tokenizer")
+    model, cutter, texts, kinds = (fields[name].contents() for name in wanted)
     if (model, cutter) != ("gpt2", "smollm"):
         raise LlmclfError(f"{path}: tokenizer {model!r} with pre-tokenizer {cutter!r}; only SmolLM2's is understood")
-    texts = fields["tokenizer.ggml.tokens"].contents()
-    kinds = fields["tokenizer.ggml.token_type"].contents()
     normal = 1  # the GGUF specification's number for tokens that merges make
     tokens = {text: number for number, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == normal}
     special = {text: number for number, text in enumerate(texts) if text not in tokens}
@@ -76,5 +80,7 @@ def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = Non
     """
     # A lone surrogate (half a character) has no UTF-8 form; it becomes the replacement character.
     clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if tokenizer.name == "smollm2":
+        clean = SMOLLM2_LACKS.sub("\N{REPLACEMENT CHARACTER}", clean)
     input_ids = tokenizer.encode_ordinary(clean)[:max_length]
     return input_ids or [tokenizer.eot_token]

@@ -172,11 +172,12 @@ def describe_run(classifier: Classifier, train_loader: DataLoader, settings: Tra
     for parameter in classifier.parameters():
         if not parameter.requires_grad:
             frozen.update(parameter.detach().flatten()[:1000].double().cpu().numpy().tobytes())
-    model = f"{classifier.backbone.config}, read at {classifier.pooling}, frozen weights {frozen.hexdigest()[:16]}"
     return {
-        "settings": {name: value for name, value in asdict(settings).items() if name != "epochs"},
+        **{name: value for name, value in asdict(settings).items() if name != "epochs"},
+        "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
+        "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
+        "frozen weights": frozen.hexdigest(),
         "training messages": hashlib.sha256(content.encode()).hexdigest(),
-        "model": model,
     }
 
 
@@ -216,9 +217,7 @@ def load_checkpoint(
     for part, ours in identity.items():
         theirs = record["identity"].get(part)
         if theirs != ours:
-            raise CheckpointError(f"{path}: from a run with another {part}: {theirs} there, {ours} here; {advice}")
-    if missing := [name for name in trainable if f"weight/{name}" not in tensors]:
-        raise CheckpointError(f"{path}: other weights were trained there, no {missing[0]}; {advice}")
+            raise CheckpointError(f"{path}: from a run with other {part}: {theirs} there, {ours} here; {advice}")
     with torch.no_grad():
         for name, weight in trainable.items():
             weight.copy_(tensors[f"weight/{name}"])

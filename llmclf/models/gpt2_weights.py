@@ -54,24 +54,29 @@ def hub_layout(config: GPT2Config) -> dict[str, tuple]:
 
 def load_gpt2(path: Path, dtype: torch.dtype) -> GPT2:
     """A GPT-2 of any size from the Hub's `model.safetensors`; a `config.json` beside it may state the heads."""
-    tensors, _ = read_safetensors(path)
-    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    tensors.pop("lm_head.weight", None)  # where it is stored at all, it is the token embedding once more
+    stored, _ = read_safetensors(path)
+    tensors = {name.removeprefix("transformer."): tensor for name, tensor in stored.items()}
+    if len(tensors) < len(stored):
+        raise WeightsError(f"{path}: some tensors are there twice, with and without 'transformer.' before the name")
+    head = tensors.pop("lm_head.weight", None)  # where it is stored at all, it is the token embedding once more
     masks = [name for name in tensors if name.endswith((".attn.bias", ".attn.masked_bias"))]
     for name in masks:  # the causal mask, stored as if it were a weight
         del tensors[name]
     config = _gpt2_config(path, tensors)
     check_tensors(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, hub_layout(config))
+    if head is not None and not torch.equal(head, tensors["wte.weight"]):
+        raise WeightsError(f"{path}: lm_head.weight is not wte.weight once more, as it is in GPT-2")
 
     state = {ours: tensors[theirs] for ours, theirs in HUB_OUTSIDE.items()}
     for layer in range(config.num_layers):
         for ours, (theirs, transposed) in HUB_BLOCK.items():
             tensor = tensors[f"h.{layer}.{theirs}"]
             state[f"blocks.{layer}.{ours}"] = tensor.T if transposed else tensor
-        for kind in ("weight", "bias"):
-            thirds = tensors[f"h.{layer}.attn.c_attn.{kind}"].T.chunk(3)  # query, key, value
-            for part, third in zip(("query", "key", "value"), thirds, strict=True):
-                state[f"blocks.{layer}.attention.{part}.{kind}"] = third
+        weights = tensors[f"h.{layer}.attn.c_attn.weight"].T.chunk(3)
+        biases = tensors[f"h.{layer}.attn.c_attn.bias"].chunk(3)
+        for part, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
+            state[f"blocks.{layer}.attention.{part}.weight"] = weight
+            state[f"blocks.{layer}.attention.{part}.bias"] = bias
     model = build(config)
     fill(model, state, dtype)
     return model
@@ -84,16 +89,26 @@ def _gpt2_config(path: Path, tensors: Mapping[str, Tensor]) -> GPT2Config:
         context_length = tensors["wpe.weight"].shape[0]
     except (KeyError, ValueError, IndexError):
         raise WeightsError(f"{path}: no wte.weight and wpe.weight as matrices, so this is not a GPT-2 file") from None
-    num_layers = 1 + max((int(name.split(".")[1]) for name in tensors if name.startswith("h.")), default=0)
+    num_layers = len({name.split(".")[1] for name in tensors if name.startswith("h.")})
     described = path.with_name("config.json")
     if described.is_file():
-        num_heads = json.loads(described.read_text(encoding="utf-8")).get("n_head")
-    else:
+        num_heads = _stated_heads(described, hidden_size)
+    elif hidden_size % HEAD_SIZE == 0:
         num_heads = hidden_size // HEAD_SIZE
-    if not num_heads:
+    else:
         raise WeightsError(f"{path}: number of attention heads unknown; put the model's config.json (n_head) beside it")
     shape = {"hidden_size": hidden_size, "num_layers": num_layers, "num_heads": num_heads}
     return GPT2Config(vocab_size=vocab_size, context_length=context_length, **shape)
+
+
+def _stated_heads(described: Path, hidden_size: int) -> int:
+    try:
+        num_heads = json.loads(described.read_text(encoding="utf-8"))["n_head"]
+    except (ValueError, KeyError, TypeError):  # not JSON; no such entry; no entries at all
+        raise FileError(f"{described}: expected the model's description, JSON with an entry n_head") from None
+    if not isinstance(num_heads, int) or num_heads < 1 or hidden_size % num_heads:
+        raise FileError(f"{described}: n_head is {num_heads!r}, which does not divide the hidden size {hidden_size}")
+    return num_heads
 
 
 # The source's own names, for classifiers that were fine-tuned with its code.
@@ -141,11 +156,14 @@ def read_source_state(path: str | Path) -> tuple[GPT2Config, dict[str, Tensor]]:
         raise FileError(f"{path}: no such file") from None
     except Exception as error:  # unpickling fails in many ways, all of which mean the same to the reader
         raise FileError(f"{path}: not a state dict that holds tensors alone ({type(error).__name__})") from None
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+    if not isinstance(tensors, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in tensors.items()
+    ):
         raise FileError(f"{path}: expected a state dict, names with tensors")
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.endswith(".att.mask")}
-    if not {"tok_emb.weight", "pos_emb.weight", "out_head.weight"} <= found.keys():
-        raise WeightsError(f"{path}: no tok_emb.weight, pos_emb.weight and out_head.weight: not the source's GPT-2")
+    matrices = ("tok_emb.weight", "pos_emb.weight", "out_head.weight")
+    if any(len(found.get(name, ())) != 2 for name in matrices):
+        raise WeightsError(f"{path}: no {', '.join(matrices)} as matrices, so this is not the source's GPT-2")
     vocab_size, hidden_size = found["tok_emb.weight"]
     config = GPT2Config(
         vocab_size=vocab_size,

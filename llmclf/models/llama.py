@@ -49,6 +49,7 @@ class LlamaConfig:
     def __post_init__(self) -> None:
         check_divides("num_heads", self.num_heads, "hidden_size", self.hidden_size)
         check_divides("num_kv_heads", self.num_kv_heads, "num_heads", self.num_heads)
+        check_divides("the values that rotate together", 2, "head_size", self.head_size)
 
     @property
     def head_size(self) -> int:

@@ -1,0 +1,66 @@
+"""A dozen lines of SVG: the one visual language of the drawn figures.
+
+Every drawing is a white card, so that it reads the same on a light and on a dark page, and at most 480 units wide, so
+that its words stay legible on a phone.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"  # Okabe and Ito: safe for colour-blind readers
+INK, QUIET, CARD, EDGE = "#222222", "#6b6b6b", "#ffffff", "#d0d0d0"
+
+
+class Drawing:
+    """Collects shapes; `save` writes them with a title and a description for screen readers."""
+
+    def __init__(self, width: int, height: int, title: str, description: str) -> None:
+        self.width, self.height = width, height
+        self.parts = [f"<title>{escape(title)}</title>", f"<desc>{escape(description)}</desc>"]
+        self.box(1, 1, width - 2, height - 2, fill=CARD, edge=EDGE, radius=10)
+
+    def box(self, x: float, y: float, width: float, height: float, *, fill: str, edge: str, radius: float = 6) -> None:
+        self.parts.append(
+            f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" rx="{radius}" fill="{fill}" '
+            f'stroke="{edge}" stroke-width="1.5"/>'
+        )
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        size: int = 15,
+        color: str = INK,
+        bold: bool = False,
+        middle: bool = False,
+    ) -> None:
+        weight, anchor = ("600" if bold else "400"), ("middle" if middle else "start")
+        self.parts.append(
+            f'<text x="{x}" y="{y}" font-size="{size}" fill="{color}" font-weight="{weight}" '
+            f'text-anchor="{anchor}">{escape(words)}</text>'
+        )
+
+    def monospace(self, x: float, y: float, words: str, width: float) -> None:
+        """Text stretched to a known width, so that what is drawn below it fits on every screen."""
+        self.parts.append(
+            f'<text x="{x:.1f}" y="{y}" font-family="ui-monospace, monospace" font-size="14" fill="{INK}" '
+            f'xml:space="preserve" textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs">{escape(words)}</text>'
+        )
+
+    def arrow_down(self, x: float, top: float, bottom: float) -> None:
+        self.parts.append(
+            f'<path d="M{x} {top} V{bottom - 6} M{x - 5} {bottom - 8} L{x} {bottom} L{x + 5} {bottom - 8}" '
+            f'fill="none" stroke="{QUIET}" stroke-width="2"/>'
+        )
+
+    def save(self, path: Path) -> None:
+        body = "\n".join(self.parts)
+        path.write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
+            f'height="{self.height}" role="img" font-family="system-ui, sans-serif">\n{body}\n</svg>\n',
+            encoding="utf-8",
+        )

@@ -1,0 +1,59 @@
+"""Draw a fine-tuned classifier reading two messages token by token; writes finished_classifier.svg beside itself.
+
+The classifier is the one that `make finetune` saves: the picture shows its real probabilities.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from _svg import EDGE, INK, QUIET, RED, Drawing
+
+from llmclf.classify import TextClassifier
+from llmclf.tokenizer import encode
+
+FOLDER = Path(__file__).parents[2] / "output" / "classifier"
+MESSAGES = (
+    "You are a winner you have been specially selected to receive 1000 cash or a 2000 award.",
+    "Hey, just wanted to check if we're still on for dinner tonight? Let me know!",
+)
+LETTER, ROW, RIGHT = 8.4, 54, 462  # widths and heights in the drawing's units
+
+
+def read_along(classifier: TextClassifier, text: str) -> list[tuple[str, float]]:
+    """Each token, and the probability of spam once the model has read so far."""
+    input_ids = encode(classifier.tokenizer, text)
+    with torch.inference_mode():
+        logits = classifier.model.backbone(torch.tensor([input_ids]))[0]  # (tokens, classes)
+    probabilities = logits.softmax(dim=1)[:, classifier.label_names.index("spam")].tolist()
+    return list(zip(map(classifier.tokenizer.decode, ([number] for number in input_ids)), probabilities, strict=True))
+
+
+def draw(classifier: TextClassifier) -> Drawing:
+    readings = [read_along(classifier, text) for text in MESSAGES]
+    answers = [f"{classifier.predict(text)}, {max(classifier.predict_proba(text)):.1%}" for text in MESSAGES]
+    title = "The finished classifier reads two messages"
+    summary = "; ".join(f"'{text}' is {answer}" for text, answer in zip(MESSAGES, answers, strict=True))
+    drawing = Drawing(480, 346, title, f"{summary}. A bar under each token shows the probability of spam so far.")
+    top = 34
+    for reading, answer in zip(readings, answers, strict=True):
+        x = 18.0
+        for token, probability in reading:
+            width = LETTER * len(token)
+            if x + width > RIGHT:
+                x, top, token = 18.0, top + ROW, token.lstrip()
+                width = LETTER * len(token)
+            drawing.monospace(x, top, token, width)
+            drawing.box(x, top + 8, width - 1, 22, fill="#f4f4f4", edge="none", radius=0)
+            drawing.box(x, top + 8 + 22 * (1 - probability), width - 1, 22 * probability, fill=RED, edge="none", radius=0)
+            x += width
+        drawing.text(18, top + 54, f"→ {answer}", size=17, bold=True, color=INK)
+        top += 104
+    drawing.box(18, 314, 14, 14, fill=RED, edge=EDGE, radius=0)
+    drawing.text(40, 326, f"probability of spam after each token ({classifier.backbone})", size=14, color=QUIET)
+    return drawing
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    draw(TextClassifier.load(folder, device="cpu")).save(Path(__file__).with_name("finished_classifier.svg"))

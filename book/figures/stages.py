@@ -1,0 +1,44 @@
+"""Draw the three stages of the project and the chapters in each: run from anywhere, writes stages.svg beside itself."""
+
+from pathlib import Path
+
+from _svg import BLUE, GREEN, INK, ORANGE, QUIET, Drawing
+
+STAGES = (
+    (
+        "1",
+        "Prepare",
+        BLUE,
+        "#e5f1f8",
+        ("1 The dataset", "2 Loaders", "3 The pretrained model", "4 Classification head"),
+    ),
+    ("2", "Fine-tune", ORANGE, "#fdf3dd", ("5 Loss and accuracy", "6 Fine-tuning")),
+    ("3", "Use", GREEN, "#e2f4ee", ("7 Classifying messages",)),
+)
+
+
+def draw() -> Drawing:
+    height = 24 + sum(52 + 24 * len(chapters) for *_, chapters in STAGES) + 26 * (len(STAGES) - 1)
+    drawing = Drawing(
+        440,
+        height,
+        "The three stages of this book",
+        "Prepare data and model in chapters 1 to 4, fine-tune in chapters 5 and 6, use the classifier in chapter 7.",
+    )
+    top = 12
+    for number, title, edge, fill, chapters in STAGES:
+        box_height = 52 + 24 * len(chapters)
+        drawing.box(14, top, 412, box_height, fill=fill, edge=edge)
+        drawing.text(32, top + 30, f"Stage {number}", size=15, color=QUIET)
+        drawing.text(102, top + 30, title, size=19, bold=True)
+        for line, chapter in enumerate(chapters):
+            drawing.text(102, top + 58 + 24 * line, chapter, size=16, color=INK)
+        top += box_height
+        if number != "3":
+            drawing.arrow_down(220, top + 3, top + 24)
+        top += 26
+    return drawing
+
+
+if __name__ == "__main__":
+    draw().save(Path(__file__).with_name("stages.svg"))

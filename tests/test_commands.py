@@ -1,0 +1,296 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import llmclf.evaluate as evaluation
+from llmclf import assets
+from llmclf.__main__ import main
+from llmclf.models import GPT2Config
+from llmclf.models.gpt2_weights import hub_layout
+
+COMMANDS = ("fetch", "train", "evaluate", "classify", "info")
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory, gpt2_encoding) -> Path:
+    """A tiny model with GPT-2's vocabulary, in the Hub's layout."""
+    path = tmp_path_factory.mktemp("backbone") / "model.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    layout = hub_layout(GPT2Config(hidden_size=64, num_layers=2, num_heads=1, context_length=128))
+    save_file({name: torch.randn(shape, generator=generator) / 10 for name, shape in layout.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """A table of somebody else: other names, other order, more columns."""
+    path = tmp_path_factory.mktemp("table") / "mail.csv"
+    rows = [{"id": n, "body": f"WIN {n} CASH", "kind": "advert"} for n in range(60)]
+    rows += [{"id": n, "body": f'hello, "friend" {n}', "kind": "private"} for n in range(60)]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def train_arguments(backbone, table) -> list[str]:
+    columns = ["--table", str(table), "--text-column", "body", "--label-column", "kind"]
+    return ["train", "--backbone", str(backbone), *columns, "--epochs", "2", "--learning-rate", "0.003"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, train_arguments) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "classifier"
+    assert main([*train_arguments, "--output", str(folder)]) == 0
+    return folder
+
+
+def lines_of(capsys: pytest.CaptureFixture) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+# Speed and help -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["-c", "import llmclf"], ["-m", "llmclf", "--help"]])
+def test_nothing_heavy_is_imported_for_a_word_of_help(arguments):
+    command = [sys.executable, "-X", "importtime", *arguments]
+    imported = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    for heavy in ("torch", "pandas", "numpy", "matplotlib", "tiktoken", "requests"):
+        assert f" {heavy}\n" not in imported
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: llmclf" in capsys.readouterr().out
+
+
+# Train, evaluate, classify --------------------------------------------------------------------------------------------
+
+
+def test_train_leaves_a_classifier_its_tables_and_its_curves(trained):
+    names = {path.name.split("-")[0] for path in trained.iterdir()}
+    assert names == {
+        *("classifier.json", "weights", "history.json", "loss.svg", "accuracy.svg"),
+        *("train.csv", "validation.csv", "test.csv"),
+    }
+    record = json.loads((trained / "classifier.json").read_text())
+    assert record["labels"] == ["advert", "private"]
+    assert record["training"]["settings"]["epochs"] == 2
+    assert set(record["training"]["results"]) == {"train", "validation", "test"}
+
+
+def test_train_reports_what_evaluate_measures(trained, capsys):
+    assert main(["evaluate", str(trained), str(trained / "test.csv"), "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    recorded = json.loads((trained / "classifier.json").read_text())["training"]["results"]["test"]
+    assert (report["correct"], report["count"]) == (recorded["correct"], recorded["count"])
+    assert report["loss"] == pytest.approx(recorded["loss"], abs=1e-5)
+    assert report["accuracy"] > 0.9  # it has learnt something
+
+
+def test_evaluate_takes_names_and_other_columns(trained, table, capsys):
+    columns = ["--text-column", "body", "--label-column", "kind"]
+    assert main(["evaluate", str(trained), str(table), *columns]) == 0
+    first, header, *classes = lines_of(capsys)
+    assert first.startswith("accuracy")
+    assert "of 120; 95 % interval" in first
+    assert header.split() == ["precision", "recall", "f1", "messages"]
+    assert [line.split()[0] for line in classes] == ["advert", "private"]
+
+
+def test_train_does_not_overwrite_unless_told(trained, train_arguments, capsys):
+    before = (trained / "classifier.json").read_bytes()
+    assert main([*train_arguments, "--output", str(trained)]) == 2
+    assert "holds a classifier already; name another --output, or add --overwrite" in capsys.readouterr().err
+    assert (trained / "classifier.json").read_bytes() == before
+
+
+def test_interrupted_training_continues_with_the_same_command(train_arguments, tmp_path, monkeypatch, capsys):
+    measure = evaluation.evaluate
+    calls = []
+
+    def interrupt(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 6:  # after the first epoch, whose end is measurements 3 and 4
+            raise KeyboardInterrupt
+        return measure(*arguments, **options)
+
+    arguments = [*train_arguments, "--epochs", "6"]  # 60 steps: losses are measured at steps 0 and 50
+    with monkeypatch.context() as patch:
+        patch.setattr("llmclf.train.evaluate", interrupt)
+        assert main([*arguments, "--output", str(tmp_path / "stopped")]) == 130
+    assert "interrupted; training continues from its last epoch" in capsys.readouterr().err
+    assert main([*arguments, "--output", str(tmp_path / "stopped")]) == 0
+    assert "continuing after epoch 1 of 6" in capsys.readouterr().err
+    assert main([*arguments, "--output", str(tmp_path / "whole")]) == 0
+    stopped, whole = (load_file(next((tmp_path / name).glob("weights-*"))) for name in ("stopped", "whole"))
+    assert all(torch.equal(stopped[name], whole[name]) for name in whole)
+    assert not (tmp_path / "stopped" / "checkpoint.safetensors").exists()
+
+
+def test_fixed_padding_and_last_position_are_remembered(train_arguments, tmp_path, capsys):
+    recipe = ["--padding", "fixed", "--pooling", "last_position", "--epochs", "1"]
+    assert main([*train_arguments, *recipe, "--output", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "classifier.json").read_text())
+    assert record["pooling"] == "last_position"
+    assert record["pad_to"] > 1
+    assert main(["evaluate", str(tmp_path), str(tmp_path / "test.csv"), "--format", "json"]) == 0
+    report = json.loads("{" + capsys.readouterr().out.split("\n{", 1)[1])
+    assert report["loss"] == pytest.approx(record["training"]["results"]["test"]["loss"], abs=1e-5)
+
+
+def test_classify_takes_arguments(trained, capsys):
+    assert main(["classify", str(trained), "WIN 99 CASH", "hello, friend"]) == 0
+    first, second = lines_of(capsys)
+    assert first.startswith("advert (")
+    assert first.endswith("\tWIN 99 CASH")
+    assert second.startswith("private (")
+
+
+def test_classify_takes_lines_of_standard_input(trained, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("WIN 99 CASH\r\n\nhello, friend"))
+    assert main(["classify", str(trained)]) == 0
+    assert [line.split("\t")[1] for line in lines_of(capsys)] == ["WIN 99 CASH", "", "hello, friend"]
+
+
+def test_classify_takes_a_table_and_writes_one(trained, table, capsys):
+    assert main(["classify", str(trained), "--table", str(table), "--text-column", "body", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["text"] for row in rows] == pd.read_csv(table)["body"].tolist()
+    for row in rows:
+        probabilities = {name: float(row[f"probability_{name}"]) for name in ("advert", "private")}
+        assert row["label"] == max(probabilities, key=probabilities.get)
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_classify_writes_json_for_any_text(trained, capsys):
+    texts = ['quotes " and\nlines', "<|endoftext|>", "ünï 🎉", "", "x" * 5000]
+    assert main(["classify", str(trained), "--format", "json", *texts]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [row["text"] for row in report] == texts
+    assert all(set(row["probabilities"]) == {"advert", "private"} for row in report)
+
+
+def test_reader_that_goes_away_is_no_error(trained):
+    command = [sys.executable, "-m", "llmclf", "classify", str(trained), *["hello"] * 3000]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
+# Files and information ------------------------------------------------------------------------------------------------
+
+
+def test_fetch_list_names_every_file_with_size_licence_and_place(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMCLF_KIT", str(tmp_path))
+    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "sms-spam").mkdir()
+    (tmp_path / "sms-spam" / "SMSSpamCollection").write_text("")
+    assert main(["fetch", "--list"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in lines_of(capsys))
+    assert set(lines) == set(assets.ASSETS)
+    assert lines["sms-spam"].startswith("0.5 MB  CC BY 4.0")
+    assert lines["sms-spam"].endswith(str(tmp_path / "sms-spam" / "SMSSpamCollection"))
+    assert lines["gpt2-124M"].startswith("548.1 MB  MIT")
+    assert lines["gpt2-124M"].endswith("not here yet")
+
+
+def test_fetch_makes_a_kit_that_works_alone(capsys, tmp_path, monkeypatch, gpt2_encoding):
+    kit = tmp_path / "kit"
+    assert main(["fetch", "gpt2-encoder", "--to", str(kit)]) == 0
+    assert lines_of(capsys) == [str(kit / "gpt2-bpe" / "encoder.json")]
+    monkeypatch.setenv("LLMCLF_KIT", str(kit))
+    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path / "nothing"))
+    assert assets.fetch("gpt2-encoder") == kit / "gpt2-bpe" / "encoder.json"
+
+
+def test_fetch_goes_on_after_a_failure_and_tells_all_of_them(capsys, tmp_path, monkeypatch, gpt2_encoding):
+    asset = assets.Asset("lost", "lost/file", "none", 1, "0" * 64, sources=())
+    monkeypatch.setitem(assets.ASSETS, "lost", asset)
+    assert main(["fetch", "lost", "gpt2-encoder", "unknown"]) == 2
+    output = capsys.readouterr()
+    assert output.out.strip().endswith("encoder.json")
+    assert "lost (0.0 MB) could not be had" in output.err
+    assert "unknown asset 'unknown'" in output.err
+
+
+def test_info_tells_what_a_bug_report_needs(capsys, monkeypatch):
+    monkeypatch.setenv("LLMCLF_BACKBONE", "smollm2-135M")
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    for words in (f"torch {torch.__version__}", "device: ", "LLMCLF_BACKBONE: smollm2-135M", "LLMCLF_FAST: not set"):
+        assert words in text
+    assert all(name in text for name in assets.ASSETS)
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fetch"], "name at least one file, or use --all or --list"),
+        (["fetch", "nonsense"], "unknown asset 'nonsense'; known are sms-spam"),
+        (["classify", "FOLDER", "hello"], "no classifier.json in this folder"),
+        (["classify", "FOLDER", "hello", "--table", "x.csv"], "give either texts or --table, not both"),
+        (["classify", "FOLDER", "--table", "x.csv"], "x.csv: no such file"),
+        (["evaluate", "FOLDER", "x.csv"], "x.csv: no such file"),
+        (["train", "--output", "FOLDER", "--device", "abacus"], "device 'abacus' cannot be used"),
+        (["train", "--output", "FOLDER", "--table", "x.csv"], "x.csv: no such file"),
+    ],
+)
+def test_mistake_is_one_line_and_exit_code_2(arguments, words, tmp_path, capsys):
+    arguments = [str(tmp_path) if argument == "FOLDER" else argument for argument in arguments]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("llmclf: error: ")
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--pooling", "middle"], "pooling must be one of last_token, last_position, first_token, mean, got 'middle'"),
+        (["--trainable", "nothing"], "trainable must be one of head, last_block, last_two_blocks, all, got 'nothing'"),
+        (["--padding", "none"], "padding must be 'dynamic' or 'fixed', got 'none'"),
+        (["--batch-size", "500"], "84 training messages do not fill one batch of 500"),
+        (["--epochs", "0"], "epochs and evaluate_every must be at least 1"),
+        (["--max-length", "0"], "max_length must be at least 1"),
+        (["--backbone", "gpt5"], "gpt5: neither a backbone (gpt2-124M"),
+        (["--text-column", "words"], "expected one column 'words', found 'id', 'body', 'kind'"),
+    ],
+)
+def test_option_that_cannot_be_is_explained_and_nothing_is_written(train_arguments, option, words, tmp_path, capsys):
+    output = tmp_path / "output"
+    assert main([*train_arguments, *option, "--output", str(output)]) == 2
+    assert words in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_unknown_label_names_its_row(trained, tmp_path, capsys):
+    table = tmp_path / "test.csv"
+    table.write_text("label,text\nadvert,WIN\nadvrt,WIN\n")
+    assert main(["evaluate", str(trained), str(table)]) == 2
+    assert "'advrt'; expected one of advert, private" in capsys.readouterr().err
+
+
+def test_debug_shows_the_trace(tmp_path, capsys):
+    assert main(["classify", str(tmp_path), "hello", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err

@@ -1,0 +1,254 @@
+"""Training: it learns, repeats exactly, and continues after an interruption as if there had been none."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import tiny_gpt2, tiny_llama
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader
+
+from llmclf.evaluate import evaluate
+from llmclf.files import FileError
+from llmclf.head import Classifier
+from llmclf.loaders import Batch, every_message, make_loaders
+from llmclf.train import CheckpointError, TrainingSettings, suggested_learning_rate, train
+
+SETTINGS = TrainingSettings(epochs=3, learning_rate=3e-3, evaluate_every=2, evaluate_batches=2)
+
+
+@pytest.fixture
+def loaders(tiny_splits, tiny_tokenizer):
+    return make_loaders(tiny_splits, tiny_tokenizer, batch_size=8)
+
+
+def same_weights(one: Classifier, other: Classifier) -> bool:
+    return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+
+
+def run(loaders, settings=SETTINGS, model=tiny_gpt2, **options):
+    classifier = Classifier(model(), 2)
+    history = train(classifier, loaders.train, loaders.validation, settings, **options)
+    return classifier, history
+
+
+@pytest.mark.parametrize("model", [tiny_gpt2, tiny_llama])
+def test_training_learns_to_tell_unseen_messages_apart(loaders, model):
+    classifier, history = run(loaders, replace(SETTINGS, epochs=8), model)
+    assert history.train_losses[-1] < history.train_losses[0] / 2
+    assert evaluate(classifier, every_message(loaders.test)).accuracy > 0.9
+
+
+def test_only_what_is_trainable_changes(loaders):
+    before, (after, _) = Classifier(tiny_gpt2(), 2), run(loaders)
+    for (name, old), new in zip(before.named_parameters(), after.parameters(), strict=True):
+        assert torch.equal(old, new) != old.requires_grad, name
+
+
+def test_history_counts_steps_and_examples(loaders):
+    _, history = run(loaders)
+    assert history.steps == [0, 2, 4, 6, 8, 10, 12, 14, 16]  # 6 batches an epoch, 3 epochs, every second step
+    assert history.examples_seen == [8 * (step + 1) for step in history.steps]
+    assert len(history.train_losses) == len(history.validation_losses) == len(history.steps)
+    assert len(history.train_accuracies) == len(history.validation_accuracies) == 3
+    assert history.seconds > 0
+
+
+def test_first_step_is_adamw_on_the_mean_cross_entropy(loaders):
+    classifier, twin = Classifier(tiny_gpt2(), 2), Classifier(tiny_gpt2(), 2)
+    loaders.train.generator.manual_seed(SETTINGS.seed)
+    batch = next(iter(loaders.train))
+    weights = [weight for weight in twin.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.1)
+    log_probabilities = twin(batch.input_ids, batch.lengths).log_softmax(dim=1)
+    (-log_probabilities[range(8), batch.labels].mean()).backward()
+    optimizer.step()
+    one_step = loader_of_one_batch(loaders.train, batch)
+    train(classifier, one_step, loaders.validation, replace(SETTINGS, epochs=1))
+    for (name, ours), theirs in zip(classifier.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, msg=name, rtol=1e-5, atol=1e-7)
+
+
+def loader_of_one_batch(loader: DataLoader, batch: Batch) -> DataLoader:
+    dataset = loader.dataset
+    dataset.messages = [row[:length].tolist() for row, length in zip(batch.input_ids, batch.lengths, strict=True)]
+    dataset.labels = batch.labels.tolist()
+    return DataLoader(dataset, len(dataset), collate_fn=loader.collate_fn)
+
+
+def test_same_seed_same_weights_and_another_seed_others(loaders):
+    (first, history), (second, again) = run(loaders), run(loaders)
+    other, _ = run(loaders, replace(SETTINGS, seed=1))
+    assert same_weights(first, second)
+    assert history.train_losses == again.train_losses
+    assert not same_weights(first, other)
+
+
+def test_how_often_we_measure_does_not_change_what_is_learnt(loaders):
+    often, _ = run(loaders, replace(SETTINGS, evaluate_every=1))
+    rarely, _ = run(loaders, replace(SETTINGS, evaluate_every=100, evaluate_batches=None))
+    assert same_weights(often, rarely)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_run_that_was_stopped_after_any_epoch_continues_to_the_same_weights(loaders, tmp_path, dropout):
+    def model():
+        return tiny_gpt2(dropout=dropout)
+
+    whole, history = run(loaders, model=model)
+    for epochs_before in (1, 2):
+        checkpoint = tmp_path / f"{epochs_before}.safetensors"
+        run(loaders, replace(SETTINGS, epochs=epochs_before), model, checkpoint=checkpoint)
+        continued, joined = run(loaders, model=model, checkpoint=checkpoint)
+        assert same_weights(whole, continued)
+        assert replace(joined, seconds=0) == replace(history, seconds=0)
+        assert joined.seconds > 0
+
+
+def test_run_that_is_interrupted_within_an_epoch_continues_from_the_last_one(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    whole, history = run(loaders)
+
+    def interrupt(history):
+        if history.steps[-1] == 14:  # within the third epoch
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(loaders, checkpoint=checkpoint, on_measurement=interrupt)
+    continued, joined = run(loaders, checkpoint=checkpoint)
+    assert same_weights(whole, continued)
+    assert joined.train_losses == history.train_losses
+
+
+def test_run_that_is_killed_continues_to_the_same_weights(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    script = f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import torch
+        from conftest import tiny_gpt2, tiny_splits, tiny_tokenizer
+        from llmclf.loaders import make_loaders
+        from test_train import SETTINGS, run
+        loaders = make_loaders(tiny_splits.__wrapped__(), tiny_tokenizer.__wrapped__(), batch_size=8)
+        def kill(history):
+            if history.steps[-1] == 8:
+                os.kill(os.getpid(), signal.SIGKILL)
+        run(loaders, checkpoint={str(checkpoint)!r}, on_measurement=kill)
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    whole, _ = run(loaders)
+    continued, _ = run(loaders, checkpoint=checkpoint)
+    assert same_weights(whole, continued)
+
+
+def test_finished_run_is_not_trained_again(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    first, history = run(loaders, checkpoint=checkpoint)
+    second, again = run(loaders, checkpoint=checkpoint, on_measurement=pytest.fail)
+    assert same_weights(first, second)
+    assert again == history
+
+
+def test_more_epochs_go_on_where_fewer_ended(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    longer, history = run(loaders, replace(SETTINGS, epochs=4), checkpoint=checkpoint)
+    assert same_weights(longer, run(loaders, replace(SETTINGS, epochs=4))[0])
+    assert len(history.train_accuracies) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"settings": replace(SETTINGS, learning_rate=1e-4)}, "learning_rate: 0.003 there, 0.0001 here"),
+        ({"settings": replace(SETTINGS, seed=7)}, "seed: 123 there, 7 here"),
+        ({"model": lambda: tiny_gpt2(seed=5)}, "frozen weights: .*"),
+        ({"model": lambda: tiny_gpt2(hidden_size=64)}, "model: .*hidden_size=32.* there, .*hidden_size=64.* here.*"),
+        ({"model": tiny_llama}, "number of trained tensors.*"),
+    ],
+)
+def test_checkpoint_of_another_run_is_refused_and_says_how(loaders, tmp_path, change, words):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+    with pytest.raises(
+        CheckpointError, match=f"{checkpoint}: from a run with other {words}; remove .* to start afresh"
+    ):
+        run(loaders, checkpoint=checkpoint, **change)
+    assert checkpoint.read_bytes() == before
+
+
+def test_checkpoint_of_other_messages_is_refused(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    loaders.train.dataset.labels[3] = 1 - loaders.train.dataset.labels[3]
+    with pytest.raises(CheckpointError, match="other training messages"):
+        run(loaders, checkpoint=checkpoint)
+
+
+def test_checkpoint_of_other_trainable_weights_is_refused(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    classifier = Classifier(tiny_gpt2(), 2, trainable="head")
+    with pytest.raises(CheckpointError, match="other number of trained tensors"):
+        train(classifier, loaders.train, loaders.validation, SETTINGS, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"not a checkpoint"])
+def test_damaged_checkpoint_is_named_and_kept(loaders, tmp_path, damage):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.raises(FileError, match=f"{checkpoint}: not a complete safetensors file"):
+        run(loaders, checkpoint=checkpoint)
+    assert checkpoint.exists()
+
+
+def test_foreign_safetensors_file_is_no_checkpoint(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    save_file({"a": torch.zeros(1)}, checkpoint)
+    with pytest.raises(CheckpointError, match="not a checkpoint of this library"):
+        run(loaders, checkpoint=checkpoint)
+
+
+def test_failed_write_of_a_checkpoint_leaves_the_one_before(loaders, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, replace(SETTINGS, epochs=1), checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+
+    def full_disk(tensors, path, metadata):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("llmclf.train.save_file", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run(loaders, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"evaluate_every": 0}, {"learning_rate": 0.0}])
+def test_senseless_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrainingSettings(**wrong)
+
+
+def test_learning_rate_that_is_suggested_depends_on_the_family():
+    assert suggested_learning_rate(Classifier(tiny_gpt2())) == 5e-5
+    assert suggested_learning_rate(Classifier(tiny_llama())) == 2e-4
+
+
+def test_history_survives_json(loaders):
+    _, history = run(loaders)
+    again = json.loads(json.dumps(history.__dict__))
+    assert again == history.__dict__
+    assert not any(math.isnan(loss) for loss in history.train_losses)
