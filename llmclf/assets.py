@@ -119,7 +119,7 @@ class Wheel:
         wheel = next(folder.glob("*.whl"), None)
         if wheel is None:
             lines = complaint.splitlines()
-            errors = [line for line in lines if "ERROR" in line or "No module named pip" in line]
+            errors = [line for line in lines if "ERROR" in line]
             # Of an index that cannot be reached, pip's last word is that it has no such package.
             unreachable = [line for line in lines if "connection broken" in line]
             causes = "; ".join(errors[-1:] + unreachable[-1:]) or "; ".join(lines[-1:])

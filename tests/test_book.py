@@ -136,7 +136,7 @@ def test_no_cell_is_too_long_to_read(notebook):
     for cell in code_cells(notebook):
         lines = [line for line in cell.source.splitlines() if line.strip()]
         assert len(lines) <= 20, cell.source
-        assert all(len(line) <= 80 for line in lines), cell.source
+        assert all(len(line) <= 76 for line in lines), cell.source
 
 
 def test_figure_of_a_cell_has_caption_name_and_alternative_text(notebook):

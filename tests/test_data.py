@@ -311,6 +311,7 @@ NUMBERED = {
     "numbers as text": (["1", "0"], ["ham", "spam"], [1, 0]),
     "numbers": ([1, 0], ["ham", "spam"], [1, 0]),
     "names of digits": (["1", "3"], ["1", "2", "3"], [0, 2]),
+    "names of digits that could be numbers": (["2", "1"], ["1", "2", "3"], [1, 0]),
     "numbers for names of digits": (["0", "1"], ["1", "2"], [0, 1]),
     "stars": ([2, 1], ["1", "2"], [1, 0]),
 }
@@ -456,6 +457,13 @@ def test_saved_splits_come_back_letter_by_letter(tmp_path_factory, splits):
     for part, rows in zip(data.load_splits(folder), splits, strict=True):
         assert rows_of(part) == [list(row) for row in rows]
         assert part["label"].dtype == "int64"
+
+
+def test_a_split_file_is_plain_csv_of_two_columns(tmp_path):
+    table = table_of((0, 'say "hi", you'), (1, ""))
+    data.save_splits(Splits(table, table, table), tmp_path)
+    lines = (tmp_path / "train.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == ['"label","text"', '0,"say ""hi"", you"', '1,""']
 
 
 def test_the_sms_splits_come_back_unchanged(sms_splits, tmp_path):

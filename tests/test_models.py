@@ -176,12 +176,13 @@ def test_random_weights_begin_as_gpt_did(tiny_backbone):
             assert parameter.mean().item() == pytest.approx(0, abs=0.002), name
 
 
-@pytest.mark.parametrize("make", [tiny_gpt2, tiny_llama])
-def test_a_tied_head_is_the_token_embedding_itself_and_counted_once(make):
-    tied, untied = make(), make(tied_embeddings=False)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("config", [GPT2Config, LlamaConfig])
+def test_a_tied_head_is_the_token_embedding_itself_and_counted_once(config, device):
+    tied, untied = (build(config(vocab_size=9, num_layers=1, tied_embeddings=tied), device) for tied in (True, False))
     assert tied.head.weight is tied.token_embedding.weight
     assert "head.weight" not in dict(tied.named_parameters())
-    assert not torch.equal(untied.head.weight, untied.token_embedding.weight)
+    assert untied.head.weight is not untied.token_embedding.weight
     assert "head.weight" in dict(untied.named_parameters())
 
 

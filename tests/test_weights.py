@@ -1,4 +1,3 @@
-import json
 import math
 import pickle
 from pathlib import Path
@@ -366,10 +365,12 @@ def test_smollm2_is_read_as_transformers_reads_it(smollm2_path, smollm2_encoding
     continuation = continue_text(ours, smollm2_encoding, "The capital of France is", new_tokens=8)
     assert "Paris" in continuation
 
-    config = transformers.LlamaConfig(**load_gguf_checkpoint(str(smollm2_path))["config"])
-    theirs = transformers.LlamaForCausalLM(config).eval()
-    read = load_gguf_checkpoint(str(smollm2_path), return_tensors=True, model_to_load=theirs)
-    theirs.load_state_dict(read["tensors"] | {"lm_head.weight": read["tensors"]["model.embed_tokens.weight"]})
+    # Transformers' from_pretrained asks for accelerate to read GGUF; what it calls does not.
+    with torch.device("meta"):
+        names = transformers.LlamaForCausalLM(transformers.LlamaConfig(num_hidden_layers=30))
+    read = load_gguf_checkpoint(str(smollm2_path), return_tensors=True, model_to_load=names)
+    config = transformers.LlamaConfig(**read["config"])
+    theirs = transformers.LlamaForCausalLM.from_pretrained(None, config=config, state_dict=read["tensors"]).eval()
     assert_same_logits(ours, theirs, vocab_size=49152, relative=1e-4)
 
 
@@ -467,7 +468,9 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize(
+    "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
+)
 def test_no_code_of_an_imported_file_runs(tmp_path, source_state, write):
     path, sprung = tmp_path / "trap.pth", tmp_path / "sprung"
     write({**source_state, "tok_emb.weight": Trap(sprung)}, path)

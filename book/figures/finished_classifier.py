@@ -45,7 +45,9 @@ def draw(classifier: TextClassifier) -> Drawing:
                 width = LETTER * len(token)
             drawing.monospace(x, top, token, width)
             drawing.box(x, top + 8, width - 1, 22, fill="#f4f4f4", edge="none", radius=0)
-            drawing.box(x, top + 8 + 22 * (1 - probability), width - 1, 22 * probability, fill=RED, edge="none", radius=0)
+            drawing.box(
+                x, top + 8 + 22 * (1 - probability), width - 1, 22 * probability, fill=RED, edge="none", radius=0
+            )
             x += width
         drawing.text(18, top + 54, f"→ {answer}", size=17, bold=True, color=INK)
         top += 104

@@ -28,7 +28,7 @@ def draw() -> Drawing:
         drawing.box(130, top, 334, 40, fill="#fafafa", edge="#d0d0d0")
         drawing.text(20, top + 26, str(row), size=15, color=QUIET)
         drawing.text(92, top + 26, label, size=15, bold=True, middle=True)
-        drawing.text(142, top + 26, text[:36] + " …", size=15, color=INK)
+        drawing.text(142, top + 26, text if len(text) <= 36 else text[:36].rstrip(" .") + " …", size=15, color=INK)
     return drawing
 
 

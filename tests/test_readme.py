@@ -1,0 +1,40 @@
+"""What README says of files, variables and commands is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llmclf import assets
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("asset", assets.ASSETS.values(), ids=lambda asset: asset.name)
+def test_readme_states_name_size_and_licence_of_every_file(asset):
+    row = next(line for line in README.splitlines() if line.startswith("|") and f"`{asset.name}`" in line)
+    assert asset.size_text in row
+    assert asset.licence.split(" (")[0] in row
+
+
+def test_readme_and_library_know_the_same_variables():
+    library = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "llmclf").rglob("*.py"))
+    read = set(re.findall(r"environ(?:\.get\(|\[)\"(LLMCLF_\w+)", library))
+    assert read == set(re.findall(r"^\| `(LLMCLF_\w+)`", README, re.MULTILINE))
+
+
+def test_every_make_target_of_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"make (\w+) ", README)) | {"book", "test", "finetune", "lab"}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_top_level_holds_only_the_usual():
+    usual = {"README.md", "LICENSE", "LICENSE-TEXT", "Makefile", "pyproject.toml", "requirements.txt"}
+    usual |= {"_config.yml", "_toc.yml", "book", "llmclf", "tests"}
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - {"output"} <= usual | {
+        "llmclf.egg-info"
+    }
