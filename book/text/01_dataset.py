@@ -124,7 +124,8 @@ import csv
 
 complete = pd.read_csv(path, **options, quoting=csv.QUOTE_NONE)
 changed = ~table["text"].isin(complete["text"])
-print(f"{len(complete):,} rows; texts that had been changed: {changed.sum()}")
+print(f"{len(complete):,} rows")
+print("texts that had been changed:", changed.sum())
 
 # %% [markdown]
 # Now lines and rows agree. The last number holds another surprise: many more texts had lost something, namely the
