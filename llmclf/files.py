@@ -76,7 +76,7 @@ def open_gguf(path: str | Path) -> GGUFReader:
     except OSError as error:
         raise _unreadable(path, error) from None
     except Exception as error:  # the reader has no error of its own: a cut file fails anywhere inside it
-        raise FileError(f"{path}: not a complete GGUF file ({' '.join(str(error).split())}); fetch it again") from error
+        raise FileError(f"{path}: not a complete GGUF file ({error}); fetch it again") from error
 
 
 def _unreadable(path: str | Path, error: OSError) -> FileError:

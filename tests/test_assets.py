@@ -23,7 +23,7 @@ from llmclf import assets
 from llmclf.assets import Asset, AssetError, Https, Hub, Wheel, fetch
 
 KIT = os.environ.get("LLMCLF_KIT")
-STORY = b"Once upon a time there was a file.\n" * 1000
+STORY = b"Once upon a time there was a file.\n" * 30
 OTHER = STORY[::-1]  # the right size, the wrong bytes
 
 
@@ -161,8 +161,8 @@ MISBEHAVIOUR = {
     "stall before the answer": (stalls, "timed out"),
     "stall half-way": (stalls_half_way, "timed out"),
     "wrong bytes of the right size": (says(200, OTHER), f"expected SHA-256 {sha256(STORY)}, found {sha256(OTHER)}"),
-    "another size": (says(200, STORY[:1000]), r"expected 35,000 bytes, found 1,000 \(damaged or incomplete\)"),
-    "nothing": (says(200), "expected 35,000 bytes, found 0"),
+    "another size": (says(200, STORY[:1000]), r"expected 1,050 bytes, found 1,000 \(damaged or incomplete\)"),
+    "nothing": (says(200), "expected 1,050 bytes, found 0"),
     "not found": (says(404), "404"),
     "server error": (says(500), "500"),
     "redirect in a circle": (moved_to("/story"), "redirects"),
@@ -205,7 +205,7 @@ def test_a_download_fills_its_bar(server, register, monkeypatch):
     register(Https(f"{server.address}/story"))
     fetch("story")
     assert "100%" in screen.getvalue()
-    assert "35.0k/35.0k" in screen.getvalue()
+    assert "1.05k/1.05k" in screen.getvalue()
 
 
 def test_a_failed_download_tells_address_and_cause_and_leaves_nothing(bad_source, register, cache):
@@ -226,7 +226,7 @@ def test_a_port_where_nobody_listens_is_given_up_quickly(register):
     register(Https(closed_port()))
     start = time.monotonic()
     assert "Failed to establish a new connection" in error_of()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize("url", ["http://[", "https://", "gopher://127.0.0.1/x", "no address at all", "http://a..b/x"])
@@ -361,7 +361,7 @@ def test_when_every_source_fails_one_error_tells_all_and_how_to_help(server, reg
     message = error_of()
     lines = message.splitlines()
     assert lines[0] == "story (0.0 MB) could not be had. Tried:"
-    assert lines[1] == f"  - {damaged}: expected 35,000 bytes, found 7 (damaged or incomplete)"
+    assert lines[1] == f"  - {damaged}: expected 1,050 bytes, found 7 (damaged or incomplete)"
     assert lines[2] == f"  - {cache / 'story/file.txt'}: no such file"
     assert lines[3].startswith(f"  - {server.address}/a: 404")
     assert lines[4].startswith(f"  - {server.address}/b: expected SHA-256")
@@ -710,7 +710,7 @@ def fails_when_asked_to_send(handler):
     ("answer", "words"),
     [
         (says(503), "503 Server Error"),
-        (says(404, X_Error_Code="EntryNotFound"), "404 Client Error"),
+        (says(404, X_Error_Code="EntryNotFound"), "404 Client Error.* Entry Not Found"),
         (says(404), "cannot find the requested files.*; .*404"),
         (says(401), "401 Unauthorized"),
         (says(200, b"<html>a hotel's login page</html>"), "does not seem to be served by a Hugging Face Hub"),
@@ -727,7 +727,7 @@ def test_a_hub_that_misbehaves_is_a_failed_source_and_given_up_soon(hub, registe
     register(STORY_ON_HUB)
     start = time.monotonic()
     lines = error_of().splitlines()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     [line] = [line for line in lines if line.startswith("  - Hugging Face Hub, someone/story/file.txt at 01234567: ")]
     assert re.search(words, line)
     assert lies_in(cache) == NOTHING_BUT_THE_LOCK
@@ -738,7 +738,7 @@ def test_an_unreachable_hub_is_given_up_before_the_clients_retries(hub, register
     register(STORY_ON_HUB)
     start = time.monotonic()
     assert "Failed to establish a new connection" in error_of()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
 
 
 # The smaller substitute -----------------------------------------------------------------------------------------------

@@ -215,6 +215,14 @@ def test_quick_work_draws_no_bar_and_yields_everything(screen):
     assert seen == [1, 2, 3]
 
 
+def test_a_finished_bar_vanishes(screen):
+    def work_long(bar):
+        bar.start_t -= 2  # so that more than the delay has passed
+        bar.refresh()
+
+    assert screen(work_long).endswith(" \r")
+
+
 def test_a_notice_is_one_line_on_standard_error(capsys):
     notice("something is worth knowing")
     assert capsys.readouterr() == ("", "llmclf: something is worth knowing\n")

@@ -78,9 +78,9 @@ def test_a_file_of_the_124m_model_is_read_as_transformers_reads_it(tmp_path):
         theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path).eval()
         assert_same_logits(ours, theirs, vocab_size=50257, relative=1e-5)
         prompt = torch.randint(0, 50257, (1, 8))
-        settings = {"do_sample": False, "max_new_tokens": 8, "attention_mask": torch.ones_like(prompt)}
+        settings = {"do_sample": False, "max_new_tokens": 4, "attention_mask": torch.ones_like(prompt)}
         expected = theirs.generate(prompt, **settings, eos_token_id=None, pad_token_id=0)
-        assert torch.equal(generate(ours, prompt, new_tokens=8), expected)
+        assert torch.equal(generate(ours, prompt, new_tokens=4), expected)
     finally:
         path.unlink(missing_ok=True)  # half a gigabyte
 
@@ -362,8 +362,8 @@ def test_a_gguf_file_that_is_something_else_is_refused(tmp_path):
 def test_smollm2_is_read_as_transformers_reads_it(smollm2_path, smollm2_encoding):
     ours = load_pretrained("smollm2-135M")
     assert parameter_count(ours) == 134_515_008
-    continuation = continue_text(ours, smollm2_encoding, "The capital of France is", new_tokens=8)
-    assert "Paris" in continuation
+    continuation = continue_text(ours, smollm2_encoding, "The capital of France is", new_tokens=2)
+    assert continuation == "The capital of France is Paris."
 
     # Transformers' from_pretrained asks for accelerate to read GGUF; what it calls does not.
     with torch.device("meta"):
