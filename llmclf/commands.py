@@ -100,8 +100,14 @@ def train(options: Namespace) -> None:
     limit = min(
         LONGEST_MESSAGE if options.max_length is None else options.max_length, model.backbone.config.context_length
     )
+    fixed = options.padding == "fixed"  # to the longest training message then, not to the longest one possible
     loaders = make_loaders(
-        splits, tokenizer, batch_size=options.batch_size, padding=options.padding, max_length=limit, seed=options.seed
+        splits,
+        tokenizer,
+        batch_size=options.batch_size,
+        padding=options.padding,
+        max_length=options.max_length if fixed else limit,
+        seed=options.seed,
     )
     settings = TrainingSettings(
         epochs=options.epochs,
@@ -121,10 +127,10 @@ def train(options: Namespace) -> None:
     results = evaluate_splits(model, loaders)
     record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
     record |= {"trainable": options.trainable, "seconds": round(history.seconds, 1), "results": results}
-    pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
+    pad_to = loaders.train.dataset.max_length if fixed else None
     classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
     classifier.save(output, complete=options.complete)
-    save_curves(history, output)
+    save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
     checkpoint.unlink(missing_ok=True)
     print(f"trained in {history.seconds:.0f} s; saved in {output}")
 
@@ -164,13 +170,14 @@ def evaluate_splits(model: Classifier, loaders) -> dict[str, dict]:
     return results
 
 
-def save_curves(history: History, output: Path) -> None:
+def save_curves(history: History, output: Path, examples_per_epoch: int) -> None:
     """Write the history as JSON and its two pictures as SVG."""
     from llmclf.plots import plot_accuracies, plot_losses
 
+    accuracies = plot_accuracies(history, examples_per_epoch=examples_per_epoch)
     with replacing(output / "history.json") as unfinished:
         unfinished.write_text(json.dumps(asdict(history), indent=2) + "\n", encoding="utf-8")
-    for name, figure in (("loss", plot_losses(history)), ("accuracy", plot_accuracies(history))):
+    for name, figure in (("loss", plot_losses(history)), ("accuracy", accuracies)):
         with replacing(output / f"{name}.svg") as unfinished:
             figure.savefig(unfinished, metadata={"Date": None})
 

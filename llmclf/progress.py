@@ -21,9 +21,14 @@ def progress(iterable: Iterable | None = None, *, description: str, **options) -
     **options
         Passed on to `tqdm.tqdm` (`total`, `unit`, …).
     """
-    someone_watches = sys.stderr.isatty() or "ipykernel" in sys.modules
-    quiet = bool(os.environ.get("CI")) or not someone_watches
+    quiet = bool(os.environ.get("CI")) or not (sys.stderr.isatty() or in_notebook())
     return tqdm(iterable, desc=description, disable=quiet, leave=False, delay=1, **options)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def notice(message: str) -> None:

@@ -143,12 +143,13 @@ def test_interrupted_training_continues_with_the_same_command(train_arguments, t
     assert not (tmp_path / "stopped" / "checkpoint.safetensors").exists()
 
 
-def test_fixed_padding_and_last_position_are_remembered(train_arguments, tmp_path, capsys):
+def test_fixed_padding_and_last_position_are_remembered(train_arguments, tmp_path, capsys, gpt2_encoding):
     recipe = ["--padding", "fixed", "--pooling", "last_position", "--epochs", "1"]
     assert main([*train_arguments, *recipe, "--output", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "classifier.json").read_text())
     assert record["pooling"] == "last_position"
-    assert record["pad_to"] > 1
+    texts = pd.read_csv(tmp_path / "train.csv")["text"]
+    assert record["pad_to"] == max(len(gpt2_encoding.encode_ordinary(text)) for text in texts)
     assert main(["evaluate", str(tmp_path), str(tmp_path / "test.csv"), "--format", "json"]) == 0
     report = json.loads("{" + capsys.readouterr().out.split("\n{", 1)[1])
     assert report["loss"] == pytest.approx(record["training"]["results"]["test"]["loss"], abs=1e-5)

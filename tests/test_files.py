@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from types import SimpleNamespace
 
 import gguf
 import numpy as np
@@ -177,7 +178,7 @@ def test_a_cut_gguf_file_is_refused_wherever_it_was_cut(gguf_path):
 def screen(monkeypatch):
     """Standard error of a person at a terminal, outside CI, as a function that draws a bar and returns what is seen."""
     monkeypatch.delenv("CI")
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
 
     def draw(work=lambda bar: bar.refresh(), terminal=True) -> str:
         shown = io.StringIO()
@@ -196,7 +197,8 @@ def test_a_bar_is_drawn_in_a_terminal(screen):
 
 
 def test_a_bar_is_drawn_in_a_notebook(screen, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    kernel_shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel_shell))
     assert "counting sheep" in screen(terminal=False)
 
 
