@@ -78,7 +78,8 @@ def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = Non
 
     A row of a batch needs at least one real token for the model to read.
     """
-    # A lone surrogate (half a character) has no UTF-8 form; it becomes the replacement character.
+    # A lone surrogate (half a character) has no UTF-8 form; it becomes the replacement character, as does what has no
+    # token (a byte that is not in the vocabulary makes tiktoken panic).
     clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if tokenizer.name == "smollm2":
         clean = SMOLLM2_LACKS.sub("\N{REPLACEMENT CHARACTER}", clean)

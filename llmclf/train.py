@@ -109,7 +109,7 @@ def train(
         By default `TrainingSettings()`.
     checkpoint
         A file written after every epoch. Where it exists, training goes on from it, to the same weights as if it had
-        never stopped.
+        never stopped (to the last bit on the same machine with the same number of threads).
     on_measurement
         Called after every measurement with the history so far.
 

@@ -75,6 +75,11 @@ def any_sms_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def reduced_sms_path() -> Path:
+    return _resolve("sms-spam-reduced")[1]
+
+
+@pytest.fixture(scope="session")
 def smollm2_path() -> Path:
     return _resolve("smollm2-135M")[1]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llmclf import assets, data
+from llmclf import data
 from llmclf.data import DataError, Splits
 
 quickly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -106,11 +106,8 @@ def test_prepare_sms_is_short_when_asked(sms_path, monkeypatch):
     assert all(set(part["label"]) == {0, 1} for part in splits)
 
 
-def test_the_reduced_copy_has_4862_messages():
-    path = assets.find_local(assets.ASSETS["sms-spam-reduced"], [])
-    if path is None:
-        pytest.skip("the reduced SMS collection is not in the cache")
-    table = data.read_sms(path)
+def test_the_reduced_copy_has_4862_messages(reduced_sms_path):
+    table = data.read_sms(reduced_sms_path)
     assert len(table) == 4862
     assert table["label"].value_counts().to_dict() == {"ham": 4220, "spam": 642}
 

@@ -232,7 +232,8 @@ pd.DataFrame({name: part["label"].value_counts() for name, part in parts})
 # are only nearly even in each part. Note how small the test set is, and what that means for any accuracy measured on it:
 
 # %% tags=["nbval-check-output"]
-print(f"{len(test)} test messages, each worth {1 / len(test):.2%} of accuracy")
+print(f"{len(test)} test messages")
+print(f"each is worth {1 / len(test):.2%} of accuracy")
 
 # %% [markdown]
 # Three messages more or less, judged rightly by luck, already move the result by a whole percent. This is why every
