@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import overload
@@ -21,7 +21,7 @@ from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
 from llmclf.files import FileError, read_safetensors, replacing, sha256_of
 from llmclf.head import Classifier
-from llmclf.loaders import pad_batch
+from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
@@ -101,22 +101,13 @@ class TextClassifier:
         messages = [encode(self.tokenizer, text, self.max_length) for text in texts]
         logits = torch.empty(len(messages), len(self.label_names))
         with progress(total=len(messages), description="classifying") as bar:
-            for rows in self.batches([self.pad_to or len(message) for message in messages]):
+            for rows in batches_by_tokens([self.pad_to or len(message) for message in messages], TOKENS_PER_BATCH):
                 examples = [(messages[row], 0) for row in rows]
                 batch = pad_batch(examples, pad_token_id=self.tokenizer.eot_token, pad_to=self.pad_to)
                 batch = batch.to(self.model.device)
                 logits[rows] = self.model(batch.input_ids, batch.lengths).float().cpu()
                 bar.update(len(rows))
         return logits
-
-    @staticmethod
-    def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Row numbers, longest first, cut so that no padded batch holds more than `TOKENS_PER_BATCH` tokens."""
-        rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-        while rows:
-            size = max(1, TOKENS_PER_BATCH // lengths[rows[0]])
-            yield rows[:size]
-            rows = rows[size:]
 
     def save(self, folder: str | Path, *, complete: bool = False) -> None:
         """Write `classifier.json` and a weights file into a folder; a classifier that is there is replaced at the end.

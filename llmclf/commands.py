@@ -75,8 +75,9 @@ def train(options: Namespace) -> None:
     from llmclf import data
     from llmclf.classify import LONGEST_MESSAGE, RECORD, TextClassifier
     from llmclf.evaluate import choose_device
+    from llmclf.frozen import keep_frozen, why_not
     from llmclf.head import Classifier, parameter_table
-    from llmclf.loaders import make_loaders
+    from llmclf.loaders import Loaders, make_loaders
     from llmclf.tokenizer import load_tokenizer
     from llmclf.train import TrainingSettings, suggested_learning_rate, train
     from llmclf.weights import choose_backbone, load_pretrained
@@ -121,6 +122,8 @@ def train(options: Namespace) -> None:
 
     checkpoint = output / "checkpoint.safetensors"
     data.save_splits(splits, output)
+    if why_not(model, loaders.train) is None:
+        loaders = Loaders(*keep_frozen(model, *loaders))  # here, so that the evaluation below starts from them too
     history = train(
         model, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
     )

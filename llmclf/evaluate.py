@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmclf.errors import LlmclfError
+from llmclf.frozen import KeptBatch, check_kept, logits_of
 from llmclf.head import Classifier
 from llmclf.loaders import Batch
 from llmclf.progress import progress
@@ -93,7 +94,11 @@ class Evaluation:
 
 @torch.inference_mode()
 def evaluate(
-    classifier: Classifier, loader: Iterable[Batch], *, max_batches: int | None = None, description: str = "evaluating"
+    classifier: Classifier,
+    loader: Iterable[Batch | KeptBatch],
+    *,
+    max_batches: int | None = None,
+    description: str = "evaluating",
 ) -> Evaluation:
     """Loss and confusion over a loader's messages, without dropout, leaving the classifier's mode as it was.
 
@@ -102,18 +107,19 @@ def evaluate(
     classifier
         Moves each batch to its own device.
     loader
-        Yields `Batch`es.
+        Yields `Batch`es, or `KeptBatch`es (see `frozen.keep_frozen`).
     max_batches
         Only the first so many; `None` takes all.
     description
         Of the progress bar.
     """
+    check_kept(classifier, loader)
     was_training = classifier.training
     classifier.eval()
     try:
         batches = list(islice(loader, max_batches)) if max_batches is not None else loader
         outputs = [
-            (classifier(batch.input_ids, batch.lengths).float().cpu(), batch.labels.cpu())
+            (logits_of(classifier, batch).float().cpu(), batch.labels.cpu())
             for batch in (batch.to(classifier.device) for batch in progress(batches, description=description))
         ]
     finally:

@@ -9,9 +9,23 @@ from torch import Tensor, nn
 from llmclf.data import SEED
 from llmclf.errors import LlmclfError
 from llmclf.models import Backbone
+from llmclf.models.common import take
 
 POOLINGS = ("last_token", "last_position", "first_token", "mean")
 TRAINABLE = ("head", "last_block", "last_two_blocks", "all")
+
+
+def place_read(lengths: Tensor, tokens: int, pooling: str) -> Tensor | None:
+    """The one place of each message that the classifier reads, (batch,); `None` where it reads all (see `pool`)."""
+    if pooling == "last_token":
+        return lengths - 1
+    if pooling == "last_position":
+        return torch.full_like(lengths, tokens - 1)
+    if pooling == "first_token":
+        return torch.zeros_like(lengths)
+    if pooling == "mean":
+        return None
+    raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
 
 
 def pool(rows: Tensor, lengths: Tensor, pooling: str) -> Tensor:
@@ -33,16 +47,11 @@ def pool(rows: Tensor, lengths: Tensor, pooling: str) -> Tensor:
     torch.Tensor
         (batch, n).
     """
-    if pooling == "last_token":
-        return rows[torch.arange(len(rows), device=rows.device), lengths - 1]
-    if pooling == "last_position":
-        return rows[:, -1]
-    if pooling == "first_token":
-        return rows[:, 0]
-    if pooling == "mean":
-        real = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]  # (batch, tokens)
-        return (rows * real[:, :, None]).sum(dim=1) / lengths[:, None]
-    raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+    read = place_read(lengths, rows.shape[1], pooling)
+    if read is not None:
+        return take(rows, read)[:, 0]
+    real = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]  # (batch, tokens)
+    return (rows * real[:, :, None]).sum(dim=1) / lengths[:, None]
 
 
 class Classifier(nn.Module):
@@ -81,8 +90,20 @@ class Classifier(nn.Module):
         set_trainable(self, trainable)
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        logits = self.backbone(input_ids)  # (batch, tokens, classes)
-        return pool(logits, lengths, self.pooling)  # (batch, classes)
+        """Logits (batch, classes) of messages (batch, tokens) with so many real tokens (batch,)."""
+        return self.top(self.backbone.embed(input_ids), lengths)
+
+    def top(self, hidden_states: Tensor, lengths: Tensor, depth: int = 0) -> Tensor:
+        """Logits (batch, classes) from hidden states (batch, tokens, n) that have passed the first `depth` blocks.
+
+        The last block is computed only for the token that is read: what it makes of the others is not used.
+        """
+        read = place_read(lengths, hidden_states.shape[1], self.pooling)
+        for number, block in enumerate(self.backbone.blocks[depth:], start=depth + 1):
+            is_last = number == len(self.backbone.blocks)
+            hidden_states = block(hidden_states, read if is_last else None)  # (batch, tokens, n), at last (batch, 1, n)
+        logits = self.backbone.head(self.backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
+        return logits[:, 0] if logits.shape[1] == 1 else pool(logits, lengths, self.pooling)
 
     @property
     def device(self) -> torch.device:

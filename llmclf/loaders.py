@@ -83,6 +83,18 @@ def pad_batch(examples: Sequence[tuple[list[int], int]], *, pad_token_id: int, p
     return Batch(input_ids, torch.tensor(labels), torch.tensor(lengths))
 
 
+def batches_by_tokens(lengths: Sequence[int], most: int = 4096) -> Iterator[list[int]]:
+    """Row numbers, longest first, cut so that no batch holds more than `most` tokens, padding included.
+
+    Memory stays flat whatever the lengths; a row that is longer than `most` alone has a batch to itself.
+    """
+    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    while rows:
+        size = max(1, most // lengths[rows[0]])
+        yield rows[:size]
+        rows = rows[size:]
+
+
 class LengthSortedSampler(Sampler[int]):
     """Longest messages first: neighbours have like lengths, so dynamic padding adds almost nothing.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmclf.models.limits import check_divides, check_input_ids
+from llmclf.models.common import check_divides, check_input_ids, take, visible
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,30 @@ GPT2_SIZES = {
 
 
 class Attention(nn.Module):
-    """Causal self-attention: every token gathers from itself and the tokens before it."""
+    """Causal self-attention: every token gathers from itself and the tokens before it.
+
+    With `read` (B,) only the token at that place of each message asks; keys and values come from all tokens as ever.
+    """
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         size = config.hidden_size
-        self.num_heads, self.dropout = config.num_heads, config.dropout
+        self.num_heads = config.num_heads
         self.query = nn.Linear(size, size, bias=config.qkv_bias)
         self.key = nn.Linear(size, size, bias=config.qkv_bias)
         self.value = nn.Linear(size, size, bias=config.qkv_bias)
         self.output = nn.Linear(size, size)
+        self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        query = self.split_heads(self.query(hidden_states))  # (B, H, T, D/H)
+    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
+        asking = hidden_states if read is None else take(hidden_states, read)  # (B, T or 1, D)
+        mask = None if read is None else visible(read, hidden_states.shape[1])
+        query = self.split_heads(self.query(asking))  # (B, H, T or 1, D/H)
         key = self.split_heads(self.key(hidden_states))  # (B, H, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, H, T, D/H)
-        dropout = self.dropout if self.training else 0.0
-        gathered = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
+        dropout = self.dropout.p if self.training else 0.0
+        gathered = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=read is None)
+        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T or 1, D)
 
     def split_heads(self, states: Tensor) -> Tensor:
         return states.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, T, D) -> (B, H, T, D/H)
@@ -103,9 +109,12 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        hidden_states = hidden_states + self.dropout(self.attention(self.norm1(hidden_states)))
-        return hidden_states + self.dropout(self.mlp(self.norm2(hidden_states)))  # (B, T, D)
+    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
+        gathered = self.attention(self.norm1(hidden_states), read)
+        if read is not None:
+            hidden_states = take(hidden_states, read)
+        hidden_states = hidden_states + self.dropout(gathered)
+        return hidden_states + self.dropout(self.mlp(self.norm2(hidden_states)))  # (B, T or 1, D)
 
 
 class GPT2(nn.Module):

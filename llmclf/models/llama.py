@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmclf.models.limits import check_divides, check_input_ids
+from llmclf.models.common import check_divides, check_input_ids, take, visible
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class LlamaConfig:
 SMOLLM2_135M = LlamaConfig()
 
 
-def rotate(states: Tensor, base: float) -> Tensor:
+def rotate(states: Tensor, places: Tensor, base: float) -> Tensor:
     """Rotary positions (Su et al. 2021): turn each pair of values by an angle that grows with the token's position.
 
     The product of a query and a key then depends on how far apart they stand, not on where.
@@ -68,19 +68,24 @@ def rotate(states: Tensor, base: float) -> Tensor:
     ----------
     states
         (B, H, T, size of a head); value i is paired with value i + half the size, as in the Llama reference weights.
+    places
+        Where in its message each token stands: (T,), or (B, 1, T) where that differs from message to message.
     base
         `LlamaConfig.rope_base`.
     """
-    tokens, size = states.shape[-2:]
+    size = states.shape[-1]
     frequency = base ** -(torch.arange(0, size, 2, device=states.device, dtype=torch.float32) / size)  # (size/2,)
-    angle = torch.arange(tokens, device=states.device)[:, None] * frequency  # (T, size/2)
+    angle = places[..., None] * frequency  # (T, size/2) or (B, 1, T, size/2)
     cosine, sine = angle.cos().to(states.dtype), angle.sin().to(states.dtype)
     first, second = states.chunk(2, dim=-1)  # (B, H, T, size/2) each
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
 
 
 class Attention(nn.Module):
-    """Causal self-attention in which several query heads share one key-value head."""
+    """Causal self-attention in which several query heads share one key-value head.
+
+    With `read` (B,) only the token at that place of each message asks; keys and values come from all tokens as ever.
+    """
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -91,14 +96,18 @@ class Attention(nn.Module):
         self.value = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        query = rotate(self.split_heads(self.query(hidden_states)), self.rope_base)  # (B, H, T, D/H)
-        key = rotate(self.split_heads(self.key(hidden_states)), self.rope_base)  # (B, K, T, D/H)
+    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
+        places = torch.arange(hidden_states.shape[1], device=hidden_states.device)  # (T,)
+        asking, asked_from, mask = hidden_states, places, None
+        if read is not None:
+            asking, asked_from, mask = take(hidden_states, read), read[:, None, None], visible(read, len(places))
+        query = rotate(self.split_heads(self.query(asking)), asked_from, self.rope_base)  # (B, H, T or 1, D/H)
+        key = rotate(self.split_heads(self.key(hidden_states)), places, self.rope_base)  # (B, K, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, K, T, D/H)
         sharing = query.shape[1] // key.shape[1]  # H/K
         key, value = (states.repeat_interleave(sharing, dim=1) for states in (key, value))  # (B, H, T, D/H)
-        gathered = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
+        gathered = F.scaled_dot_product_attention(query, key, value, mask, is_causal=read is None)
+        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T or 1, D)
 
     def split_heads(self, states: Tensor) -> Tensor:
         return states.unflatten(-1, (-1, self.head_size)).transpose(1, 2)  # (B, T, D) -> (B, H, T, D/H)
@@ -127,9 +136,12 @@ class Block(nn.Module):
         self.norm2 = nn.RMSNorm(config.hidden_size, eps=config.norm_epsilon)
         self.mlp = MLP(config)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        hidden_states = hidden_states + self.attention(self.norm1(hidden_states))
-        return hidden_states + self.mlp(self.norm2(hidden_states))  # (B, T, D)
+    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
+        gathered = self.attention(self.norm1(hidden_states), read)
+        if read is not None:
+            hidden_states = take(hidden_states, read)
+        hidden_states = hidden_states + gathered
+        return hidden_states + self.mlp(self.norm2(hidden_states))  # (B, T or 1, D)
 
 
 class Llama(nn.Module):

@@ -1,7 +1,8 @@
-"""What both models ask of their input and of their shape."""
+"""What both models share: checks of input and shape, and computing one token of a message instead of all."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from llmclf.errors import LlmclfError
@@ -20,3 +21,13 @@ def check_divides(part_name: str, part: int, whole_name: str, whole: int) -> Non
     """Raise unless the named part divides the named whole."""
     if part < 1 or whole % part:
         raise LlmclfError(f"{part_name} ({part}) must divide {whole_name} ({whole})")
+
+
+def take(states: Tensor, read: Tensor) -> Tensor:
+    """Of each message the one token at place `read`: (B, T, D) and (B,) give (B, 1, D)."""
+    return states[torch.arange(len(states), device=states.device), read][:, None]
+
+
+def visible(read: Tensor, tokens: int) -> Tensor:
+    """What the token at place `read` may attend to, itself and all before: (B,) gives (B, 1, 1, T), for every head."""
+    return (torch.arange(tokens, device=read.device) <= read[:, None])[:, None, None]

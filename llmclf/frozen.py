@@ -1,0 +1,230 @@
+"""Chapter 6: what is frozen gives the same output in every epoch, so compute it once and keep it.
+
+When only the last block, the final norm and the head learn, all blocks below turn a message into the same hidden states
+each time. `keep_frozen` computes these once for every message; `train` and `evaluate` then start from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from llmclf.assets import cache_folder
+from llmclf.errors import LlmclfError
+from llmclf.head import Classifier, place_read
+from llmclf.loaders import Batch, MessageDataset, batches_by_tokens
+from llmclf.progress import notice, progress
+
+ABOVE = ("blocks", "final_norm", "head")  # the parts of a backbone above its embeddings
+
+
+class FrozenError(LlmclfError):
+    """Kept states would be wrong here."""
+
+
+class KeptBatch(NamedTuple):
+    """What a loader over `KeptStates` yields: as `Batch`, with hidden states in place of token ids.
+
+    Attributes
+    ----------
+    hidden_states
+        (batch, tokens, n) after `depth` blocks; zeros where a message has ended.
+    labels, lengths
+        (batch,), as in `Batch`.
+    depth
+        Number of blocks that the states have passed.
+    """
+
+    hidden_states: Tensor
+    labels: Tensor
+    lengths: Tensor
+    depth: int
+
+    def to(self, device: torch.device | str) -> KeptBatch:
+        return KeptBatch(*(tensor.to(device) for tensor in self[:3]), self.depth)
+
+
+def logits_of(classifier: Classifier, batch: Batch | KeptBatch) -> Tensor:
+    """Logits (batch, classes) of a batch, whether it holds token ids or kept states."""
+    if isinstance(batch, KeptBatch):
+        states = batch.hidden_states.to(classifier.backbone.head.weight.dtype)
+        return classifier.top(states, batch.lengths, batch.depth)
+    return classifier(batch.input_ids, batch.lengths)
+
+
+def frozen_depth(classifier: Classifier) -> int:
+    """How many blocks, counted from below, give the same output for the same message as long as training lasts.
+
+    A block does if nothing in it or below it can learn, and nothing there is random (dropout).
+    """
+    blocks = classifier.backbone.blocks
+    if any(changes(part) for name, part in classifier.backbone.named_children() if name not in ABOVE):
+        return 0
+    return next((number for number, block in enumerate(blocks) if changes(block)), len(blocks))
+
+
+def changes(module: nn.Module) -> bool:
+    """Whether the output for the same input may differ from one training step to another."""
+    learns = any(parameter.requires_grad for parameter in module.parameters())
+    return learns or any(isinstance(part, nn.Dropout) and part.p > 0 for part in module.modules())
+
+
+def why_not(classifier: Classifier, loader: DataLoader) -> str | None:
+    """The reason why kept states would be wrong, or `None` where they are right."""
+    if frozen_depth(classifier) == 0:
+        return "something in the first block or below it learns or drops values at random"
+    if classifier.pooling == "last_position" and loader.collate_fn.keywords["pad_to"] is None:
+        return "with dynamic padding the last position depends on the other messages of a batch"
+    return None
+
+
+def fingerprint(parameters: Iterable[Tensor]) -> str:
+    """A hash of a thousand values of every tensor: tells one set of weights from another without reading them all."""
+    digest = hashlib.sha256()
+    for parameter in parameters:
+        digest.update(parameter.detach().flatten()[:1000].double().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def below(classifier: Classifier, depth: int) -> Iterator[Tensor]:
+    """The parameters of the embeddings and of the first `depth` blocks."""
+    for name, part in classifier.backbone.named_children():
+        if name not in ABOVE:
+            yield from part.parameters()
+    yield from classifier.backbone.blocks[:depth].parameters()
+
+
+class KeptStates(Dataset):
+    """A dataset's messages as hidden states after the frozen blocks; a text that occurs twice is computed once.
+
+    Parameters
+    ----------
+    classifier
+        Decides how deep the frozen part goes.
+    loader
+        Its messages and its padding are used. With fixed padding the states of the padding are kept too.
+    dtype
+        Of the kept states; the weights' own by default. Half precision halves the memory.
+    memory
+        Bytes the states may take; beyond, they go to a file in the cache folder that has no name there and vanishes
+        with the process. By default a quarter of what is free on the classifier's device.
+
+    Raises
+    ------
+    FrozenError
+        Kept states would be wrong (see `why_not`).
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        loader: DataLoader,
+        *,
+        dtype: torch.dtype | None = None,
+        memory: int | None = None,
+    ) -> None:
+        if reason := why_not(classifier, loader):
+            raise FrozenError(f"the frozen part cannot be kept: {reason}")
+        dataset: MessageDataset = loader.dataset
+        self.messages, self.labels, self.max_length = dataset.messages, dataset.labels, dataset.max_length
+        self.depth = frozen_depth(classifier)
+        self.fingerprint = fingerprint(below(classifier, self.depth))
+        self.pad_to = loader.collate_fn.keywords["pad_to"]
+        # Where every block is frozen, and one token is read, nothing but that token's state is needed.
+        all_blocks = self.depth == len(classifier.backbone.blocks)
+        self.one_row = all_blocks and classifier.pooling != "mean"
+
+        unique = {tuple(message): None for message in self.messages}  # in order, each once
+        rows = [1 if self.one_row else self.pad_to or len(message) for message in unique]
+        ends = np.cumsum(rows).tolist()
+        self.place = {
+            message: slice(end - length, end) for message, end, length in zip(unique, ends, rows, strict=True)
+        }
+        shape = (sum(rows), classifier.backbone.config.hidden_size)
+        self.states = allocate(shape, dtype or classifier.backbone.head.weight.dtype, classifier.device, memory)
+        self.fill(classifier, [list(message) for message in unique], loader.collate_fn)
+
+    @torch.no_grad()
+    def fill(self, classifier: Classifier, messages: list[list[int]], collate_fn: partial[Batch]) -> None:
+        """Run embedding and frozen blocks over the messages, those of like length together."""
+        backbone, was_training = classifier.backbone, classifier.training
+        classifier.eval()
+        with progress(total=len(messages), description="computing the frozen part once") as bar:
+            for numbers in batches_by_tokens([self.pad_to or len(message) for message in messages]):
+                batch = collate_fn([(messages[number], 0) for number in numbers]).to(classifier.device)
+                hidden_states = backbone.embed(batch.input_ids)  # (batch, tokens, n)
+                read = place_read(batch.lengths, hidden_states.shape[1], classifier.pooling) if self.one_row else None
+                for number, block in enumerate(backbone.blocks[: self.depth], start=1):
+                    hidden_states = block(hidden_states, read if number == len(backbone.blocks) else None)
+                for number, states in zip(numbers, hidden_states, strict=True):
+                    place = self.place[tuple(messages[number])]
+                    self.states[place] = states[: place.stop - place.start]
+                bar.update(len(numbers))
+        classifier.train(was_training)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        message = self.messages[index]
+        return self.states[self.place[tuple(message)]], self.labels[index], 1 if self.one_row else len(message)
+
+    def collate(self, examples: Sequence[tuple[Tensor, int, int]]) -> KeptBatch:
+        """Pad with zeros to the longest of the batch."""
+        states, labels, lengths = zip(*examples, strict=True)
+        hidden_states = nn.utils.rnn.pad_sequence(states, batch_first=True)  # (batch, tokens, n)
+        return KeptBatch(hidden_states, torch.tensor(labels), torch.tensor(lengths), self.depth)
+
+
+def check_kept(classifier: Classifier, loader: Iterable) -> None:
+    """Raise `FrozenError` where a loader has kept states that the classifier's frozen part would no longer compute."""
+    states = getattr(loader, "dataset", None)
+    if isinstance(states, KeptStates) and (
+        frozen_depth(classifier) < states.depth or fingerprint(below(classifier, states.depth)) != states.fingerprint
+    ):
+        raise FrozenError("the kept states are of another model, or their blocks are no longer frozen: keep them anew")
+
+
+def keep_frozen(
+    classifier: Classifier, *loaders: DataLoader, dtype: torch.dtype | None = None, memory: int | None = None
+) -> list[DataLoader]:
+    """The same loaders (messages, order, batches) over kept states; `dtype` and `memory` as in `KeptStates`."""
+    kept = [KeptStates(classifier, loader, dtype=dtype, memory=memory) for loader in loaders]
+    total = sum(states.states.nbytes for states in kept)
+    depth, blocks = kept[0].depth, len(classifier.backbone.blocks)
+    notice(f"{depth} of {blocks} blocks are frozen; their output was computed once and kept ({total / 1e6:.0f} MB)")
+    return [
+        DataLoader(
+            states,
+            loader.batch_size,
+            sampler=loader.sampler,
+            drop_last=loader.drop_last,
+            generator=loader.generator,
+            collate_fn=states.collate,
+        )
+        for states, loader in zip(kept, loaders, strict=True)
+    ]
+
+
+def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, memory: int | None = None) -> Tensor:
+    """An uninitialised tensor in memory, or where it would take more than `memory` bytes, in an unnamed file."""
+    if memory is None:
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+        memory = free // 4
+    size = shape[0] * shape[1] * dtype.itemsize
+    if size <= memory:
+        return torch.empty(shape, dtype=dtype, device=device)
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (the mapping keeps it open; the system removes it)
+    file.truncate(size)
+    return torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="r+", shape=size)).view(dtype).view(shape)
