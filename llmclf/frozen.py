@@ -225,6 +225,7 @@ def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, m
         return torch.empty(shape, dtype=dtype, device=device)
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (the mapping keeps it open; the system removes it)
-    file.truncate(size)
-    return torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="r+", shape=size)).view(dtype).view(shape)
+    with tempfile.TemporaryFile(dir=folder) as file:  # without a name: it goes when the mapping does, whatever happens
+        file.truncate(size)
+        mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=size)
+    return torch.from_numpy(mapped).view(dtype).view(shape)
