@@ -134,6 +134,8 @@ def train(
         history, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer)
         notice(f"continuing after epoch {first_epoch} of {settings.epochs} from {checkpoint}")
 
+    if first_epoch >= settings.epochs:
+        return history
     started = time.perf_counter()
     already_kept = isinstance(train_loader.dataset, KeptStates)
     if reuse_frozen and not already_kept and why_not(classifier, train_loader) is None:

@@ -107,7 +107,8 @@ def test_heads_that_do_not_fit_are_refused(config, changes, message):
 
 def test_rotated_products_depend_on_distance_and_not_on_place():
     query, key = torch.randn(2, 16)
-    queries, keys = (rotate(vector.expand(1, 1, 50, 16), 10_000.0)[0, 0] for vector in (query, key))
+    places = torch.arange(50)
+    queries, keys = (rotate(vector.expand(1, 1, 50, 16), places, 10_000.0)[0, 0] for vector in (query, key))
     products = queries @ keys.T  # (place of the query, place of the key)
     for distance in (0, 1, 13):
         along = products.diagonal(-distance)
@@ -117,7 +118,8 @@ def test_rotated_products_depend_on_distance_and_not_on_place():
 
 def test_rotary_angles_stay_exact_in_half_precision():
     states = torch.randn(1, 1, 5000, 8)
-    exact, rounded = rotate(states, 10_000.0), rotate(states.bfloat16(), 10_000.0)
+    places = torch.arange(states.shape[2])
+    exact, rounded = rotate(states, places, 10_000.0), rotate(states.bfloat16(), places, 10_000.0)
     assert rounded.dtype == torch.bfloat16
     torch.testing.assert_close(rounded.float(), exact, rtol=0, atol=0.1)
 
