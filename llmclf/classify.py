@@ -21,7 +21,7 @@ from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
 from llmclf.files import FileError, read_safetensors, replacing, sha256_of
 from llmclf.head import Classifier
-from llmclf.loaders import batches_by_tokens, pad_batch
+from llmclf.loaders import TOKENS_PER_BATCH, batches_by_tokens, pad_batch
 from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
@@ -36,7 +36,6 @@ RECORD_ENTRIES = {
 }
 FORMAT = 1  # of the folder; raised whenever an older library could misread a newer folder
 LONGEST_MESSAGE = 1024  # tokens: GPT-2's context, and far beyond any message that the classifier has learnt from
-TOKENS_PER_BATCH = 4096  # padding included; keeps memory flat whatever the lengths
 
 
 @dataclass

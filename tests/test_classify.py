@@ -127,13 +127,6 @@ def test_neither_company_nor_order_nor_batch_size_changes_an_answer(tiny_tokeniz
         torch.testing.assert_close(classifier.logits(texts), together, atol=1e-5, rtol=0)
 
 
-def test_no_batch_holds_more_tokens_than_allowed_and_none_is_lost():
-    lengths = [1, 5000, 3, 700, 700, 700, 2, 700, 700, 700, 700]
-    batches = list(TextClassifier.batches(lengths))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= classify.TOKENS_PER_BATCH for batch in batches)
-
-
 def test_message_longer_than_the_context_is_cut_at_the_end(classifier):
     long = "x" * 96 + "y" * 500
     np.testing.assert_array_equal(classifier.predict_proba(long), classifier.predict_proba("x" * 96))

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from llmclf import data
 from llmclf.data import Splits
 from llmclf.errors import LlmclfError
-from llmclf.loaders import Batch, LengthSortedSampler, MessageDataset, every_message, make_loaders, pad_batch
+from llmclf.loaders import (
+    Batch,
+    LengthSortedSampler,
+    MessageDataset,
+    batches_by_tokens,
+    every_message,
+    make_loaders,
+    pad_batch,
+)
 
 quickly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -254,3 +262,10 @@ def test_labels_must_have_become_numbers(tiny_tokenizer):
     table = pd.DataFrame({"label": ["ham", "spam"], "text": ["a", "b"]})
     with pytest.raises(LlmclfError, match=r"labels must be numbers, found 'ham'; data\.number_labels"):
         MessageDataset(table, tiny_tokenizer)
+
+
+def test_no_batch_holds_more_tokens_than_allowed_and_none_is_lost():
+    lengths = [1, 5000, 3, 700, 700, 700, 2, 700, 700, 700, 700]
+    batches = list(batches_by_tokens(lengths, 4096))
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= 4096 for batch in batches)
