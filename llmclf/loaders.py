@@ -16,7 +16,6 @@ from llmclf.data import SEED, Splits
 from llmclf.errors import LlmclfError
 from llmclf.tokenizer import encode
 
-
 TOKENS_PER_BATCH = 4096  # where no gradient is needed; more is no faster, and memory stays small
 
 
