@@ -14,7 +14,7 @@ import tiktoken
 
 from llmclf import assets
 from llmclf.errors import LlmclfError
-from llmclf.files import open_gguf
+from llmclf.gguf_file import read_gguf
 
 # How text is cut before merging (GPT-2 paper, section 2.2): contractions, words, numbers, the rest, white space.
 # The last space before a word belongs to the word. (tiktoken's engine panics at a million spaces; hence the bound.)
@@ -44,11 +44,11 @@ def gpt2_tokenizer() -> tiktoken.Encoding:
 
 def gguf_tokenizer(path: str | Path) -> tiktoken.Encoding:
     """The tokenizer stored in a SmolLM2 GGUF file (49,152 tokens, 17 of them special)."""
-    fields = open_gguf(path).fields
+    _, entries = read_gguf(path)
     wanted = [f"tokenizer.ggml.{key}" for key in ("model", "pre", "tokens", "token_type")]
-    if missing := [name for name in wanted if name not in fields]:
+    if missing := [name for name in wanted if name not in entries]:
         raise LlmclfError(f"{path}: no entry {missing[0]!r}, so this file does not hold SmolLM2's tokenizer")
-    model, cutter, texts, kinds = (fields[name].contents() for name in wanted)
+    model, cutter, texts, kinds = (entries[name] for name in wanted)
     if (model, cutter) != ("gpt2", "smollm"):
         raise LlmclfError(f"{path}: tokenizer {model!r} with pre-tokenizer {cutter!r}; only SmolLM2's is understood")
     normal = 1  # the GGUF specification's number for tokens that merges make

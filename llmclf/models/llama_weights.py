@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from gguf.quants import dequantize
 from torch import Tensor
 
-from llmclf.files import open_gguf
+from llmclf.gguf_file import read_gguf
 from llmclf.models import Llama, LlamaConfig
 from llmclf.models.state import WeightsError, build, check_tensors, fill
-from llmclf.progress import progress
 
 GGUF_BLOCK = {
     "norm1.weight": "attn_norm.weight",
@@ -41,17 +39,16 @@ def gguf_names(config: LlamaConfig) -> dict[str, str]:
 
 def load_gguf(path: Path, dtype: torch.dtype) -> Llama:
     """A model of the Llama family from a GGUF file, whatever its quantisation."""
-    reader = open_gguf(path)
-    stored = {tensor.name: tensor for tensor in reader.tensors}
-    config = _llama_config(path, reader.fields, tied="output.weight" not in stored)
+    stored, entries = read_gguf(path)
+    config = _llama_config(path, entries, tied="output.weight" not in stored)
     names, model = gguf_names(config), build(config)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    found = {name: tuple(int(size) for size in reversed(tensor.shape)) for name, tensor in stored.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in stored.items()}
     check_tensors(path, found, {theirs: shapes[ours] for ours, theirs in names.items()})
 
     state = {}
-    for ours, theirs in progress(names.items(), description="unpacking weights"):
-        tensor = torch.from_numpy(dequantize(stored[theirs].data, stored[theirs].tensor_type).copy())
+    for ours, theirs in names.items():
+        tensor = stored[theirs]
         if ours.endswith((".query.weight", ".key.weight")):
             tensor = _halves_apart(tensor, config.head_size)
         state[ours] = tensor
@@ -59,11 +56,11 @@ def load_gguf(path: Path, dtype: torch.dtype) -> Llama:
     return model
 
 
-def _llama_config(path: Path, fields: Mapping, *, tied: bool) -> LlamaConfig:
+def _llama_config(path: Path, entries: Mapping, *, tied: bool) -> LlamaConfig:
     def field(name: str):
-        if name not in fields:
+        if name not in entries:
             raise WeightsError(f"{path}: no entry {name!r}, so this is not a GGUF file of a Llama model")
-        return fields[name].contents()
+        return entries[name]
 
     if field("general.architecture") != "llama":
         raise WeightsError(f"{path}: architecture {field('general.architecture')!r}; only 'llama' is understood")
