@@ -15,7 +15,6 @@ from llmclf.assets import cache_folder
 from llmclf.files import FileError, open_gguf, read_safetensors, replacing, sha256_of
 from llmclf.progress import notice, progress
 
-
 WORTH_KEEPING = 1_000_000  # bytes: a smaller file is unpacked before anyone notices
 
 
