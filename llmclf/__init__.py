@@ -1,7 +1,7 @@
 """A pretrained GPT, turned into a text classifier: the library under the book.
 
 Read it in the order of the chapters: `assets`, `data`, `tokenizer`, `loaders`, `models`, `weights`, `generate`, `head`,
-`evaluate`, `train`, `classify`.
+`frozen`, `evaluate`, `train`, `classify`.
 """
 
 __version__ = "0.1.0"

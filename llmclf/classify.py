@@ -21,7 +21,7 @@ from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
 from llmclf.files import FileError, read_safetensors, replacing, sha256_of
 from llmclf.head import Classifier
-from llmclf.loaders import TOKENS_PER_BATCH, batches_by_tokens, pad_batch
+from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
@@ -100,7 +100,8 @@ class TextClassifier:
         messages = [encode(self.tokenizer, text, self.max_length) for text in texts]
         logits = torch.empty(len(messages), len(self.label_names))
         with progress(total=len(messages), description="classifying") as bar:
-            for rows in batches_by_tokens([self.pad_to or len(message) for message in messages], TOKENS_PER_BATCH):
+            lengths = [self.pad_to or len(message) for message in messages]
+            for rows in batches_by_tokens(lengths, self.model.device):
                 examples = [(messages[row], 0) for row in rows]
                 batch = pad_batch(examples, pad_token_id=self.tokenizer.eot_token, pad_to=self.pad_to)
                 batch = batch.to(self.model.device)

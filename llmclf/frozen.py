@@ -159,7 +159,8 @@ class KeptStates(Dataset):
         backbone, was_training = classifier.backbone, classifier.training
         classifier.eval()
         with progress(total=len(messages), description="computing the frozen part once") as bar:
-            for numbers in batches_by_tokens([self.pad_to or len(message) for message in messages]):
+            lengths = [self.pad_to or len(message) for message in messages]
+            for numbers in batches_by_tokens(lengths, classifier.device):
                 batch = collate_fn([(messages[number], 0) for number in numbers]).to(classifier.device)
                 hidden_states = backbone.embed(batch.input_ids)  # (batch, tokens, n)
                 read = place_read(batch.lengths, hidden_states.shape[1], classifier.pooling) if self.one_row else None

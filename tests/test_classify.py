@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from llmclf import assets, classify
+from llmclf import assets, classify, loaders
 from llmclf.assets import Asset
 from llmclf.classify import TextClassifier
 from llmclf.errors import LlmclfError
@@ -123,7 +123,7 @@ def test_neither_company_nor_order_nor_batch_size_changes_an_answer(tiny_tokeniz
     shuffled = classifier.logits([texts[place] for place in order])
     torch.testing.assert_close(shuffled, together[list(order)], atol=1e-5, rtol=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classify, "TOKENS_PER_BATCH", 1)
+        patch.setitem(loaders.TOKENS_PER_BATCH, "cpu", 1)
         torch.testing.assert_close(classifier.logits(texts), together, atol=1e-5, rtol=0)
 
 
@@ -178,7 +178,7 @@ def test_classifier_is_used_again_in_a_fresh_process(trained, tmp_path):
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from conftest import tiny_tokenizer
-        from llmclf import assets, classify
+        from llmclf import assets, classify, loaders
         classify.load_tokenizer = lambda backbone: tiny_tokenizer.__wrapped__()
         asset = assets.Asset("gpt2-124M", "gpt2-124M/model.safetensors", "MIT", None, None, sources=())
         assets.ASSETS["gpt2-124M"] = asset

@@ -56,7 +56,7 @@ def test_training_is_the_same_with_kept_states(tiny_splits, tiny_tokenizer, mode
     assert fast.train_accuracies == slow.train_accuracies
     for (name, ours), theirs in zip(with_states.named_parameters(), without.parameters(), strict=True):
         # AdamW divides by the size of a gradient: where that is nearly 0, rounding shows in the step.
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
 
 
 @FAMILIES
