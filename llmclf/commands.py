@@ -19,9 +19,12 @@ from llmclf.errors import LlmclfError
 from llmclf.files import replacing
 
 if TYPE_CHECKING:
+    import tiktoken
+
     from llmclf.data import Splits
     from llmclf.head import Classifier
-    from llmclf.train import History
+    from llmclf.loaders import Loaders
+    from llmclf.train import History, TrainingSettings
 
 
 def fetch(options: Namespace) -> None:
@@ -78,9 +81,9 @@ def train(options: Namespace) -> None:
     from llmclf.evaluate import choose_device
     from llmclf.frozen import keep_frozen, why_not
     from llmclf.head import Classifier, parameter_table
-    from llmclf.loaders import Loaders, make_loaders
+    from llmclf.loaders import Loaders
     from llmclf.tokenizer import load_tokenizer
-    from llmclf.train import TrainingSettings, suggested_learning_rate, train
+    from llmclf.train import train
     from llmclf.weights import choose_backbone, load_pretrained
 
     output = Path(options.output)
@@ -102,20 +105,8 @@ def train(options: Namespace) -> None:
     limit = min(
         LONGEST_MESSAGE if options.max_length is None else options.max_length, model.backbone.config.context_length
     )
-    fixed = options.padding == "fixed"  # to the longest training message then, not to the longest one possible
-    loaders = make_loaders(
-        splits,
-        tokenizer,
-        batch_size=options.batch_size,
-        padding=options.padding,
-        max_length=options.max_length if fixed else limit,
-        seed=options.seed,
-    )
-    settings = TrainingSettings(
-        epochs=options.epochs,
-        learning_rate=suggested_learning_rate(model) if options.learning_rate is None else options.learning_rate,
-        seed=options.seed,
-    )
+    loaders = loaders_as_asked(options, splits, tokenizer, limit)
+    settings = settings_as_asked(options, model)
     table = parameter_table(model)
     print(
         f"backbone: {backbone} on {device}; training {table.trainable['sum']:,} of {table.loc['sum'].sum():,} weights"
@@ -133,12 +124,35 @@ def train(options: Namespace) -> None:
     results = evaluate_splits(model, loaders)
     record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
     record |= {"trainable": options.trainable, "results": results}
-    pad_to = loaders.train.dataset.max_length if fixed else None
+    pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
     classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
     classifier.save(output, complete=options.complete)
     save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
     checkpoint.unlink(missing_ok=True)
     print(f"saved in {output}")
+
+
+def loaders_as_asked(options: Namespace, splits: Splits, tokenizer: tiktoken.Encoding, limit: int) -> Loaders:
+    """Loaders with the recipe's batch size, padding and order."""
+    from llmclf.loaders import make_loaders
+
+    fixed = options.padding == "fixed"  # to the longest training message then, not to the longest one possible
+    return make_loaders(
+        splits,
+        tokenizer,
+        batch_size=options.batch_size,
+        padding=options.padding,
+        max_length=options.max_length if fixed else limit,
+        seed=options.seed,
+    )
+
+
+def settings_as_asked(options: Namespace, model: Classifier) -> TrainingSettings:
+    """The recipe's settings; the learning rate is the backbone's own where none was given."""
+    from llmclf.train import TrainingSettings, suggested_learning_rate
+
+    rate = suggested_learning_rate(model) if options.learning_rate is None else options.learning_rate
+    return TrainingSettings(epochs=options.epochs, learning_rate=rate, seed=options.seed)
 
 
 def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
@@ -163,7 +177,7 @@ def print_measurement(history: History) -> None:
     )
 
 
-def evaluate_splits(model: Classifier, loaders) -> dict[str, dict]:
+def evaluate_splits(model: Classifier, loaders: Loaders) -> dict[str, dict]:
     """Evaluate on every message of each table; print, and return what belongs into the training record."""
     from llmclf.evaluate import evaluate
     from llmclf.loaders import every_message
