@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from llmclf.assets import cache_folder
 from llmclf.errors import LlmclfError
-from llmclf.head import Classifier, place_read
+from llmclf.head import Classifier
 from llmclf.loaders import Batch, MessageDataset, batches_by_tokens
 from llmclf.progress import notice, progress
 
@@ -156,16 +156,14 @@ class KeptStates(Dataset):
     @torch.no_grad()
     def fill(self, classifier: Classifier, messages: list[list[int]], collate_fn: partial[Batch]) -> None:
         """Run embedding and frozen blocks over the messages, those of like length together."""
-        backbone, was_training = classifier.backbone, classifier.training
+        was_training = classifier.training
         classifier.eval()
         with progress(total=len(messages), description="computing the frozen part once") as bar:
             lengths = [self.pad_to or len(message) for message in messages]
             for numbers in batches_by_tokens(lengths, classifier.device):
                 batch = collate_fn([(messages[number], 0) for number in numbers]).to(classifier.device)
-                hidden_states = backbone.embed(batch.input_ids)  # (batch, tokens, n)
-                read = place_read(batch.lengths, hidden_states.shape[1], classifier.pooling) if self.one_row else None
-                for number, block in enumerate(backbone.blocks[: self.depth], start=1):
-                    hidden_states = block(hidden_states, read if number == len(backbone.blocks) else None)
+                hidden_states = classifier.backbone.embed(batch.input_ids)  # (batch, tokens, n)
+                hidden_states = classifier.run_blocks(hidden_states, batch.lengths, 0, self.depth)
                 for number, states in zip(numbers, hidden_states, strict=True):
                     place = self.place[tuple(messages[number])]
                     self.states[place] = states[: place.stop - place.start]

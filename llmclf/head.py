@@ -94,16 +94,21 @@ class Classifier(nn.Module):
         return self.top(self.backbone.embed(input_ids), lengths)
 
     def top(self, hidden_states: Tensor, lengths: Tensor, depth: int = 0) -> Tensor:
-        """Logits (batch, classes) from hidden states (batch, tokens, n) that have passed the first `depth` blocks.
-
-        The last block is computed only for the token that is read: what it makes of the others is not used.
-        """
-        read = place_read(lengths, hidden_states.shape[1], self.pooling)
-        for number, block in enumerate(self.backbone.blocks[depth:], start=depth + 1):
-            is_last = number == len(self.backbone.blocks)
-            hidden_states = block(hidden_states, read if is_last else None)  # (batch, tokens, n), at last (batch, 1, n)
+        """Logits (batch, classes) from hidden states (batch, tokens, n) that have passed the first `depth` blocks."""
+        hidden_states = self.run_blocks(hidden_states, lengths, depth, len(self.backbone.blocks))
         logits = self.backbone.head(self.backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
         return logits[:, 0] if logits.shape[1] == 1 else pool(logits, lengths, self.pooling)
+
+    def run_blocks(self, hidden_states: Tensor, lengths: Tensor, start: int, stop: int) -> Tensor:
+        """Hidden states (batch, tokens, n) after the blocks from `start` up to, not including, `stop`.
+
+        The last block of all is computed only for the token that is read, (batch, 1, n): what it makes of the others
+        is not used.
+        """
+        read = place_read(lengths, hidden_states.shape[1], self.pooling)
+        for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
+            hidden_states = block(hidden_states, read if number == len(self.backbone.blocks) else None)
+        return hidden_states
 
     @property
     def device(self) -> torch.device:
