@@ -136,12 +136,12 @@ class KeptStates(Dataset):
             raise FrozenError(f"the frozen part cannot be kept: {reason}")
         dataset: MessageDataset = loader.dataset
         self.messages, self.labels, self.max_length = dataset.messages, dataset.labels, dataset.max_length
-        self.depth = frozen_depth(classifier)
+        self.depth, self.pooling = frozen_depth(classifier), classifier.pooling
         self.fingerprint = fingerprint(below(classifier, self.depth))
         self.pad_to = loader.collate_fn.keywords["pad_to"]
         # Where every block is frozen, and one token is read, nothing but that token's state is needed.
         all_blocks = self.depth == len(classifier.backbone.blocks)
-        self.one_row = all_blocks and classifier.pooling != "mean"
+        self.one_row = all_blocks and self.pooling != "mean"
 
         unique = {tuple(message): None for message in self.messages}  # in order, each once
         rows = [1 if self.one_row else self.pad_to or len(message) for message in unique]
@@ -187,10 +187,12 @@ class KeptStates(Dataset):
 def check_kept(classifier: Classifier, loader: Iterable) -> None:
     """Raise `FrozenError` where a loader has kept states that the classifier's frozen part would no longer compute."""
     states = getattr(loader, "dataset", None)
-    if isinstance(states, KeptStates) and (
-        frozen_depth(classifier) < states.depth or fingerprint(below(classifier, states.depth)) != states.fingerprint
-    ):
+    if not isinstance(states, KeptStates):
+        return
+    if frozen_depth(classifier) < states.depth or fingerprint(below(classifier, states.depth)) != states.fingerprint:
         raise FrozenError("the kept states are of another model, or their blocks are no longer frozen: keep them anew")
+    if classifier.pooling != states.pooling:
+        raise FrozenError(f"the states were kept for {states.pooling}, not {classifier.pooling}: keep them anew")
 
 
 def keep_frozen(

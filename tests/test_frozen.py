@@ -70,14 +70,31 @@ def test_evaluation_is_the_same_with_kept_states(loaders, model, trainable):
     assert (again.confusion == plain.confusion).all()
 
 
-@FAMILIES
-def test_block_that_is_read_at_one_place_gives_that_row_of_the_whole(model):
-    block = model().blocks[1]
-    hidden_states = torch.randn(5, 11, block.norm1.weight.shape[0])
+@pytest.mark.parametrize("make", [tiny_gpt2, lambda: tiny_gpt2(qkv_bias=False), tiny_llama])
+def test_block_that_is_read_at_one_place_gives_that_row_of_the_whole_and_its_gradients(make):
+    block = make().blocks[1]
+    for parameter in block.parameters():  # the biases too, which begin at 0
+        torch.nn.init.normal_(parameter, std=0.3)
+    hidden_states = torch.randn(5, 11, block.norm1.weight.shape[0], requires_grad=True)
     read = torch.tensor([0, 10, 3, 7, 5])
+    whole, row = block(hidden_states)[range(5), read], block(hidden_states, read)[:, 0]
+    torch.testing.assert_close(row, whole, atol=1e-4, rtol=1e-4)
+    inputs = [hidden_states, *block.parameters()]
+    weighting = torch.randn_like(row)
+    theirs, ours = (torch.autograd.grad((rows * weighting).sum(), inputs) for rows in (whole, row))
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_dropout_of_attention_reaches_the_bias_of_the_values():
+    attention = tiny_gpt2(dropout=0.5).blocks[0].attention.train()
     with torch.no_grad():
-        whole, row = block(hidden_states), block(hidden_states, read)
-    torch.testing.assert_close(row[:, 0], whole[range(5), read], atol=1e-6, rtol=1e-5)
+        for parameter in (attention.value.weight, attention.output.bias):
+            parameter.zero_()
+        attention.value.bias.fill_(1)
+        attention.output.weight.copy_(torch.eye(32))
+        found = attention(torch.randn(2, 9, 32), torch.tensor([8, 8]))  # the sum of what dropout left of the weights
+    assert found.unique().numel() > 2
+    assert torch.equal(found[0, 0, :8], found[0, 0, :1].expand(8))  # one sum a head
 
 
 @FAMILIES
@@ -175,6 +192,15 @@ def test_states_of_another_model_are_refused(loaders):
     (kept,) = keep_frozen(Classifier(tiny_gpt2(seed=1), 2), loaders.test)
     with pytest.raises(FrozenError, match="of another model"):
         evaluate(Classifier(tiny_gpt2(seed=2), 2), kept)
+
+
+@pytest.mark.parametrize("trainable", ["head", "last_block"])
+def test_kept_states_are_refused_when_another_place_is_read(loaders, trainable):
+    classifier = Classifier(tiny_gpt2(), 2, trainable=trainable)
+    (kept,) = keep_frozen(classifier, loaders.test)
+    classifier.pooling = "first_token"
+    with pytest.raises(FrozenError, match="kept for last_token, not first_token"):
+        evaluate(classifier, kept)
 
 
 # Memory ---------------------------------------------------------------------------------------------------------------

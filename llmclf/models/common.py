@@ -29,5 +29,5 @@ def take(states: Tensor, read: Tensor) -> Tensor:
 
 
 def visible(read: Tensor, tokens: int) -> Tensor:
-    """What the token at place `read` may attend to, itself and all before: (B,) gives (B, 1, 1, T), for every head."""
-    return (torch.arange(tokens, device=read.device) <= read[:, None])[:, None, None]
+    """What the token at place `read` may attend to, itself and all before: (B,) gives (B, 1, T), for every head."""
+    return (torch.arange(tokens, device=read.device) <= read[:, None])[:, None]

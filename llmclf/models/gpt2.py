@@ -59,7 +59,7 @@ GPT2_SIZES = {
 class Attention(nn.Module):
     """Causal self-attention: every token gathers from itself and the tokens before it.
 
-    With `read` (B,) only the token at that place of each message asks; keys and values come from all tokens as ever.
+    With `read` (B,) only the token at that place of each message asks.
     """
 
     def __init__(self, config: GPT2Config) -> None:
@@ -73,17 +73,35 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
-        asking = hidden_states if read is None else take(hidden_states, read)  # (B, T or 1, D)
-        mask = None if read is None else visible(read, hidden_states.shape[1])
-        query = self.split_heads(self.query(asking))  # (B, H, T or 1, D/H)
-        key = self.split_heads(self.key(hidden_states))  # (B, H, T, D/H)
-        value = self.split_heads(self.value(hidden_states))  # (B, H, T, D/H)
+        if read is not None:
+            return self.forward_one(hidden_states, read)
+        query, key, value = (
+            project(hidden_states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, D/H)
+            for project in (self.query, self.key, self.value)
+        )
         dropout = self.dropout.p if self.training else 0.0
-        gathered = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=read is None)
-        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T or 1, D)
+        gathered = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
 
-    def split_heads(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, T, D) -> (B, H, T, D/H)
+    def forward_one(self, hidden_states: Tensor, read: Tensor) -> Tensor:
+        """What `forward` gives at the places `read` alone, (B, 1, D), without the key or value of a single token.
+
+        For one query q the order of the products is free: q · (K x + b) = (q K) · x + q · b, and the sum of the
+        values V x + b, weighted by w, is V (sum of w x) + b (sum of w). So K and V are applied once a message, not
+        once a token.
+        """
+        heads = (self.num_heads, -1)
+        query = self.query(take(hidden_states, read)[:, 0]).unflatten(-1, heads)  # (B, H, D/H)
+        asking = torch.einsum("bhe,hed->bhd", query, self.key.weight.unflatten(0, heads))  # (B, H, D)
+        scores = asking @ hidden_states.mT  # (B, H, T)
+        if self.key.bias is not None:  # the same for every token, so softmax undoes it; its gradient is 0
+            scores = scores + (query * self.key.bias.unflatten(0, heads)).sum(dim=-1, keepdim=True)
+        scores = scores.masked_fill(~visible(read, scores.shape[-1]), -torch.inf)
+        weights = self.dropout((scores * query.shape[-1] ** -0.5).softmax(dim=-1))  # (B, H, T)
+        gathered = torch.einsum("bhd,hed->bhe", weights @ hidden_states, self.value.weight.unflatten(0, heads))
+        if self.value.bias is not None:
+            gathered = gathered + weights.sum(dim=-1, keepdim=True) * self.value.bias.unflatten(0, heads)
+        return self.output(gathered.flatten(1))[:, None]  # (B, 1, D)
 
 
 class MLP(nn.Module):

@@ -85,6 +85,7 @@ class Attention(nn.Module):
     """Causal self-attention in which several query heads share one key-value head.
 
     With `read` (B,) only the token at that place of each message asks; keys and values come from all tokens as ever.
+    (GPT-2's way around them is barred here: every key is turned by its own angle.)
     """
 
     def __init__(self, config: LlamaConfig) -> None:
@@ -100,7 +101,8 @@ class Attention(nn.Module):
         places = torch.arange(hidden_states.shape[1], device=hidden_states.device)  # (T,)
         asking, asked_from, mask = hidden_states, places, None
         if read is not None:
-            asking, asked_from, mask = take(hidden_states, read), read[:, None, None], visible(read, len(places))
+            asking, asked_from = take(hidden_states, read), read[:, None, None]
+            mask = visible(read, len(places))[:, None]  # (B, 1, 1, T)
         query = rotate(self.split_heads(self.query(asking)), asked_from, self.rope_base)  # (B, H, T or 1, D/H)
         key = rotate(self.split_heads(self.key(hidden_states)), places, self.rope_base)  # (B, K, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, K, T, D/H)
