@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument("--padding", default="dynamic", metavar="HOW", help="dynamic (default) or fixed")
     recipe.add_argument("--max-length", type=int, metavar="N", help="cut longer messages to N tokens")
     recipe.add_argument("--seed", type=int, default=123, metavar="N", help="of head, order and dropout (default 123)")
+    recipe.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, for a recent GPU")
     add_device(recipe)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved classifier on a labelled table")

@@ -101,6 +101,7 @@ def train(options: Namespace) -> None:
         pooling=options.pooling,
         trainable=options.trainable,
         seed=options.seed,
+        bfloat16=options.bfloat16,
     )
     limit = min(
         LONGEST_MESSAGE if options.max_length is None else options.max_length, model.backbone.config.context_length
@@ -123,7 +124,7 @@ def train(options: Namespace) -> None:
     print(f"fine-tuned in {time.perf_counter() - started:.0f} s")
     results = evaluate_splits(model, loaders)
     record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
-    record |= {"trainable": options.trainable, "results": results}
+    record |= {"bfloat16": options.bfloat16, "trainable": options.trainable, "results": results}
     pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
     classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
     classifier.save(output, complete=options.complete)

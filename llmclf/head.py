@@ -69,6 +69,9 @@ class Classifier(nn.Module):
         See `set_trainable`.
     seed
         Of the new head's random weights.
+    bfloat16
+        Whether the blocks' matrix products run in bfloat16 (`torch.autocast`), as suits a recent GPU. The weights,
+        and what one block hands to the next, stay as they are.
     """
 
     def __init__(
@@ -79,13 +82,14 @@ class Classifier(nn.Module):
         pooling: str = "last_token",
         trainable: str = "last_block",
         seed: int = SEED,
+        bfloat16: bool = False,
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise LlmclfError(f"a classifier needs at least 2 classes, got {num_classes}")
         if pooling not in POOLINGS:
             raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
-        self.backbone, self.pooling = backbone, pooling
+        self.backbone, self.pooling, self.bfloat16 = backbone, pooling, bfloat16
         backbone.head = new_head(backbone, num_classes, seed)
         set_trainable(self, trainable)
 
@@ -106,8 +110,9 @@ class Classifier(nn.Module):
         is not used.
         """
         read = place_read(lengths, hidden_states.shape[1], self.pooling)
-        for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
-            hidden_states = block(hidden_states, read if number == len(self.backbone.blocks) else None)
+        with torch.autocast(hidden_states.device.type, torch.bfloat16, enabled=self.bfloat16):
+            for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
+                hidden_states = block(hidden_states, read if number == len(self.backbone.blocks) else None)
         return hidden_states
 
     @property

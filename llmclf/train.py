@@ -193,6 +193,7 @@ def describe_run(classifier: Classifier, train_loader: DataLoader, settings: Tra
         **{name: value for name, value in asdict(settings).items() if name != "epochs"},
         "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
         "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
+        "precision": "bfloat16" if classifier.bfloat16 else "that of the weights",
         "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
         "training messages": hashlib.sha256(content.encode()).hexdigest(),
     }

@@ -143,6 +143,15 @@ def test_interrupted_training_continues_with_the_same_command(train_arguments, t
     assert not (tmp_path / "stopped" / "checkpoint.safetensors").exists()
 
 
+def test_bfloat16_is_passed_on_and_recorded(train_arguments, tmp_path, trained):
+    assert main([*train_arguments, "--bfloat16", "--output", str(tmp_path)]) == 0
+    records = [json.loads((folder / "classifier.json").read_text())["training"] for folder in (trained, tmp_path)]
+    assert [record["bfloat16"] for record in records] == [False, True]
+    exact, rough = (record["results"]["train"]["loss"] for record in records)
+    assert rough == pytest.approx(exact, abs=0.05)
+    assert rough != exact
+
+
 def test_fixed_padding_and_last_position_are_remembered(train_arguments, tmp_path, capsys, gpt2_encoding):
     recipe = ["--padding", "fixed", "--pooling", "last_position", "--epochs", "1"]
     assert main([*train_arguments, *recipe, "--output", str(tmp_path)]) == 0

@@ -34,8 +34,8 @@ def same_weights(one: Classifier, other: Classifier) -> bool:
     return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
-def run(loaders, settings=SETTINGS, model=tiny_gpt2, **options):
-    classifier = Classifier(model(), 2)
+def run(loaders, settings=SETTINGS, model=tiny_gpt2, bfloat16=False, **options):
+    classifier = Classifier(model(), 2, bfloat16=bfloat16)
     history = train(classifier, loaders.train, loaders.validation, settings, **options)
     return classifier, history
 
@@ -175,6 +175,7 @@ def test_more_epochs_go_on_where_fewer_ended(loaders, tmp_path):
         ({"model": lambda: tiny_gpt2(seed=5)}, "frozen weights: .*"),
         ({"model": lambda: tiny_gpt2(hidden_size=64)}, "model: .*hidden_size=32.* there, .*hidden_size=64.* here.*"),
         ({"model": tiny_llama}, "number of trained tensors.*"),
+        ({"bfloat16": True}, "precision: that of the weights there, bfloat16 here"),
     ],
 )
 def test_checkpoint_of_another_run_is_refused_and_says_how(loaders, tmp_path, change, words):
