@@ -127,6 +127,8 @@ def train(
     """
     settings = settings or TrainingSettings()
     trainable = {name: weight for name, weight in classifier.named_parameters() if weight.requires_grad}
+    for weight in trainable.values():  # GPT-2's are transposed views of a file, which the fused step would garble
+        weight.data = weight.data.contiguous()
     on_cpu = classifier.device.type == "cpu"
     optimizer = torch.optim.AdamW(
         trainable.values(),

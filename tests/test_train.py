@@ -47,6 +47,23 @@ def test_training_learns_to_tell_unseen_messages_apart(loaders, model):
     assert evaluate(classifier, every_message(loaders.test)).accuracy > 0.9
 
 
+def test_weights_that_are_views_of_a_hub_file_learn_the_same(loaders):
+    def views():
+        model = tiny_gpt2()
+        parts = model.blocks[-1].attention.query, model.blocks[-1].attention.key, model.blocks[-1].attention.value
+        stored = torch.cat([part.weight.data.T for part in parts], dim=1)  # (D, 3 D), as the Hub has it
+        for part, weight in zip(parts, stored.T.chunk(3), strict=True):
+            part.weight.data = weight
+            assert not part.weight.is_contiguous()
+        return model
+
+    classifier, history = run(loaders, model=views)
+    expected, expected_history = run(loaders)
+    assert history.train_losses == pytest.approx(expected_history.train_losses, rel=1e-5)
+    for ours, theirs in zip(classifier.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
 def test_only_what_is_trainable_changes(loaders):
     before, (after, _) = Classifier(tiny_gpt2(), 2), run(loaders)
     for (name, old), new in zip(before.named_parameters(), after.parameters(), strict=True):

@@ -63,8 +63,11 @@ def check_tensors(path: Path, found: Mapping[str, tuple], expected: Mapping[str,
 
 
 def fill(model: Backbone, state: dict[str, Tensor], dtype: torch.dtype) -> None:
-    """Give a model from `build` its weights: every parameter, once, in this precision."""
+    """Give a model from `build` its weights: every parameter, once, in this precision.
+
+    Where the file has that precision, they stay in the mapped file until they are used; a transposed one stays so.
+    """
     if model.config.tied_embeddings:
         state["head.weight"] = state["token_embedding.weight"]
-    model.load_state_dict({name: tensor.to(dtype).contiguous() for name, tensor in state.items()}, assign=True)
+    model.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
     tie(model)

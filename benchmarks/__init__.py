@@ -1,0 +1,1 @@
+"""How fast the library is, beside what a reader would otherwise use: `python -m benchmarks --help`."""

@@ -1,0 +1,90 @@
+"""Classifying all messages of the collection: one padded message at a time, `transformers`' pipeline, ours."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import transformers
+
+from benchmarks.ways import transformers_model
+from llmclf import assets, data
+from llmclf.classify import TextClassifier
+from llmclf.head import Classifier
+from llmclf.loaders import make_loaders
+from llmclf.tokenizer import encode, load_tokenizer
+from llmclf.weights import load_pretrained
+
+BATCH_SIZES = (1, 4, 8, 16, 32)
+
+
+def one_at_a_time(backbone: str) -> Callable[[list[str]], None]:
+    """Pad to the longest training message, run the whole model, read the last position: the source's way."""
+    model = Classifier(load_pretrained(backbone), 2).eval()
+    tokenizer = load_tokenizer(backbone)
+    width = make_loaders(data.prepare_sms(), tokenizer).train.dataset.max_length
+
+    @torch.no_grad()
+    def classify(texts: list[str]) -> None:
+        for text in texts:
+            message = encode(tokenizer, text, width)
+            padded = torch.tensor([message + [tokenizer.eot_token] * (width - len(message))])
+            model.backbone(padded)[:, -1].softmax(dim=-1)
+
+    return classify
+
+
+def pipeline(backbone: str, batch_size: int) -> Callable[[list[str]], None]:
+    """`transformers`' text-classification pipeline, which pads each batch to its longest message."""
+    if backbone.endswith("smollm2-135M"):
+        path = assets.fetch("smollm2-135M")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    else:
+        files = {"vocab_file": assets.fetch("gpt2-encoder"), "merges_file": assets.fetch("gpt2-merges")}
+        tokenizer = transformers.GPT2TokenizerFast(**{name: str(path) for name, path in files.items()})
+    model, _ = transformers_model(backbone)
+    tokenizer.pad_token_id = model.config.pad_token_id
+    classify = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")
+    return lambda texts: classify(texts, batch_size=batch_size)
+
+
+def ours(backbone: str) -> Callable[[list[str]], None]:
+    """The library's `predict_proba`."""
+    model = Classifier(load_pretrained(backbone), 2).eval()
+    return TextClassifier(model, load_tokenizer(backbone), ["ham", "spam"], backbone).predict_proba
+
+
+def rate(classify: Callable[[list[str]], None], texts: list[str]) -> float:
+    """Messages a second."""
+    classify(texts[:2])  # warm up
+    started = time.perf_counter()
+    classify(texts)
+    return len(texts) / (time.perf_counter() - started)
+
+
+def run(backbone: str, *, quick: bool, runs: int) -> dict:
+    """Messages a second: medians of the runs, and ratios of medians. `quick` takes every tenth message."""
+    texts = data.read_sms(every_row=True)["text"].tolist()
+    sample = texts[::10]
+    rates = {size: rate(pipeline(backbone, size), sample) for size in BATCH_SIZES}
+    best = max(rates, key=rates.get)
+    ways = {"one padded message": one_at_a_time(backbone), "pipeline": pipeline(backbone, best), "ours": ours(backbone)}
+    measured = {"one padded message": sample[:60]} if quick else {}
+    every_run = [
+        {name: rate(way, measured.get(name, sample if quick else texts)) for name, way in ways.items()}
+        for _ in range(runs)
+    ]
+    medians = {name: statistics.median(one[name] for one in every_run) for name in ways}
+    ratios = {f"ours/{name}": medians["ours"] / medians[name] for name in ("one padded message", "pipeline")}
+    return {
+        "quick": quick,
+        "runs": runs,
+        "messages": len(sample) if quick else len(texts),
+        "pipeline, messages a second by batch size": rates,
+        "pipeline batch size": best,
+        "medians": medians,
+        "ratios": ratios,
+        "every run": every_run,
+    }

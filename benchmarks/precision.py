@@ -1,0 +1,46 @@
+"""What happens to SmolLM2's accuracy when the kept states are rounded to half precision."""
+
+from __future__ import annotations
+
+import torch
+
+from llmclf import data
+from llmclf.evaluate import evaluate
+from llmclf.frozen import keep_frozen
+from llmclf.head import Classifier
+from llmclf.loaders import Loaders, every_message, make_loaders
+from llmclf.tokenizer import load_tokenizer
+from llmclf.train import TrainingSettings, suggested_learning_rate, train
+from llmclf.weights import load_pretrained
+
+BACKBONE = "smollm2-135M"
+SEEDS = (123, 1, 2)
+
+
+def run(backbone: None, *, quick: bool, runs: int) -> dict:
+    """Test accuracy and loss by seed and precision; `quick` takes one seed. Each is trained anew, in full."""
+    splits, tokenizer = data.prepare_sms(), load_tokenizer(BACKBONE)
+    rows = []
+    for seed in SEEDS[:1] if quick else SEEDS:
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            model = Classifier(load_pretrained(BACKBONE), 2, seed=seed)
+            loaders = make_loaders(splits, tokenizer, seed=seed)
+            kept = Loaders(*keep_frozen(model, *loaders, dtype=dtype))
+            settings = TrainingSettings(learning_rate=suggested_learning_rate(model), seed=seed)
+            history = train(model, kept.train, kept.validation, settings)
+            rounded = evaluate(model, every_message(kept.test))
+            exact = evaluate(model, every_message(loaders.test))  # as it will be used: from token ids
+            rows.append(
+                {
+                    "seed": seed,
+                    "dtype": str(dtype).removeprefix("torch."),
+                    "kept bytes": sum(loader.dataset.states.nbytes for loader in kept),
+                    "last training loss": history.train_losses[-1],
+                    "test correct": exact.correct,
+                    "test count": exact.count,
+                    "test interval": exact.interval,
+                    "test loss": exact.loss,
+                    "test loss on kept states": rounded.loss,
+                }
+            )
+    return {"quick": quick, "rows": rows}

@@ -1,0 +1,189 @@
+"""From the numbers in `results/` to the page `RESULTS.md`; nothing on that page is written by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import date
+from pathlib import Path
+
+import psutil
+import torch
+import transformers
+
+from llmclf.files import replacing
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, str | int]:
+    """When and on what a number was measured."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "date": date.today().isoformat(),
+        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def save(folder: Path, name: str, backbone: str | None, found: dict) -> None:
+    """Keep the numbers of one benchmark, in place of those of an earlier run."""
+    file = folder / ("-".join(filter(None, [name, backbone])) + ".json")
+    with replacing(file) as unfinished:
+        unfinished.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
+
+
+def write(folder: Path) -> str:
+    """Make `RESULTS.md`, beside the folder of numbers, and return its text."""
+    text = page(folder)
+    with replacing(folder.parent / "RESULTS.md") as unfinished:
+        unfinished.write_text(text)
+    return text
+
+
+def page(folder: Path) -> str:
+    """The page, a section for each file of numbers."""
+    parts = ["# How fast it is\n\nWritten by `python -m benchmarks report` from the numbers in `results/`.\n"]
+    for name, section in SECTIONS.items():
+        for file in sorted(folder.glob(f"{name}*.json")):
+            found = json.loads(file.read_text())
+            backbone = file.stem.removeprefix(name).removeprefix("-")
+            words = ", ".join(f"{key} {value}" for key, value in found["machine"].items() if key != "processor")
+            parts.append(section(backbone, found) + f"\n{found['machine']['processor']}; {words}.\n")
+    return "\n".join(parts)
+
+
+def table(columns: list[str], rows: list[list]) -> str:
+    """A Markdown table; numbers with three digits that count."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *([show(cell) for cell in row] for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def show(value: float | str) -> str:
+    """A cell: words as they are, numbers short."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def measured(found: dict) -> str:
+    """How it was measured, in words."""
+    how = "a few steps of the slow ways, multiplied up" if found["quick"] else "every way in full"
+    return f"{'Medians of ' if found['runs'] > 1 else ''}{found['runs']} run{'s' * (found['runs'] > 1)}, {how}.\n"
+
+
+def training(backbone: str, found: dict) -> str:
+    """A section: the three ways, and where our seconds go."""
+    a, b, c = (found["medians"][way] for way in "abc")
+    rows = [
+        ["(a) plain: padded to the longest, the whole model every step", a["seconds"], a["epoch"], a["seconds"]],
+        ["(b) `transformers`, dynamic padding, the same layers frozen", b["seconds"], b["epoch"], b["seconds"]],
+        ["(c) ours", c["seconds"], c["epoch"], c["seconds"]],
+    ]
+    rows = [[*row[:3], row[3] / c["seconds"]] for row in rows]
+    parts = [[name, c[name]] for name in c if name not in ("seconds", "epoch", "trunk over limit")]
+    rate = found["medians"]["matrix rate"]["operations a second"] / 1e9
+    return (
+        f"## Fine-tuning, {backbone}\n\nFive epochs with all measurements. {measured(found)}\n"
+        + table(["way", "seconds in all", "seconds an epoch", "times (c)"], rows)
+        + "\nWhere the seconds of (c) go:\n\n"
+        + table(["part", "seconds"], parts)
+        + f"\nThe frozen part takes {c['trunk over limit']:.2f} times the arithmetic limit: its counted operations "
+        + f"at the {rate:.0f} GFLOP/s that a large matrix product reached in the same process. An epoch of (b) takes "
+        + f"{found['ratios']['epoch b/c']:.1f} times as long as one on kept states.\n"
+    )
+
+
+def classifying(backbone: str, found: dict) -> str:
+    """A section: messages a second."""
+    medians = found["medians"]
+    words = {"pipeline": f"`transformers`' pipeline, batches of {found['pipeline batch size']} (its best)"}
+    rows = [[words.get(name, name), rate, rate / medians["one padded message"]] for name, rate in medians.items()]
+    sizes = found["pipeline, messages a second by batch size"]
+    return (
+        f"## Classifying, {backbone}\n\n{found['messages']:,} messages. {measured(found)}\n"
+        + table(["way", "messages a second", "ratio"], rows)
+        + f"\nOurs over the pipeline: {found['ratios']['ours/pipeline']:.2f}. The pipeline by batch size, messages a "
+        + "second: "
+        + ", ".join(f"{size}: {rate:.1f}" for size, rate in sizes.items())
+        + ".\n"
+    )
+
+
+def memory(backbone: str, found: dict) -> str:
+    """A section: gigabytes."""
+    words = {"nothing": "importing PyTorch and `llmclf`", "a": "(a)", "b": "(b)", "c": "(c)"}
+    rows = [[words[way], gigabytes] for way, gigabytes in found["medians"].items()]
+    return (
+        f"## Peak memory, {backbone}\n\nLoading and fine-tuning, each way in a process of its own, medians of "
+        + f"{found['runs']} runs.\n\n"
+        + table(["way", "GB"], rows)
+    )
+
+
+def growth(_: str, found: dict) -> str:
+    """A section: by number of messages, and by their length."""
+
+    def rates(one: dict, *names: str) -> list[float]:
+        return [one[name] / one["tokens"] * 1e6 for name in names]
+
+    parts = ("frozen part", "epoch", "evaluation", "classification")
+    by_number = [
+        [one["messages"], one["tokens"], *rates(one, *parts), one["kept bytes"] / 1e6, one["own memory"] / 1e6]
+        for one in found["by number"]
+    ]
+    by_length = [
+        [one["tokens"] // one["messages"], one["messages"], *rates(one, "classification"), one["own memory"] / 1e6]
+        for one in found["by length"]
+    ]
+    columns = [f"{part}, s a million tokens" for part in parts]
+    return (
+        "## Growth\n\nA GPT-2 of 6 blocks of 256; the kept states may take "
+        + f"{found['budget'] / 1e6:.0f} MB of memory and are in a file beyond that. Memory is the process's own, the "
+        + "model and PyTorch included. Time grows with the tokens as long as the columns stay level.\n\n"
+        + table(["messages", "tokens", *columns, "kept, MB", "memory, MB"], by_number)
+        + "\nMessages of one length, a quarter of a million tokens each time:\n\n"
+        + table(["tokens a message", "messages", columns[-1], "memory, MB"], by_length)
+    )
+
+
+def precision(_: str, found: dict) -> str:
+    """A section: accuracy by seed and precision."""
+
+    def accuracy(row: dict) -> str:
+        low, high = row["test interval"]
+        return f"{row['test correct']} of {row['test count']} ({low:.1%} to {high:.1%})"
+
+    rows = [
+        [
+            str(row["seed"]),
+            row["dtype"],
+            row["kept bytes"] / 1e6,
+            accuracy(row),
+            row["test loss"],
+        ]
+        for row in found["rows"]
+    ]
+    return "## Kept states in half precision, SmolLM2-135M\n\nTest set of the source's split.\n\n" + table(
+        ["seed", "kept as", "MB", "test accuracy (95 % interval)", "test loss"], rows
+    )
+
+
+SECTIONS = {
+    "training": training,
+    "classifying": classifying,
+    "memory": memory,
+    "growth": growth,
+    "precision": precision,
+}
