@@ -17,7 +17,7 @@ from llmclf.loaders import make_loaders
 from llmclf.tokenizer import encode, load_tokenizer
 from llmclf.weights import load_pretrained
 
-BATCH_SIZES = (1, 4, 8, 16, 32)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 
 def one_at_a_time(backbone: str) -> Callable[[list[str]], None]:
@@ -42,8 +42,11 @@ def pipeline(backbone: str, batch_size: int) -> Callable[[list[str]], None]:
         path = assets.fetch("smollm2-135M")
         tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     else:
-        files = {"vocab_file": assets.fetch("gpt2-encoder"), "merges_file": assets.fetch("gpt2-merges")}
+        files = {"vocab": assets.fetch("gpt2-encoder"), "merges": assets.fetch("gpt2-merges")}
         tokenizer = transformers.GPT2TokenizerFast(**{name: str(path) for name, path in files.items()})
+    text = data.read_sms()["text"][0]
+    if tokenizer(text)["input_ids"] != encode(load_tokenizer(backbone), text):
+        raise RuntimeError("the pipeline would classify other tokens than ours")  # it falls silent on wrong options
     model, _ = transformers_model(backbone)
     tokenizer.pad_token_id = model.config.pad_token_id
     classify = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")

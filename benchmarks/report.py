@@ -37,7 +37,8 @@ def machine() -> dict[str, str | int]:
 
 def save(folder: Path, name: str, backbone: str | None, found: dict) -> None:
     """Keep the numbers of one benchmark, in place of those of an earlier run."""
-    file = folder / ("-".join(filter(None, [name, backbone])) + ".json")
+    how = "in full" if backbone and not found["quick"] else None  # beside a quick run, not in its place
+    file = folder / (" ".join(filter(None, [name, backbone, how])) + ".json")
     with replacing(file) as unfinished:
         unfinished.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
 
@@ -56,7 +57,7 @@ def page(folder: Path) -> str:
     for name, section in SECTIONS.items():
         for file in sorted(folder.glob(f"{name}*.json")):
             found = json.loads(file.read_text())
-            backbone = file.stem.removeprefix(name).removeprefix("-")
+            backbone = file.stem.removeprefix(name).strip()
             words = ", ".join(f"{key} {value}" for key, value in found["machine"].items() if key != "processor")
             parts.append(section(backbone, found) + f"\n{found['machine']['processor']}; {words}.\n")
     return "\n".join(parts)
