@@ -33,19 +33,16 @@ finetune: .venv/installed
 	  "You are a winner you have been specially selected to receive 1000 cash or a 2000 award." \
 	  "Hey, just wanted to check if we're still on for dinner tonight? Let me know!"
 
-$(CLASSIFIER)/classifier.json:
-	$(MAKE) finetune
-
 lab: .venv/installed
 	$(BIN)/jupyter lab book
 
-# Make figures and notebooks anew from their sources (book/figures/*.py, book/text/*.py), and run every cell in full.
-execute: .venv/installed $(CLASSIFIER)/classifier.json
-	for script in book/figures/[!_]*.py; do $(BIN)/python $$script || exit; done
+# Make notebooks anew from their sources (book/text/*.py), run every cell in full, then draw the figures: minutes.
+execute: .venv/installed
 	for text in book/text/*.py; do \
 	  $(BIN)/jupytext --quiet --to ipynb --update --output book/$$(basename $$text .py).ipynb $$text || exit; done
 	CI=true $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace book/[0-9]*.ipynb \
 	  --ExecutePreprocessor.record_timing=False
+	for script in book/figures/[!_]*.py; do $(BIN)/python $$script || exit; done
 
 # The exact environment, for every platform. What torch brings along for CUDA is left to torch.
 lock: .venv/installed

@@ -32,5 +32,5 @@ def in_notebook() -> bool:
 
 
 def notice(message: str) -> None:
-    """Print one line on standard error: for what the reader should know but did not ask."""
-    print(f"llmclf: {message}", file=sys.stderr, flush=True)
+    """Print one line for what the reader should know but did not ask: on standard error, in a notebook as output."""
+    print(f"llmclf: {message}", file=sys.stdout if in_notebook() else sys.stderr, flush=True)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import statistics
 import subprocess
 import sys
+import warnings
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import unquote
 
 import jupytext
 import nbformat
 import pytest
 import yaml
+
+from llmclf import plots
+from llmclf.checks import EXERCISES
+from llmclf.provenance import library_fingerprint
 
 ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "book"
@@ -46,6 +54,10 @@ class Page(HTMLParser):
         self.images: list[dict] = []
         self.headings: list[str] = []
         self.classes: set[str] = set()
+        self.ids: set[str] = set()
+        self.loaded: list[str] = []  # scripts, styles, images: what a browser fetches by itself
+        self.links: list[list[str]] = []  # address and words
+        self.tables: list[set[str]] = []  # the tags in each
         self.captions = 0
         self.text = path.read_text(encoding="utf-8")
         self.feed(self.text)
@@ -53,11 +65,26 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         named = dict(attributes)
         self.classes.update((named.get("class") or "").split())
+        self.ids.update({named.get("id"), named.get("name")} - {None})
+        if tag in ("script", "img", "iframe", "source", "video", "audio") and named.get("src"):
+            self.loaded.append(named["src"])
+        if tag == "link" and named.get("rel") in ("stylesheet", "preload", "icon", "shortcut icon"):
+            self.loaded.append(named["href"])
         if tag == "img":
             self.images.append(named)
+        if tag == "a" and named.get("href"):
+            self.links.append([named["href"], named.get("aria-label") or named.get("title") or ""])
+        if tag == "table":
+            self.tables.append(set())
+        if self.tables:
+            self.tables[-1].add(tag)
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(tag)
         self.captions += tag == "figcaption"
+
+    def handle_data(self, data: str) -> None:
+        if self.links:
+            self.links[-1][1] += data
 
 
 @pytest.mark.parametrize("entry", toc_entries())
@@ -73,6 +100,55 @@ def test_image_says_in_words_what_it_shows(built_book, entry):
     for image in Page(built_book / f"{entry}.html").images:
         assert len(image.get("alt", "")) > 30, image
         assert not re.search(r"\.(svg|png)|^(image|figure)", image["alt"]), image
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_page_loads_nothing_from_another_host(built_book, entry):
+    page = Page(built_book / f"{entry}.html")
+    assert page.loaded
+    assert not [address for address in page.loaded if re.match(r"(https?:)?//", address)]
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_internal_links_lead_somewhere(built_book, entry):
+    for address, _ in Page(built_book / f"{entry}.html").links:
+        if re.match(r"[a-z]+:", address):
+            continue
+        file, _, place = address.partition("#")
+        target = built_book / (unquote(file.partition("?")[0]) or f"{entry}.html")
+        assert target.is_file(), address
+        if place and target.suffix == ".html":
+            assert unquote(place) in Page(target).ids, address
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_page_can_be_found_through_by_ear(built_book, entry):
+    page = Page(built_book / f"{entry}.html")
+    levels = [int(heading[1]) for heading in page.headings]
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels[levels.index(1) :]))
+    assert all("th" in tags for tags in page.tables)
+    vague = {"", "here", "click here", "link", "this", "more", "read more"}
+    assert not [address for address, words in page.links if words.strip().lower() in vague]
+
+
+def luminance(color: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    shares = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted([luminance(one), luminance(other)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_words_in_figures_stand_out_from_their_ground(monkeypatch):
+    monkeypatch.syspath_prepend(BOOK / "figures")
+    drawing = importlib.import_module("_svg")
+    assert min(contrast(drawing.INK, drawing.CARD), contrast(drawing.QUIET, drawing.CARD)) >= 4.5
+    assert contrast(plots.INK, "#ffffff") >= 4.5
 
 
 def test_every_page_in_the_book_folder_is_in_the_table_of_contents():
@@ -148,8 +224,98 @@ def test_figure_of_a_cell_has_caption_name_and_alternative_text(notebook):
             assert described["image"]["alt"]
 
 
-@pytest.mark.parametrize("name", ["stages", "raw_table"])
-def test_drawn_figure_is_what_its_script_draws(name, sms_path, monkeypatch, tmp_path):
+def drawn_figures() -> list[str]:
+    """All but the one that needs a trained classifier."""
+    scripts = {path.stem for path in (BOOK / "figures").glob("[!_]*.py")}
+    return sorted(scripts - {"finished_classifier"})
+
+
+@pytest.mark.parametrize("name", drawn_figures())
+def test_drawn_figure_is_what_its_script_draws(name, sms_path, smollm2_path, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(BOOK / "figures")
+    monkeypatch.setenv("LLMCLF_BACKBONE", "smollm2-135M")
     importlib.import_module(name).draw().save(tmp_path / "drawn.svg")
     assert (tmp_path / "drawn.svg").read_text() == (BOOK / "figures" / f"{name}.svg").read_text()
+
+
+def test_every_drawing_stands_on_a_page():
+    pages = "".join(path.read_text() for path in [*BOOK.glob("*.md"), *(BOOK / "text").glob("*.py")])
+    for path in (BOOK / "figures").glob("*.svg"):
+        assert f"figures/{path.name}" in pages, path.name
+
+
+# Prose ----------------------------------------------------------------------------------------------------------------
+
+
+def pages_in_words() -> dict[str, list[str]]:
+    """The paragraphs of every page, headings and figures included, code left out."""
+    pages = {path.stem: path.read_text() for path in BOOK.glob("*.md")}
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        pages[path.stem] = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return {name: re.split(r"\n\s*\n", text) for name, text in pages.items()}
+
+
+@pytest.mark.parametrize("page", pages_in_words())
+def test_no_percentage_is_typed_into_prose_but_marked_references(page):
+    for paragraph in pages_in_words()[page]:
+        words = re.sub(r"`[^`]*`", "", paragraph)
+        words = re.sub(r"95 % (Wilson |confidence )?intervals?", "", words)
+        if re.search(r"\d\s?(%|percent)", words):
+            assert "raschka2024" in paragraph or "facts of the collection" in paragraph, paragraph
+
+
+@pytest.mark.parametrize("page", [path.stem for path in NOTEBOOKS])
+def test_text_and_code_come_in_small_portions(page):
+    cells = nbformat.read(BOOK / f"{page}.ipynb", as_version=4).cells
+    words = [len(cell.source.split()) for cell in cells if cell.cell_type == "markdown"]
+    lines = [
+        len([line for line in cell.source.splitlines() if line.strip()]) for cell in cells if cell.cell_type == "code"
+    ]
+    assert 40 <= statistics.median(words) <= 90
+    assert 2 <= statistics.median(lines) <= 8
+
+
+# Exercises ------------------------------------------------------------------------------------------------------------
+
+
+def marked(notebook, tag: str) -> list:
+    return [cell for cell in code_cells(notebook) if tag in cell.metadata.get("tags", [])]
+
+
+def test_stub_of_an_exercise_fails_kindly_and_its_solution_passes(notebook):
+    stubs, solutions = marked(notebook, "exercise"), marked(notebook, "solution")
+    asked, solved = (
+        [re.search(r"^check\((\w+)\)", cell.source, re.MULTILINE)[1] for cell in cells] for cells in (stubs, solutions)
+    )
+    assert asked == solved
+    assert len(asked) >= 2
+    assert set(asked) <= set(EXERCISES)
+    for cells, beginning in ((stubs, "Not yet: "), (solutions, "Right: ")):
+        for cell in cells:
+            assert cell.outputs[0].text.startswith(beginning)
+            assert "nbval-check-output" in cell.metadata.tags
+
+
+def test_every_exercise_of_the_library_stands_in_a_chapter():
+    asked = [
+        re.search(r"^check\((\w+)\)", cell.source, re.MULTILINE)[1]
+        for path in NOTEBOOKS
+        for cell in marked(nbformat.read(path, as_version=4), "exercise")
+    ]
+    assert sorted(asked) == sorted(EXERCISES)
+
+
+def test_chapter_asks_five_questions_and_answers_each(notebook):
+    text = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    answers = re.findall(r"<details><summary>\d\. .*?</summary>\n\n(.*?)\n\n</details>", text, re.DOTALL)
+    assert len(answers) == 5
+    assert text.count("Predict before you run") >= 2
+    assert "**Next:**" in text
+
+
+def test_page_tells_when_the_library_has_changed_since_its_run(notebook):
+    (cell,) = marked(notebook, "provenance")
+    (code,) = re.findall(r"code (\w{12})", "".join(output.text for output in cell.outputs))
+    if code != library_fingerprint():
+        warnings.warn(f"the library has changed since this page was run ({code}): make execute", stacklevel=1)

@@ -21,11 +21,31 @@ class Drawing:
         self.parts = [f"<title>{escape(title)}</title>", f"<desc>{escape(description)}</desc>"]
         self.box(1, 1, width - 2, height - 2, fill=CARD, edge=EDGE, radius=10)
 
-    def box(self, x: float, y: float, width: float, height: float, *, fill: str, edge: str, radius: float = 6) -> None:
+    def box(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        *,
+        fill: str,
+        edge: str,
+        radius: float = 6,
+        dashed: bool = False,
+    ) -> None:
+        dashes = ' stroke-dasharray="5 4"' if dashed else ""
         self.parts.append(
             f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" rx="{radius}" fill="{fill}" '
-            f'stroke="{edge}" stroke-width="1.5"/>'
+            f'stroke="{edge}" stroke-width="1.5"{dashes}/>'
         )
+
+    def hatch(self, x: float, y: float, width: float, height: float, *, color: str, gap: int = 8) -> None:
+        """Slanted lines that fill a rectangle: a sign that needs no colour."""
+        lines = []
+        for start in range(gap, round(width + height), gap):  # where a line would meet the left or the lower edge
+            left, right = max(0, start - height), min(width, start)
+            lines.append(f"M{x + left:.4g} {y + start - left:.4g} L{x + right:.4g} {y + start - right:.4g}")
+        self.parts.append(f'<path d="{" ".join(lines)}" fill="none" stroke="{color}" stroke-width="1.5"/>')
 
     def text(
         self,
@@ -37,8 +57,9 @@ class Drawing:
         color: str = INK,
         bold: bool = False,
         middle: bool = False,
+        end: bool = False,
     ) -> None:
-        weight, anchor = ("600" if bold else "400"), ("middle" if middle else "start")
+        weight, anchor = ("600" if bold else "400"), ("middle" if middle else "end" if end else "start")
         self.parts.append(
             f'<text x="{x}" y="{y}" font-size="{size}" fill="{color}" font-weight="{weight}" '
             f'text-anchor="{anchor}">{escape(words)}</text>'
@@ -56,6 +77,10 @@ class Drawing:
             f'<path d="M{x} {top} V{bottom - 6} M{x - 5} {bottom - 8} L{x} {bottom} L{x + 5} {bottom - 8}" '
             f'fill="none" stroke="{QUIET}" stroke-width="2"/>'
         )
+
+    def path(self, commands: str, color: str = QUIET, *, width: float = 2) -> None:
+        """A line without filling, by SVG path commands."""
+        self.parts.append(f'<path d="{commands}" fill="none" stroke="{color}" stroke-width="{width}"/>')
 
     def save(self, path: Path) -> None:
         body = "\n".join(self.parts)

@@ -1,6 +1,6 @@
 """Draw a fine-tuned classifier reading two messages token by token; writes finished_classifier.svg beside itself.
 
-The classifier is the one that `make finetune` saves: the picture shows its real probabilities.
+The classifier is the one that chapter 6 saves: the picture shows its real probabilities.
 """
 
 import sys
@@ -12,7 +12,7 @@ from _svg import EDGE, INK, QUIET, RED, Drawing
 from llmclf.classify import TextClassifier
 from llmclf.tokenizer import encode
 
-FOLDER = Path(__file__).parents[2] / "output" / "classifier"
+FOLDER = Path(__file__).parents[1] / "output" / "full" / "classifier"
 MESSAGES = (
     "You are a winner you have been specially selected to receive 1000 cash or a 2000 award.",
     "Hey, just wanted to check if we're still on for dinner tonight? Let me know!",

@@ -33,15 +33,14 @@
 # %% tags=["provenance"]
 import pandas as pd
 
-import llmclf
 from llmclf import assets, data, plots
+from llmclf.provenance import provenance
 
 asset, path = assets.resolve("sms-spam")
-print(f"llmclf {llmclf.__version__}, pandas {pd.__version__}")
-print(f"dataset: {asset.name} ({asset.licence})")
+print(provenance())
 
 # %% [markdown]
-# The last line names the file that this page was made with. `sms-spam` is the complete collection, published by the
+# The line `dataset` names the file that this page was made with. `sms-spam` is the complete collection, published by the
 # [UCI repository](https://doi.org/10.24432/C5CC84). Where it cannot be reached, a smaller copy from the Python package
 # index takes its place, and the line says `sms-spam-reduced`. With it the counts differ, and the section on lost lines
 # has nothing to find, because that copy was cleaned. Read that section on the page.
@@ -313,30 +312,63 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
 # %% [markdown]
 # ## Exercises
 #
-# **1. Another draw.** Balance the table with another seed: `data.balance(table, seed=124)`. How many of the ham messages
-# that seed 123 kept are kept again? Before you run it, estimate the number from the class counts alone.
+# Each exercise asks for one function. Fill in the stub and run the cell: `check` tries your function on a few cases and tells you
+# what it found. A solution is folded into the cell below.
 #
-# **2. Copies within.** How many messages of the whole table are exact copies of an earlier one? Which text is sent most
-# often, and is it spam? (The methods `duplicated` and `value_counts` of pandas help.)
-#
-# Try them in new cells. Each solution is folded into the cell that follows.
+# **1. Another draw.** With another {term}`seed` other ham messages are kept. Of `total` messages `drawn` are kept at random, twice, independently. Write
+# `expected_overlap(drawn, total)`: how many of the first draw do you expect to find in the second?
 
-# %% tags=["hide-cell", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 1", "code_prompt_hide": "Hide solution 1"}
-# Each draw takes the same share of the ham,
-# so about that share of the first draw is drawn again.
+# %% tags=["exercise", "nbval-check-output"]
+from llmclf.checks import check
+
+
+def expected_overlap(drawn, total):
+    ...  # your code
+
+
+check(expected_overlap)
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 1", "code_prompt_hide": "Hide solution 1"}
+def expected_overlap(drawn, total):
+    return drawn * (drawn / total)
+
+
+check(expected_overlap)
+
+# %% [markdown]
+# A second draw takes the same share of everything, and so of the first draw too. Does the estimate hold for our table?
+
+# %% tags=["nbval-check-output"]
 other = data.balance(table, seed=124)
 kept_again = balanced.index.intersection(other.index)
 kept_ham = (table.loc[kept_again, "label"] == "ham").sum()
-expected = len(ham) ** 2 / counts["ham"]
-print(f"kept again: {kept_ham}, expected about {expected:.0f}")
+expected = expected_overlap(len(ham), counts["ham"])
+print(f"ham kept again: {kept_ham}, expected about {expected:.0f}")
 
-# %% tags=["hide-cell", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
-print("copies of an earlier message:", table["text"].duplicated().sum())
+# %% [markdown]
+# It does: a random draw has no memory of an earlier one.
+#
+# **2. Copies within.** Write `copies_within(texts)`: of the texts in a pandas series, how many are exact copies of one that stands above them? Then
+# try it on the whole table. Which text is sent most often, and is it spam?
+
+# %% tags=["exercise", "nbval-check-output"]
+def copies_within(texts):
+    ...  # your code
+
+
+check(copies_within)
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+def copies_within(texts):
+    return int(texts.duplicated().sum())
+
+
+check(copies_within)
+print("copies in the table:", copies_within(table["text"]))
 table.value_counts().head(1)
 
 # %% [markdown]
-# In the first exercise estimate and count agree: a random draw has no memory of an earlier one. In the second, the most
-# frequent text is ham. Not only advertisers repeat themselves.
+# The most frequent text is ham. Not only advertisers repeat themselves.
 
 # %% [markdown]
 # ## Questions

@@ -1,0 +1,45 @@
+"""Draw the untrained head's logits for a short message, the row that is read marked; writes output_row.svg."""
+
+from pathlib import Path
+
+import torch
+from _svg import EDGE, ORANGE, QUIET, Drawing
+
+from llmclf.head import Classifier
+from llmclf.tokenizer import encode, load_tokenizer
+from llmclf.weights import load_pretrained
+
+BACKBONE, TEXT = "smollm2-135M", "Do you have time"
+ROW, TOP = 44, 50
+
+
+def draw() -> Drawing:
+    tokenizer = load_tokenizer(BACKBONE)
+    input_ids = encode(tokenizer, TEXT)
+    with torch.inference_mode():
+        logits = Classifier(load_pretrained(BACKBONE)).backbone(torch.tensor([input_ids]))[0]  # (tokens, classes)
+    last = len(input_ids) - 1
+    drawing = Drawing(
+        480,
+        TOP + ROW * len(input_ids) + 66,
+        "The row of the output that is read",
+        f"A row of two logits for each token of '{TEXT}'. The last row, whose token has seen all the others, is read.",
+    )
+    for x, words, end in ((24, "token", False), (164, "ham", True), (250, "spam", True), (284, "has seen", False)):
+        drawing.text(x, 34, words, size=14, color=QUIET, end=end)
+    for place, row in enumerate(logits.tolist()):
+        top, read = TOP + ROW * place, place == last
+        edge, fill = (ORANGE, "#fdf3dd") if read else (EDGE, "#fafafa")
+        drawing.box(14, top, 452, 36, fill=fill, edge=edge)
+        drawing.text(24, top + 24, tokenizer.decode([input_ids[place]]).strip(), size=15, bold=True)
+        for x, logit in zip((164, 250), row, strict=True):
+            drawing.text(x, top + 24, f"{logit:.2f}".replace("-", "−"), size=15, bold=read, end=True)
+        drawing.text(284, top + 24, tokenizer.decode(input_ids[: place + 1]), size=15, color=QUIET)
+    bottom = TOP + ROW * len(input_ids)
+    drawing.text(38, bottom + 28, "↑ this row is read: it has seen every token", size=15, bold=True)
+    drawing.text(38, bottom + 50, f"logits of {BACKBONE} with an untrained head", size=14, color=QUIET)
+    return drawing
+
+
+if __name__ == "__main__":
+    draw().save(Path(__file__).with_name("output_row.svg"))

@@ -1,0 +1,764 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 7 · Classifying messages
+#
+# A trained model is only half of a tool. Somebody wants to hand it a message and get a word back, today and next month,
+# here and on another computer, whatever the message holds. At the end you can
+#
+# - **classify** any text with a function you wrote yourself, and thousands with the library's,
+# - **foresee** what happens to empty, endless and strange input,
+# - **read along**, token by token, and say what such a curve does not explain,
+# - **save** a {term}`classifier` and **load** it in another process,
+# - **judge** when its answers deserve trust, and when they must not be used.
+
+# %% [markdown]
+# > **Before you start.** You need the ideas of chapters 4 to 6: the head, the causal mask, and what fine-tuning changed.
+# > If chapter 6 has run on your computer, this page takes about a minute on a laptop's CPU; otherwise it first trains a
+# > classifier, which takes some minutes more. On a GPU: not measured. Download, once: 98 MB for SmolLM2 or 548 MB for
+# > GPT-2, unless an earlier chapter fetched it.
+#
+# {numref}`fig-use` shows where we are going: any message in, one word and a probability out.
+#
+# :::{figure-md} fig-use
+# ![Two messages with a bar under each token. Under the advertisement the bars are low at first and high at the end, and the answer below reads spam. Under the private message they stay near zero, and the answer reads ham.](figures/finished_classifier.svg)
+#
+# The finished classifier at work. Each bar is the probability of {term}`spam` once the model has read so far; the
+# answer below a message is the last bar put into words.
+# :::
+
+# %% tags=["remove-cell"]
+# %matplotlib inline
+# %config InlineBackend.figure_formats = ["svg"]
+
+# %% tags=["provenance"]
+from llmclf.provenance import provenance
+from llmclf.weights import choose_backbone
+
+backbone = choose_backbone()
+print(provenance(backbone))
+
+# %% [markdown]
+# ## Where the classifier comes from
+#
+# Chapter 6 saved its classifier in a folder. This page works on its own, too: where no classifier of this backbone lies
+# there, the next two cells make one. The first holds chapters 1 to 6 in a few lines, each a call that you know. Read it
+# as a summary of the book so far.
+
+# %%
+from llmclf.classify import TextClassifier
+from llmclf.data import SMS_LABELS, is_fast, prepare_sms
+from llmclf.evaluate import choose_device
+from llmclf.head import Classifier
+from llmclf.loaders import make_loaders
+from llmclf.tokenizer import load_tokenizer
+from llmclf.train import TrainingSettings, suggested_learning_rate, train
+from llmclf.weights import load_pretrained
+
+
+def train_and_save(folder):
+    splits, tokenizer = prepare_sms(), load_tokenizer(backbone)
+    loaders = make_loaders(splits, tokenizer)
+    model = Classifier(load_pretrained(backbone, device=choose_device()))
+    rate = suggested_learning_rate(model)
+    settings = TrainingSettings(learning_rate=rate)
+    train(model, loaders.train, loaders.validation, settings)
+    names = list(SMS_LABELS)
+    TextClassifier(model, tokenizer, names, backbone).save(folder)
+
+
+# %%
+import json
+from pathlib import Path
+
+folder = Path("output", "fast" if is_fast() else "full", "classifier")
+record = folder / "classifier.json"
+kept = json.loads(record.read_text()) if record.exists() else {}
+found = kept.get("backbone") == backbone
+if not found:
+    train_and_save(folder)
+print(folder.as_posix(), "found" if found else "trained and saved just now")
+
+# %% [markdown]
+# The line says which of the two happened. Now load it. A classifier is more than a model: to read text one also needs
+# the tokenizer of its backbone, and to answer in words one needs the names of the classes in the order of the outputs.
+# The library keeps all of it together in one object.
+
+# %% tags=["nbval-check-output"]
+classifier = TextClassifier.load(folder)
+model, tokenizer = classifier.model, classifier.tokenizer
+names = classifier.label_names
+print("names of the outputs:", names)
+print("read at:", classifier.model.pooling)
+
+# %% [markdown]
+# `last_token` is the place where the head is read: the last real token, the only one that has seen the whole message.
+#
+# ## One message by hand
+#
+# Two messages go with us through the chapter, both from {cite:t}`raschka2024`: an advertisement, and a note between
+# friends. First the text becomes {term}`tokens <token>`, and no more of them than the
+# model can hold.
+
+# %% tags=["nbval-check-output"]
+messages = [
+    "You are a winner you have been specially selected to "  # advert
+    "receive 1000 cash or a 2000 award.",
+    "Hey, just wanted to check if we're still on for dinner "  # friend
+    "tonight? Let me know!",
+]
+context = model.backbone.config.context_length
+input_ids = tokenizer.encode_ordinary(messages[0])[:context]
+print([tokenizer.decode([number]) for number in input_ids[:6]])
+
+# %% [markdown]
+# The slice `[:context]` costs nothing here, and it saves the day when somebody pastes a whole book. Next comes
+# {term}`padding`. One message alone needs none; we pad all the same, to forty tokens, because in a batch it will happen,
+# and because the answer must not depend on it. What shape do you expect to come out of the model?
+
+# %% tags=["nbval-check-output"]
+import torch
+
+padding = [tokenizer.eot_token] * (40 - len(input_ids))
+batch = torch.tensor([input_ids + padding], device=model.device)
+with torch.inference_mode():
+    rows = model.backbone(batch)
+print(tuple(batch.shape), "->", tuple(rows.shape))
+
+# %% [markdown]
+# One message, forty positions, two {term}`logits <logit>` each. Only one row matters, that of the last real token. The
+# larger of its two numbers decides ({term}`argmax`), and the list of names turns its place into a word.
+# {term}`softmax` adds how sure the model is.
+
+# %%
+logits = rows[0, len(input_ids) - 1].float().cpu()
+probabilities = logits.softmax(dim=0)
+print("logits:       ", [f"{value:.2f}" for value in logits])
+print("probabilities:", [f"{value:.1%}" for value in probabilities])
+print("answer:       ", names[logits.argmax()])
+
+# %% [markdown]
+# The two probabilities add up to one, so one of them tells it all. Put together, the steps make a function: tokenise,
+# cut, pad, run, read the last real token, name the largest. An empty message needs care, because without a token there
+# is no row to read. It gets one {term}`end-of-text token`.
+
+
+# %%
+@torch.inference_mode()
+def classify(text, pad_to=0):
+    input_ids = tokenizer.encode_ordinary(text)[:context]
+    input_ids = input_ids or [tokenizer.eot_token]  # never empty
+    padding = [tokenizer.eot_token] * (pad_to - len(input_ids))
+    batch = torch.tensor([input_ids + padding], device=model.device)
+    logits = model.backbone(batch)[0, len(input_ids) - 1].float().cpu()
+    return names[logits.argmax()], logits.softmax(dim=0).numpy()
+
+
+# %%
+for text in messages:
+    name, probabilities = classify(text)
+    print(f"{name} ({max(probabilities):.2%})  {text[:44]} …")
+
+# %% [markdown]
+# That is the whole book in two lines of output. (A probability that reads as one hundred percent was rounded; softmax
+# never gives quite so much.) But before we admire it: is the first message new to the model? Make the three tables again,
+# in full, and search them for texts that begin in the same way.
+
+# %% tags=["nbval-check-output"]
+from llmclf.data import balance, number_labels, read_sms, split
+
+numbered = number_labels(balance(read_sms()), SMS_LABELS)
+for name, part in split(numbered)._asdict().items():
+    copies = part["text"].str.startswith(messages[0][:41])
+    for text in part["text"][copies]:
+        print(f"{name:<5} {text[:60]} …")
+
+# %% [markdown]
+# It is not. The well-known example is the beginning of a real advertisement, with the pound signs left out, and the
+# model has met that one in training. Its answer may be memory, and proves no insight. Always ask where an example comes
+# from. We keep this one, because a book that you may compare with uses it, and add messages of our own later.
+#
+# **Predict before you run.** The same message is classified without padding, padded to 60 and padded to 120 tokens. Does
+# the answer move?
+
+# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+import numpy as np
+
+unpadded = classify(messages[0])[1]
+for width in (60, 120):
+    padded = classify(messages[0], pad_to=width)[1]
+    same = np.allclose(padded, unpadded, atol=1e-4)
+    print(f"padded to {width}, same answer: {same}")
+
+# %% [markdown]
+# It does not: the padding stands behind the token that is read, and the {term}`causal mask` hides it. Only the
+# arithmetic may differ in a far decimal, so we compare to four places.
+#
+# The library does the same. `predict` gives names, `predict_proba` probabilities, `logits` the raw numbers; a single
+# text gives a single answer.
+
+# %% tags=["nbval-check-output"]
+for text in messages:
+    name, ours = classify(text)
+    theirs = classifier.predict_proba(text)
+    same = np.allclose(ours, theirs, atol=1e-4)
+    print("predict agrees:", classifier.predict(text) == name)
+    print("predict_proba agrees:", same)
+
+# %% tags=["nbval-check-output"]
+ours = np.stack([classify(text)[1] for text in messages])
+theirs = classifier.logits(messages).softmax(dim=1).numpy()
+print("logits agree:", np.allclose(ours, theirs, atol=1e-4))
+
+# %% [markdown]
+# ## Many at once
+#
+# A phone may hold thousands of messages. One by one they would leave most of the machine idle; thrown together they
+# would be padded to the longest. The library sorts them by length and cuts the row into batches of about equal numbers
+# of *tokens*, not of messages. Here are five lengths, and how it would deal them out on a CPU:
+
+# %% tags=["nbval-check-output"]
+from llmclf.loaders import batches_by_tokens
+
+lengths = [9, 300, 12, 280, 10]
+for rows in batches_by_tokens(lengths, torch.device("cpu")):
+    print(rows, "with lengths", [lengths[row] for row in rows])
+
+# %% [markdown]
+# Two long messages make a batch, and the three short ones another, with hardly any padding in either. Memory stays flat,
+# however many messages come. **Predict before you run:** we classify some test messages, and then the same ones in
+# reverse order. Will each keep its answer?
+
+# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+test = prepare_sms().test
+some = test["text"].tolist()[:8]
+forward = classifier.predict_proba(some)
+backward = classifier.predict_proba(some[::-1])
+print("shape:", forward.shape)
+same = np.allclose(forward, backward[::-1], atol=1e-4)
+print("same answers:", same)
+
+# %% [markdown]
+# Each keeps its answer, and the answers come back in the order of the question, although inside they were computed in
+# another. Neither the order nor the company of a message matters. For a tool this is no detail: whoever asks twice wants
+# to hear the same thing twice.
+#
+# ## Whatever people send
+#
+# Messages come from strangers. Some are empty, some are endless, some are made of pictures. What should a good tool do
+# with each? Begin with nothing at all:
+
+# %% tags=["nbval-check-output"]
+from llmclf.tokenizer import encode
+
+print("nothing:", encode(tokenizer, "") == [tokenizer.eot_token])
+party = "Party 🎉🎉 at ours, Zoë!"
+print(tokenizer.decode(encode(tokenizer, party)) == party, party)
+
+# %% [markdown]
+# The empty message became the one end-of-text token. The pictures came back whole: both tokenizers work on bytes, so
+# there is no character they cannot spell, though a rare one may take several tokens.
+#
+# **Predict before you run.** A joker writes `<|endoftext|>` into his message. Is that one token, the special one?
+
+# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+joke = encode(tokenizer, "<|endoftext|>")
+print("several tokens:", len(joke) > 1)
+print("the special one among them:", tokenizer.eot_token in joke)
+print(tokenizer.decode(joke))
+
+# %% [markdown]
+# It is ordinary text, spelt out in several tokens, because `encode_ordinary` never makes special ones. So nobody can
+# slip the model a mark that only we may set. (`tiktoken`'s `encode`, by contrast, refuses such a text with an error,
+# which would let one message stop the whole program.)
+#
+# Next, a message without end:
+
+# %% tags=["nbval-check-output"]
+endless = "free money " * 10_000
+print("longer than allowed:", len(encode(tokenizer, endless)) > 1024)
+cut = encode(tokenizer, endless, classifier.max_length)
+print("cut to:", len(cut), "tokens")
+print("answered all the same:", classifier.predict(endless) in names)
+
+# %% [markdown]
+# The library cuts at 1024 tokens, which is GPT-2's context and far beyond any text message, and earlier where a model's
+# context is shorter. Remember the price. What stands behind the cut is not read, so whoever knows the limit can hide an
+# offer there.
+#
+# One kind of input gets no answer:
+
+# %% tags=["nbval-check-output"]
+from llmclf.errors import LlmclfError
+
+try:
+    classifier.predict(["See you at eight", None])
+except LlmclfError as error:
+    print("LlmclfError:", error)
+
+# %% [markdown]
+# Tables often hold missing values. It would be easy to turn `None` into the text "None" and classify that, and it would
+# be wrong: an answer to a question that nobody asked. An error with the number of the culprit is kinder. Everything that
+# *is* a string gets an answer:
+
+# %% tags=["nbval-check-output"]
+strange = ["", " ", "\n\n", "👩‍👩‍👧", "\x00", "?" * 99, "مرحبا"]
+answers = classifier.predict(strange)
+print(len(answers), "answers")
+print("all of them known names:", set(answers) <= set(names))
+
+# %% [markdown]
+# An answer, mind you, not a sensible one. The model has two words and no way to say "I do not know". The section on
+# trust comes back to this.
+#
+# ## Reading along
+#
+# The head can be read after *every* token. Thanks to the causal mask, the row at a token knows only the message up to
+# there. So one pass through the model answers a whole list of questions: what if the message ended here, or here?
+
+
+# %%
+import pandas as pd
+
+
+@torch.inference_mode()
+def read_along(text):
+    input_ids = encode(tokenizer, text, classifier.max_length)
+    batch = torch.tensor([input_ids], device=model.device)
+    rows = model.backbone(batch)[0].float().softmax(dim=1)
+    tokens = [tokenizer.decode([number]) for number in input_ids]
+    spam = rows[:, names.index("spam")].tolist()
+    return pd.DataFrame({"token": tokens, "spam so far": spam})
+
+
+# %% [markdown]
+# Is that right? Two checks. At the last token the reading must be what `predict_proba` says of the message. And in the
+# middle it must be what `predict_proba` says of the beginning alone, as if nothing followed.
+
+# %% tags=["nbval-check-output"]
+advert, dinner = (read_along(text) for text in messages)
+spam = names.index("spam")
+for text, reading in zip(messages, (advert, dinner), strict=True):
+    last = reading["spam so far"].iloc[-1]
+    expected = classifier.predict_proba(text)[spam]
+    print("last token agrees:", np.isclose(last, expected, atol=1e-4))
+
+# %% tags=["nbval-check-output"]
+beginning = "".join(advert["token"][:8])
+print(repr(beginning))
+eighth = advert["spam so far"][7]
+alone = classifier.predict_proba(beginning)[spam]
+print("agrees:", np.isclose(eighth, alone, atol=1e-4))
+
+# %% [markdown]
+# Both agree. **Predict before you run:** look at the two messages once more. Which tokens will move the probability of
+# spam most? Write down three. Then look at the five largest moves in the advertisement, in the order of reading. A
+# `change` of 0.5 means fifty percentage points.
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+advert["change"] = advert["spam so far"].diff()
+largest = advert["change"].abs().nlargest(5).index
+advert.loc[sorted(largest)].round(3)
+
+# %% [markdown]
+# Were yours among them? The number on the left is the place of the token, counted from zero. A space may be a token of
+# its own, and SmolLM2 spells numbers digit by digit. {numref}`fig-read-advert` shows every step, and
+# {numref}`fig-read-dinner` those of the private message.
+
+
+# %%
+from llmclf import plots
+
+
+def plot_reading(reading, color, marker):
+    figure, axes = plots.new_figure(height=3.0)
+    curve = reading["spam so far"]
+    axes.plot(curve, color=color, marker=marker, markersize=5)
+    axes.axhline(0.5, color=plots.INK, linestyle=":")
+    axes.set_ylim(-0.04, 1.04)
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set_ylabel("probability of spam")
+    words = [token.strip() or "␣" for token in reading["token"]]
+    places = range(len(words))
+    axes.set_xticks(places, words, rotation=90, parse_math=False)
+    return figure
+
+
+# %% mystnb={"figure": {"caption": "The advertisement, read token by token: the probability of spam if the message ended there. Dotted: one half, where the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "A line over the tokens of the advertisement. It stays at the bottom through the opening words, winner and selected included, jumps to the top at the first digit, falls to the bottom at the word cash, rises again at once and ends well above one half."}}
+plot_reading(advert, plots.COLORS[3], "o")
+
+# %% mystnb={"figure": {"caption": "The private message in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "A line over the tokens of the private message. It stays at the bottom from the first word to the last, far below one half."}}
+plot_reading(dinner, plots.COLORS[0], "s")
+
+# %% [markdown]
+# ## What the two curves teach
+#
+# **It is no list of bad words.** On this page, made with SmolLM2, *winner* and *selected* leave the first curve at the
+# bottom. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is read in the
+# light of all earlier ones: what counts is not the word alone, but what stands before it.
+#
+# **It moves in jumps, both ways.** One token can overturn the verdict, and the next can take it back. In the private
+# message nothing happens that the eye can see.
+
+# %% [markdown]
+# **The middle is guesswork.** In training the head was read only at the last token of a whole message. At any other
+# token it is asked about a text that breaks off in mid-sentence, and it has seen few of those. The curve shows what the
+# model would answer there. It is not a measure of how suspicious each word is, and not an explanation. Even the last
+# step, a mere full stop, may move it.
+
+# %% [markdown]
+# Try it with messages of your own: copy a cell, change the text, run it. Add an exclamation mark, exchange the sum for a
+# word, greet a friend first. It is the quickest way to get a feeling for what the model has learnt, and for how little
+# it takes to turn it round.
+#
+# ## Saving
+#
+# A classifier that vanishes with the notebook is of little use. What must be kept? All weights would do, but most of
+# them are public and unchanged. `save` writes only those that differ from the public file. We save a second copy, and
+# look into the folder.
+
+# %% tags=["nbval-check-output"]
+copy = folder.with_name("classifier_copy")
+classifier.save(copy)
+print(sorted(file.suffix for file in copy.iterdir()))
+
+# %%
+from safetensors.torch import load_file
+
+file = next(copy.glob("weights-*.safetensors"))
+stored = load_file(file)
+few = sum(weight.numel() for weight in stored.values())
+total = sum(weight.numel() for weight in model.parameters())
+size = file.stat().st_size
+print(f"{size / 1e6:.1f} MB: {few / total:.1%} of all weights")
+
+# %% [markdown]
+# A small part of the model, quickly copied and sent. Which part? Exactly the one that chapter 4 left free to learn:
+
+# %% tags=["nbval-check-output"]
+last_block = f"blocks.{len(model.backbone.blocks) - 1}."
+parts = ("final_norm.", "head.", last_block)
+trained_only = all(name.startswith(parts) for name in stored)
+print("only what was trained:", trained_only)
+print(sorted({name.split(".")[0] for name in stored}))
+
+# %% [markdown]
+# The other file is the record: a page of text that says what belongs to these weights. Open it in any editor.
+# The two long strings are {term}`SHA-256` fingerprints, one of the public backbone, one of the weights beside it. If
+# either file has changed, `load` refuses, instead of answering nonsense with confidence.
+
+# %%
+record = json.loads((copy / "classifier.json").read_text())
+for entry in ("labels", "backbone", "pooling", "max_length"):
+    print(f"{entry + ':':<12} {record[entry]}")
+print("backbone fingerprint:", (record["backbone_sha256"] or "-")[:16], "…")
+print("weights fingerprint: ", record["weights"]["sha256"][:16], "…")
+
+# %% [markdown]
+# ## Why not pickle?
+#
+# Many tutorials save models with `torch.save`, which by default wraps Python's {term}`pickle`. A pickle is not data but
+# a small program, and loading it runs that program. Here is a harmless one. What do you think a less harmless one could
+# do, with your files, on your account?
+
+# %% tags=["nbval-check-output"]
+import pickle
+
+
+class Gift:
+    def __reduce__(self):
+        return print, ("This came out of the file, and it ran.",)
+
+
+innocent_looking = pickle.dumps(Gift())
+pickle.loads(innocent_looking)
+
+# %% [markdown]
+# Nobody called `print`; loading did. Recent PyTorch guards its own `load` against this (`weights_only=True`), but the
+# safer choice is a format that cannot carry code at all. {term}`safetensors` holds names, shapes and numbers, nothing
+# else. A classifier from a stranger may still give you wrong answers, but its file brings no program along.
+#
+# ## Loading in another process
+#
+# The real test of saving is a process that knows nothing of this notebook: a fresh Python that gets the folder and the
+# two messages, and prints what it finds.
+
+# %% tags=["nbval-check-output"]
+import subprocess
+import sys
+
+script = """
+import json, sys
+from llmclf.classify import TextClassifier
+classifier = TextClassifier.load(sys.argv[1])
+print(json.dumps(classifier.predict_proba(sys.argv[2:]).tolist()))
+"""
+command = [sys.executable, "-c", script, str(copy), *messages]
+answer = subprocess.run(command, capture_output=True, text=True, check=True)
+fresh, here = json.loads(answer.stdout), classifier.predict_proba(messages)
+print("the fresh process agrees:", np.allclose(fresh, here, atol=1e-4))
+
+# %% [markdown]
+# Same weights, same answers. From a terminal you need no Python at all: `python -m llmclf classify FOLDER "your text"`
+# loads the folder and prints label and probability, and with `--table` it reads a whole table.
+#
+# ## How good is it?
+#
+# Now the test set, whole and for the last time. We need the logits of each message, because soon we shall look at single
+# ones.
+
+# %%
+from llmclf.evaluate import score
+
+texts, labels = test["text"].tolist(), torch.tensor(test["label"].tolist())
+logits = classifier.logits(texts)
+result = score(logits, labels)
+print(result)
+result.by_class(names).round(3)
+
+# %% [markdown]
+# The first line gives the {term}`accuracy` with its interval: where the true value plausibly lies, given so few
+# messages. The table tells the two kinds of mistake apart. {term}`precision` of spam: how many of the messages called
+# spam are spam. {term}`recall` of spam: how many of the spams were found.
+#
+# Chapter 1 caught the test set leaking. What remains of the result without the messages that are also, word for word or
+# nearly so, in the training set?
+
+# %%
+from llmclf.data import find_leakage
+
+known = find_leakage(prepare_sms().train, test, ignore_details=True)
+new = torch.tensor(~test.index.isin(known.index))
+print("new messages only:", score(logits[new], labels[new]))
+
+# %% [markdown]
+# Fewer messages, so the interval is wider. Compare the two before you quote the first.
+#
+# ## The worst mistakes, one by one
+#
+# A rate hides what a reader sees at once. So read the five test messages with the highest {term}`loss`: those where the
+# model gave the true label the smallest probability. For each, ask: is the label right? Could *you* have known? What may
+# have misled the model?
+
+# %%
+from textwrap import fill
+
+from torch.nn.functional import cross_entropy
+
+losses = cross_entropy(logits, labels, reduction="none")
+worst = losses.argsort(descending=True)[:5].tolist()
+for row in worst:
+    chance = logits[row].softmax(dim=0)[spam]
+    print(f"truly {names[labels[row]]}, spam by {chance:.2%}", end=", ")
+    print(f"loss {losses[row]:.2f}")
+    print(fill(texts[row], 70, initial_indent="  ", subsequent_indent="  "))
+
+# %% [markdown]
+# Read like this, mistakes fall into a few kinds. Some labels are themselves debatable. Some advertisements are written
+# like a note from an acquaintance, on purpose. Some texts are cut off, or too short to tell. And some mistakes are plain:
+# you would not have made them. Only this last kind calls for a better model; the others call for better data. Which of
+# the five belongs to which kind?
+
+# %%
+share = losses[worst].sum() / losses.sum()
+print(f"these five: {share:.0%} of the loss of {len(texts)} messages")
+
+# %% [markdown]
+# A few messages carry most of the loss: not those where the model hesitated, but those where it was sure and wrong.
+#
+# ## How sure is sure?
+#
+# When a model gives its answer a probability of nine tenths, it should be right nine times out of ten. A model that keeps
+# this promise is called {term}`calibrated <calibration>`. Add up all the doubt that ours admits, for each message one
+# minus its larger probability: that is how many mistakes it announces. Then count.
+
+# %%
+confidence = logits.softmax(dim=1).max(dim=1).values
+announced = (1 - confidence).sum().item()
+made = result.count - result.correct
+print(f"mistakes announced: {announced:.1f}, mistakes made: {made}")
+
+# %% [markdown]
+# If the second number is the larger, the model is too sure of itself. Networks trained until their training loss nearly
+# vanishes usually are {cite}`guo2017`. So take the probabilities as a ranking, from hardly suspicious to very, and do
+# not read them as a number of mistakes in a hundred.
+#
+# There is a second reason for doubt, and it has nothing to do with the model. Our sets are half spam. Is your phone?
+
+# %% [markdown]
+# **Predict before you run.** Suppose a filter finds 95 of 100 spams and raises a {term}`false alarm` at 3 of 100 hams.
+# On a balanced test that is a fine result. Of the messages that it calls spam, how many really are, if half of all
+# messages are spam? If 13 in 100 are, about as in the whole collection? If 2 in 100 are?
+
+# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+for spam_share in (0.50, 0.13, 0.02):
+    caught = 1000 * spam_share * 0.95
+    false_alarms = 1000 * (1 - spam_share) * 0.03
+    right = caught / (caught + false_alarms)
+    print(f"{spam_share:.0%} spam: {caught:3.0f} caught,", end=" ")
+    print(f"{false_alarms:2.0f} false alarms, {right:.0%} of alarms right")
+
+# %% [markdown]
+# The filter did not change, only its mailbox. The rarer spam is, the larger the share of alarms that hit a friend's
+# message. The share of a class in real life is called its {term}`prevalence`, and no balanced test set shows its effect.
+# Where the prevalence is known, the probabilities can be corrected for it {cite}`saerens2002`; exercise 3 does so.
+#
+# ## What it must not be used for
+#
+# Text messages have changed since the collection was gathered. Here are four kinds of today. Which should be spam, which
+# ham? Only then look at the answers.
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+today = [
+    "482913 is your verification code. Never share it with anyone.",
+    "Your parcel could not be delivered. Pay the fee: post-fee.example",
+    "Reminder: your appointment at the dentist is on Tuesday at 14:30.",
+    "Guten Morgen, kannst du bitte Milch und Brot mitbringen?",
+]
+for text, name in zip(today, classifier.predict(today), strict=True):
+    print(f"{name:<5} {text}")
+
+# %% [markdown]
+# Right or wrong, treat these answers as guesses: the model has learnt from other messages. Imagine the first one hidden
+# from you while you wait for it. Do not use the classifier
+#
+# - to **delete** or hide messages unseen: a lost code, alarm or appointment can do harm; at most sort, and let a person
+#   look;
+# - on **other texts**: other languages, e-mail, chats, or fraud of the kind that came after the collection;
+# - **against people**: to judge a sender, to censor, or to read mail that is not yours to read.
+
+# %% [markdown]
+# And it will not hold out against anyone who tries. Spammers test their texts against filters, and you have seen how
+# much a single token can do. A filter in real use is watched, measured on fresh messages, and trained again. What you
+# have is something else: a complete, honest example that you understand down to the last line.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. The name of the largest.** Write `label_of(logits, names)`: given the logits of one message (a tensor with one
+# number per class) and the list of names, it returns the name of the largest. It must work for any number of classes.
+
+# %% tags=["exercise", "nbval-check-output"]
+from llmclf.checks import check
+
+
+def label_of(logits, names): ...  # your code
+
+
+check(label_of)
+
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 1", "code_prompt_hide": "Hide solution 1"}
+def label_of(logits, names):
+    return names[logits.argmax()]
+
+
+check(label_of)
+
+# %% [markdown]
+# Softmax is not needed: it keeps the order, so the largest logit is the largest probability.
+#
+# **2. Your own threshold.** A false alarm may be worse than a missed spam. Write `flag(probabilities, threshold)`: given
+# a list with the probability of spam of each message, it returns the list of the places, counted from 0, of those
+# messages whose probability is at least the threshold.
+
+
+# %% tags=["exercise", "nbval-check-output"]
+def flag(probabilities, threshold): ...  # your code
+
+
+check(flag)
+
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+def flag(probabilities, threshold):
+    pairs = enumerate(probabilities)
+    return [place for place, value in pairs if value >= threshold]
+
+
+check(flag)
+
+# %% [markdown]
+# With a threshold of one half, `flag` finds what `predict` calls spam. A higher one trades missed spam for fewer false
+# alarms.
+#
+# **3. Another mailbox.** Probability $p$ was computed by a model that saw as much spam as ham. Where only a share $s$ of
+# all messages is spam, the weights of the two answers change, $p$ to $p\,s$ and $1-p$ to $(1-p)(1-s)$, and they must
+# again add up to one. Write `adjust(p, s)`.
+
+
+# %% tags=["exercise", "nbval-check-output"]
+def adjust(p, s): ...  # your code
+
+
+check(adjust)
+
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
+def adjust(p, s):
+    spam, ham = p * s, (1 - p) * (1 - s)
+    return spam / (spam + ham)
+
+
+check(adjust)
+
+# %% [markdown]
+# The correction can only be as good as the probability that goes in. An overconfident one stays overconfident.
+#
+# ## Questions
+#
+# <details><summary>1. Why does padding behind the message not change the answer?</summary>
+#
+# The head is read at the last real token, and the causal mask keeps that token from seeing anything behind it.
+#
+# </details>
+#
+# <details><summary>2. Why is a missing value an error, but an empty text is not?</summary>
+#
+# An empty text is a message that somebody can send. A missing value is a gap in a table; any answer to it would be
+# made up.
+#
+# </details>
+
+# %% [markdown]
+# <details><summary>3. The reading after the third token is close to zero. Does the third word speak for ham?</summary>
+#
+# No. It is the answer to a message of these three tokens, a kind of text that the head was hardly trained on. It
+# weighs no single word.
+#
+# </details>
+#
+# <details><summary>4. The saved folder holds a small part of the weights. Where is the rest?</summary>
+#
+# In the public backbone file, which `load` finds or fetches and checks by its fingerprint. `save(..., complete=True)`
+# stores all of them, for a computer that cannot fetch.
+#
+# </details>
+#
+# <details><summary>5. A filter is right in 97 of 100 cases on a balanced test set. How many of its alarms are true on your phone?</summary>
+#
+# That cannot be said from the accuracy alone. It depends on how rare spam is on your phone, and on how the mistakes
+# are shared between false alarms and missed spam.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have learnt
+#
+# A classifier is a model, a tokenizer, a list of names and a few rules for unusual input. You wrote one by hand and saw
+# the library agree, for one text and for many, in any order. You read along token by token, and learnt what such a curve
+# does not say. You saved only what training had changed, loaded it in a fresh process, and read the worst mistakes
+# yourself instead of trusting one number.
+
+# %% [markdown]
+# This is the end of the way that began with a text file. You know every step of it, from a tab between label and message
+# to a probability that you know how far to trust.
+#
+# **Next:** nothing that you need. An interactive demo, where the bars move while you type, is planned for a later
+# edition. Until then, `python -m llmclf classify` awaits your messages.
