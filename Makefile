@@ -42,6 +42,8 @@ execute: .venv/installed
 	  $(BIN)/jupytext --quiet --to ipynb --update --output book/$$(basename $$text .py).ipynb $$text || exit; done
 	CI=true $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace book/[0-9]*.ipynb \
 	  --ExecutePreprocessor.record_timing=False
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace book/[0-9]*.ipynb \
+	  --CoalesceStreamsPreprocessor.enabled=True # in a pass of its own: while executing it has no effect
 	for script in book/figures/[!_]*.py; do $(BIN)/python $$script || exit; done
 
 # The exact environment, for every platform. What torch brings along for CUDA is left to torch.

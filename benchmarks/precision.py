@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
+from torch.utils.data import DataLoader
 
 from llmclf import data
 from llmclf.evaluate import evaluate
@@ -19,28 +22,35 @@ SEEDS = (123, 1, 2)
 
 def run(backbone: None, *, quick: bool, runs: int) -> dict:
     """Test accuracy and loss by seed and precision; `quick` takes one seed. Each is trained anew, in full."""
-    splits, tokenizer = data.prepare_sms(), load_tokenizer(BACKBONE)
+    loaders = make_loaders(data.prepare_sms(), load_tokenizer(BACKBONE))
+    kept = keep_frozen(Classifier(load_pretrained(BACKBONE), 2), *loaders)
     rows = []
     for seed in SEEDS[:1] if quick else SEEDS:
         for dtype in (torch.float32, torch.float16, torch.bfloat16):
             model = Classifier(load_pretrained(BACKBONE), 2, seed=seed)
-            loaders = make_loaders(splits, tokenizer, seed=seed)
-            kept = Loaders(*keep_frozen(model, *loaders, dtype=dtype))
+            rounded = Loaders(*(round_states(loader, dtype) for loader in kept))
             settings = TrainingSettings(learning_rate=suggested_learning_rate(model), seed=seed)
-            history = train(model, kept.train, kept.validation, settings)
-            rounded = evaluate(model, every_message(kept.test))
+            history = train(model, rounded.train, rounded.validation, settings)
             exact = evaluate(model, every_message(loaders.test))  # as it will be used: from token ids
             rows.append(
                 {
                     "seed": seed,
                     "dtype": str(dtype).removeprefix("torch."),
-                    "kept bytes": sum(loader.dataset.states.nbytes for loader in kept),
+                    "kept bytes": sum(loader.dataset.states.nbytes for loader in rounded),
                     "last training loss": history.train_losses[-1],
                     "test correct": exact.correct,
                     "test count": exact.count,
                     "test interval": exact.interval,
                     "test loss": exact.loss,
-                    "test loss on kept states": rounded.loss,
+                    "test loss on kept states": evaluate(model, every_message(rounded.test)).loss,
                 }
             )
     return {"quick": quick, "rows": rows}
+
+
+def round_states(loader: DataLoader, dtype: torch.dtype) -> DataLoader:
+    """The same loader as if `keep_frozen` had been asked for this precision."""
+    states = copy.copy(loader.dataset)
+    states.states = states.states.to(dtype)
+    options = {"sampler": loader.sampler, "drop_last": loader.drop_last, "generator": loader.generator}
+    return DataLoader(states, loader.batch_size, collate_fn=states.collate, **options)

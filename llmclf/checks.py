@@ -200,7 +200,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
             ((torch.tensor([0.1, 0.4]), ["ham", "spam"]), "spam"),
             ((torch.tensor([3.0, 2.0]), ["ham", "spam"]), "ham"),
             ((torch.tensor([-1.0, -2.0]), ["spam", "ham"]), "spam"),
-            ((torch.tensor([-3.0, -1.0, -2.0]), ["bill", "offer", "private"]), "offer"),
+            ((torch.tensor([-3.0, -2.0, -1.0]), ["bill", "offer", "private"]), "private"),
         ],
         "which logit is the largest, whatever its sign? Its place in the tensor is the place of its name.",
     ),

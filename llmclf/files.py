@@ -32,6 +32,9 @@ def replacing(target: str | Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         temporary = Path(folder) / target.name
         yield temporary
+        if temporary.is_file():
+            os.umask(umask := os.umask(0))  # it can be read only by being set
+            temporary.chmod(0o666 & ~umask)  # as any new file: some libraries write for the owner's eyes alone
         os.replace(temporary, target)
 
 

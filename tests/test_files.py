@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from types import SimpleNamespace
 
@@ -56,6 +57,15 @@ def test_replacing_takes_the_place_of_an_older_file(tmp_path):
         temporary.write_text("new")
         assert target.read_text() == "old"
     assert target.read_text() == "new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_replacing_gives_a_file_the_usual_permissions_whoever_wrote_it(tmp_path):
+    with replacing(tmp_path / "file") as unfinished:
+        unfinished.write_text("x")
+        unfinished.chmod(0o600)
+    (tmp_path / "usual").write_text("x")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 @pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt])
@@ -228,3 +238,10 @@ def test_a_finished_bar_vanishes(screen):
 def test_a_notice_is_one_line_on_standard_error(capsys):
     notice("something is worth knowing")
     assert capsys.readouterr() == ("", "llmclf: something is worth knowing\n")
+
+
+def test_notice_goes_to_standard_error_and_in_a_notebook_to_the_output(capsys, monkeypatch):
+    notice("one")
+    monkeypatch.setattr("llmclf.progress.in_notebook", lambda: True)
+    notice("two")
+    assert capsys.readouterr() == ("llmclf: two\n", "llmclf: one\n")

@@ -29,9 +29,14 @@ def read_along(classifier: TextClassifier, text: str) -> list[tuple[str, float]]
     return list(zip(map(classifier.tokenizer.decode, ([number] for number in input_ids)), probabilities, strict=True))
 
 
+def in_words(probability: float) -> str:
+    """A percentage that is never rounded to certainty."""
+    return "over 99.9%" if probability > 0.999 else f"{probability:.1%}"
+
+
 def draw(classifier: TextClassifier) -> Drawing:
     readings = [read_along(classifier, text) for text in MESSAGES]
-    answers = [f"{classifier.predict(text)}, {max(classifier.predict_proba(text)):.1%}" for text in MESSAGES]
+    answers = [f"{classifier.predict(text)}, {in_words(max(classifier.predict_proba(text)))}" for text in MESSAGES]
     title = "The finished classifier reads two messages"
     summary = "; ".join(f"'{text}' is {answer}" for text, answer in zip(MESSAGES, answers, strict=True))
     drawing = Drawing(480, 346, title, f"{summary}. A bar under each token shows the probability of spam so far.")

@@ -15,7 +15,7 @@
 #
 # - **explain** what {term}`pretraining` teaches a model, and where its result enters this project,
 # - **count** the {term}`weights` of a GPT-2 from its shape alone,
-# - **load** verified weights and prove that each is in its place,
+# - **load** verified weights and **test** whether they are in their places,
 # - **trace** a sentence through the model, step by step,
 # - **measure** how well the model finds spam when one merely asks it.
 
@@ -81,8 +81,8 @@ for place in range(1, len(token_ids)):
 #
 # GPT-2 was published in four sizes. They differ in three numbers: how long the vector is that stands for a token inside
 # the model (the {term}`hidden size`), how many {term}`blocks <block>` it passes through, and into how many heads the
-# {term}`attention` of a block is divided. The figure further down shows these parts. To count weights, the three numbers
-# are enough. On PyTorch's *meta* device a model is built without any memory behind it.
+# {term}`attention` of a block is divided. {numref}`fig-gpt-block` further down shows these parts. To count weights, the
+# shape is enough: on PyTorch's *meta* device a model is built without any memory behind it.
 #
 # **Predict before you run.** The largest GPT-2 has four times as many blocks as the smallest, and vectors about twice as
 # long. How many times as many weights does it have?
@@ -96,15 +96,19 @@ def count_weights(model):
     return sum(weight.numel() for weight in model.parameters())
 
 
-counts = {name: count_weights(build(shape)) for name, shape in CONFIGS.items()}
+counts = {}
+for name, shape in CONFIGS.items():
+    counts[name] = count_weights(build(shape))
 growth = counts["gpt2-1558M"] / counts["gpt2-124M"]
 print(f"{growth:.1f} times as many")
 
 # %% tags=["nbval-check-output"]
-columns = ["hidden_size", "num_layers", "num_heads"]
-columns += ["vocab_size", "context_length"]
+names = {"hidden_size": "hidden", "num_layers": "blocks"}
+names |= {"num_heads": "heads", "vocab_size": "vocabulary"}
+names |= {"context_length": "context"}
 sizes = pd.DataFrame(map(vars, CONFIGS.values()), index=list(CONFIGS))
-sizes = sizes[columns].assign(weights=[f"{n:,}" for n in counts.values()])
+sizes = sizes.rename(columns=names)[list(names.values())]
+sizes["weights"] = [f"{count:,}" for count in counts.values()]
 sizes
 
 # %% [markdown]
@@ -130,8 +134,7 @@ for name in CONFIGS:
     print(f"{name:<13} {asset.size_text:>14}  {known}", "✓" * found)
 
 # %% [markdown]
-# A tick stands behind each file that is here and has passed. The others stay where they are until somebody asks for
-# them. Of the largest GPT-2 we know no fingerprint that somebody has verified; there the check of the download program
+# A tick stands behind each file that is here and has passed. The others stay on the net until somebody asks for them. Of the largest GPT-2 we know no fingerprint that somebody has verified; there the check of the download program
 # has to do.
 #
 # Inside a file every tensor has a name, and every publisher has names of his own. On the left stand those of our code,
@@ -162,8 +165,8 @@ for layer in ("mlp.up", "attention.output"):
 
 # %% [markdown]
 # The first matrix fits only when it is turned over, so nobody can forget it. The second is square. It fits both ways, no
-# check of shapes can object, and a model that got it the wrong way round talks nonsense without any error. So shapes are
-# not proof enough. We shall let the model speak.
+# check of shapes can object, and a model that got it the wrong way round computes nonsense without any error. So shapes
+# are not proof enough. We shall let the model speak.
 
 # %% [markdown]
 # ### Four bits for a weight
@@ -218,7 +221,7 @@ print(f"longest of {len(lengths):,} messages: {lengths.max()} tokens")
 print(f"room in this model: {model.config.context_length:,}")
 
 # %% tags=["nbval-check-output"]
-smallest = sizes["context_length"].min()
+smallest = sizes["context"].min()
 print(f"all fit into {smallest}:", (lengths <= smallest).all())
 
 # %% [markdown]
@@ -306,9 +309,8 @@ print("head and embedding are one tensor:", head is embedding)
 # Each row scores what follows *its* token. The last row is the one that interests us.
 
 # %%
-probabilities = logits[0, -1].softmax(dim=-1)
-best = probabilities.topk(5)
-words = [repr(tokenizer.decode([number])) for number in best.indices.tolist()]
+best = logits[0, -1].softmax(dim=-1).topk(5)
+words = [tokenizer.decode([number]) for number in best.indices.tolist()]
 shares = [f"{share:.1%}" for share in best.values.tolist()]
 pd.DataFrame({"next token": words, "probability": shares})
 
@@ -331,20 +333,43 @@ print(tokenizer.decode(longer[0].tolist()))
 # %% tags=["nbval-check-output"]
 from llmclf.generate import continue_text, generate
 
-written = tokenizer.decode(longer[0].tolist())
-print("generate agrees:", torch.equal(generate(model, input_ids, 15), longer))
-print("continue_text:  ", continue_text(model, tokenizer, text, 15) == written)
+again = generate(model, input_ids, new_tokens=15)
+written = continue_text(model, tokenizer, text, new_tokens=15)
+by_hand = tokenizer.decode(longer[0].tolist())
+print("generate agrees:     ", torch.equal(again, longer))
+print("continue_text agrees:", written == by_hand)
 
 # %% [markdown]
-# Sentences, with grammar and sense: this is the proof of loading. With one matrix the wrong way round, with two names
-# exchanged, no English would come out. For GPT-2 124M the continuation is known word for word. According to
-# {cite:t}`raschka2024` it reads
+# Sentences, with grammar and some sense: the weights seem to be in their places. For GPT-2 124M the continuation is known
+# word for word. According to {cite:t}`raschka2024` it reads
 #
 # > Every effort moves you forward.
 # >
 # > The first step is to understand the importance of your work
 #
 # If your `backbone` line says `gpt2-124M`, you should see exactly this.
+#
+# How much does such a text prove? **Predict before you run.** We turn the square matrix of attention the wrong way round
+# on purpose, first in one block, then in all of them. What will be left of the English?
+
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+def turn_over(layer):
+    layer.weight = torch.nn.Parameter(layer.weight.T.contiguous())
+
+
+broken = load_pretrained(backbone, device=device)
+turn_over(broken.blocks[0].attention.output)
+print("one:", continue_text(broken, tokenizer, text, 10))
+for block in broken.blocks[1:]:
+    turn_over(block.attention.output)
+print("all:", continue_text(broken, tokenizer, text, 10))
+
+# %% [markdown]
+# With all of them wrong, which is what a forgotten transposition would do, no English is left. With a single one wrong
+# SmolLM2 still writes words in a plausible order, only a little oddly. So a readable text rules out the coarse errors and
+# not the fine ones. Against these there is only a comparison of numbers: the library's tests hold our logits, on random
+# weights, against those of an independent implementation.
 
 # %% [markdown]
 # **Predict before you run.** Now the same architecture with random weights, as it was before pretraining. What will it
@@ -355,11 +380,11 @@ from llmclf.models.state import initialise
 
 newborn = build(model.config, device="cpu")
 initialise(newborn, seed=123)
-print(continue_text(newborn.to(device).eval(), tokenizer, text, 15))
+print(continue_text(newborn.to(device).eval(), tokenizer, text, 10))
 
 # %% [markdown]
 # Fragments, some of them over and over. Nothing differs but the values of the weights: same parts, same number, same way
-# of computing. Whatever sense the first continuation made came from pretraining.
+# of computing. Whatever sense the first continuation made came from training.
 
 # %% [markdown]
 # ## Why not simply ask?
@@ -372,7 +397,7 @@ print(continue_text(newborn.to(device).eval(), tokenizer, text, 15))
 question = 'Message: "{}"\nIs this message spam? Answer yes or no.\nAnswer:'
 advert = "Congratulations! You have won a free holiday. Text WIN to 80800."
 prompt = question.format(advert)
-print(continue_text(model, tokenizer, prompt, 14).removeprefix(prompt))
+print(continue_text(model, tokenizer, prompt, 15).removeprefix(prompt))
 
 # %% [markdown]
 # With SmolLM2 you read an answer in good English, and a wrong one: the advertisement passes for genuine. (The odd marks
@@ -381,16 +406,16 @@ print(continue_text(model, tokenizer, prompt, 14).removeprefix(prompt))
 
 # %% [markdown]
 # One message proves nothing, for or against. And free text is hard for a program to judge. So we measure, and force a
-# choice: which token does the model rather expect next, ` yes` or ` no`? (The space belongs to the word, as in chapter 2.)
-# Each of them is a single token, so two numbers of the last row of logits decide.
+# choice: which token does the model rather expect next, `" yes"` or `" no"`? (The space belongs to the word, as in
+# chapter 2.) If each of them is a single token, two numbers in the last row of logits decide.
 
 # %% tags=["nbval-check-output"]
 words = [encode(tokenizer, word) for word in (" no", " yes")]
 print("tokens in each word:", [len(ids) for ids in words])
 
 # %% [markdown]
-# Three hundred prompts one by one would waste time, so we pack several into a batch, as in chapter 2. The rest you have
-# seen: embeddings, blocks, final norm, head. Only, the head is asked about the last *real* token of each prompt alone.
+# They are. Prompts one by one would waste time, so we pack several into a batch, as in chapter 2. The rest you have seen:
+# embeddings, blocks, final norm, head. Only, the head is asked about the last *real* token of each prompt alone.
 
 # %%
 from llmclf.loaders import pad_batch
@@ -412,14 +437,15 @@ def next_scores(prompts):
 
 # %% tags=["nbval-check-output"]
 short, long = encode(tokenizer, text), encode(tokenizer, prompt)
-beside = next_scores([short, long])[0]
-print("alone:    ", torch.allclose(next_scores([short])[0], beside, atol=1e-3))
-print("by hand:  ", torch.allclose(logits[0, -1], beside, atol=1e-3))
+alone, padded = next_scores([short])[0], next_scores([short, long])[0]
+print("alone or padded:", torch.allclose(alone, padded, atol=1e-3))
+print("as in the tour: ", torch.allclose(alone, logits[0, -1], atol=1e-3))
 
 # %% [markdown]
-# It does, and they are the scores of our tour: padding on the right stays invisible to what stands left of it. Now a
-# function that asks about every test message. The message itself is encoded as ordinary text, so that no stranger can
-# forge a special token in it.
+# It does, and they are the scores of our tour: padding on the right stays invisible to what stands left of it.
+#
+# Now a function that asks about every message of a table. The form of the prompt may contain special tokens; the message
+# itself is encoded as ordinary text, so that no stranger can forge one in it.
 
 # %%
 from llmclf.evaluate import score
@@ -428,12 +454,17 @@ test = data.prepare_sms().test[:: 4 if data.is_fast() else 1]
 test = test.sort_values("text", key=lambda text: text.str.len())
 
 
-def ask(form, answers):
-    before, after = (tokenizer.encode(part, allowed_special="all") for part in form.split("{}"))
-    prompts = [before + encode(tokenizer, text) + after for text in test["text"]]
+def split_form(form):
+    parts = form.split("{}")  # what stands before and after the message
+    return [tokenizer.encode(part, allowed_special="all") for part in parts]
+
+
+def ask(form, answers, table):
+    before, after = split_form(form)
+    texts, labels = table["text"], torch.tensor(table["label"].tolist())
+    rows = [before + encode(tokenizer, text) + after for text in texts]
+    parts = [next_scores(rows[i : i + 8]) for i in range(0, len(rows), 8)]
     columns = [encode(tokenizer, answer)[0] for answer in answers]
-    parts = [next_scores(prompts[i : i + 8]) for i in range(0, len(test), 8)]
-    labels = torch.tensor(test["label"].tolist())
     return score(torch.cat(parts)[:, columns].cpu(), labels)
 
 
@@ -441,30 +472,31 @@ def ask(form, answers):
 # The first answer counts as ham (0), the second as spam (1), and `score` counts how often they are right. Sorting the
 # messages by length keeps the padding small.
 #
-# **Predict before you run.** Half of the test messages are spam. How often will the model be right?
+# **Predict before you run.** About half of the test messages are spam. How often will the model be right?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-plain = ask(question, answers=[" no", " yes"])
+plain = ask(question, [" no", " yes"], test)
 print(plain)
 
 # %% [markdown]
-# No better than tossing a coin. The range in brackets is the {term}`Wilson interval` {cite}`wilson1927`: the test messages
-# are a sample, and by luck alone the result could have been a little better or worse. (The loss at the end of the line
-# has to wait for chapter 5.) How does the model come to be wrong so often? Look at its answers, ham and spam apart.
+# With SmolLM2 this is no better than tossing a coin. The range in brackets is the {term}`Wilson interval`
+# {cite}`wilson1927`: the test messages are a sample, and by luck alone the result could have been a little better or
+# worse. (The loss at the end of the line has to wait for chapter 5.) How does the model come to be wrong so often? Look
+# at its answers, ham and spam apart.
 
 # %%
 answered = ["answered no", "answered yes"]
 pd.DataFrame(plain.confusion, index=["ham", "spam"], columns=answered)
 
 # %% [markdown]
-# With SmolLM2 nearly all messages stand in one column: the model says *no*, whatever it has read. An answer that does not
-# depend on the question tells us nothing about the message.
+# With SmolLM2 nearly all messages stand in one column: it says *no*, whatever it has read. An answer that hardly depends
+# on the message tells us next to nothing about it.
 
 # %% [markdown]
 # A fair objection remains. The file of SmolLM2 holds the *instruction-tuned* version: after pretraining it was trained on
-# dialogues ({term}`instruction fine-tuning`), and a dialogue has a fixed form, in which special tokens say whose turn it
-# is. We have not used that form, which the file itself records. So we ask again, properly. GPT-2 knows no dialogues and
-# is not asked a second time.
+# dialogues ({term}`instruction fine-tuning`). A dialogue has a fixed form, in which special tokens say whose turn it is,
+# and our prompt did not have it. So we ask again in the form that the file itself records. An answer then begins with a
+# capital letter. To save time every third message has to do. GPT-2 knows no dialogues and is not asked again.
 
 # %%
 turns = (
@@ -474,11 +506,14 @@ turns = (
 )
 if "<|im_start|>" in tokenizer.special_tokens_set:
     dialogue = turns.format(question.removesuffix("\nAnswer:"))
-    print(ask(dialogue, answers=["no", "yes"]))
+    spoken = ask(dialogue, ["No", "Yes"], test[::3])
+    print(spoken)
+    print("answered no, yes:", spoken.confusion.sum(axis=0))
 
 # %% [markdown]
-# The proper form does not help. A better wording might do a little better or a little worse. But nothing here looks like a
-# classifier, although the model writes good English about spam.
+# The proper form does not help: it is the same answer over and over. Note how the interval has grown with a third of the
+# messages. Another wording might do better or worse. But nothing here looks like a classifier, although the model writes
+# good English about spam.
 
 # %% [markdown]
 # Was the test set not to stay closed until the end? We chose nothing by these results: whatever they had been, the next
@@ -592,7 +627,7 @@ check(greedy)
 # <details><summary>2. All tensors of a file have the expected names and shapes. Why is that not yet proof of loading?</summary>
 #
 # A square matrix fits both ways round, and two tensors of one shape can be exchanged. Only what the model computes shows
-# that everything is in its place.
+# that everything is in its place, and a readable text shows less of it than a comparison of logits.
 #
 # </details>
 #

@@ -134,7 +134,7 @@ print(tuple(batch.shape), "->", tuple(rows.shape))
 # %% [markdown]
 # One message, forty positions, two {term}`logits <logit>` each. Only one row matters, that of the last real token. The
 # larger of its two numbers decides ({term}`argmax`), and the list of names turns its place into a word.
-# {term}`softmax` adds how sure the model is.
+# {term}`Softmax <softmax>` adds how sure the model is.
 
 # %%
 logits = rows[0, len(input_ids) - 1].float().cpu()
@@ -377,7 +377,7 @@ from llmclf import plots
 
 
 def plot_reading(reading, color, marker):
-    figure, axes = plots.new_figure(height=3.0)
+    figure, axes = plots.new_figure(width=5, height=3)
     curve = reading["spam so far"]
     axes.plot(curve, color=color, marker=marker, markersize=5)
     axes.axhline(0.5, color=plots.INK, linestyle=":")
@@ -524,8 +524,9 @@ result.by_class(names).round(3)
 
 # %% [markdown]
 # The first line gives the {term}`accuracy` with its interval: where the true value plausibly lies, given so few
-# messages. The table tells the two kinds of mistake apart. {term}`precision` of spam: how many of the messages called
-# spam are spam. {term}`recall` of spam: how many of the spams were found.
+# messages. The table tells the two kinds of mistake apart. {term}`Precision <precision>` of spam: how many of the messages
+# called spam are spam. {term}`Recall <recall>` of spam: how many of the spams were found. The column `f1` joins the two in
+# one number.
 #
 # Chapter 1 caught the test set leaking. What remains of the result without the messages that are also, word for word or
 # nearly so, in the training set?
@@ -535,7 +536,8 @@ from llmclf.data import find_leakage
 
 known = find_leakage(prepare_sms().train, test, ignore_details=True)
 new = torch.tensor(~test.index.isin(known.index))
-print("new messages only:", score(logits[new], labels[new]))
+print("messages that are not in the training set:")
+print(score(logits[new], labels[new]))
 
 # %% [markdown]
 # Fewer messages, so the interval is wider. Compare the two before you quote the first.
@@ -555,9 +557,9 @@ losses = cross_entropy(logits, labels, reduction="none")
 worst = losses.argsort(descending=True)[:5].tolist()
 for row in worst:
     chance = logits[row].softmax(dim=0)[spam]
-    print(f"truly {names[labels[row]]}, spam by {chance:.2%}", end=", ")
-    print(f"loss {losses[row]:.2f}")
-    print(fill(texts[row], 70, initial_indent="  ", subsequent_indent="  "))
+    print(f"truly {names[labels[row]]}, loss {losses[row]:.2f},", end=" ")
+    print(f"probability of spam {chance:.2%}")
+    print(fill(texts[row], 66, initial_indent="  ", subsequent_indent="  "))
 
 # %% [markdown]
 # Read like this, mistakes fall into a few kinds. Some labels are themselves debatable. Some advertisements are written
