@@ -19,7 +19,7 @@ import nbformat
 import pytest
 import yaml
 
-from llmclf import plots
+from llmclf import data, plots
 from llmclf.checks import EXERCISES
 from llmclf.provenance import library_fingerprint
 
@@ -268,6 +268,23 @@ def test_no_percentage_is_typed_into_prose_but_marked_references(page):
         words = re.sub(r"95 %\s+(Wilson |confidence )?(intervals?|confidence)", "", words)
         if re.search(r"\d\s?(%|percent)", words):
             assert "raschka2024" in paragraph or "facts of the collection" in paragraph, paragraph
+
+
+def test_data_card_states_what_the_data_have(sms_path):
+    card = " ".join((BOOK / "data_card.md").read_text().split())
+    table, complete = data.read_sms(sms_path), data.read_sms(sms_path, every_row=True)
+    splits = data.split(data.number_labels(data.balance(table), data.SMS_LABELS))
+    counts = table["label"].value_counts()
+    exact, near = (data.find_leakage(splits.train, splits.test, ignore_details=details) for details in (False, True))
+    for words in (
+        f"{sms_path.stat().st_size:,} bytes, {len(complete):,} messages",
+        f"{counts['ham']:,} {{term}}`ham` and {counts['spam']} {{term}}`spam`",
+        f"{len(splits.train):,} to train, {len(splits.validation)} to validate, {len(splits.test)} to test",
+        f"{table['text'].duplicated().sum()} messages that repeat an earlier one",
+        f"{len(exact)} stand in the training set as well, {(exact['label'] == 1).sum()} of them spam",
+        f"{len(near)}, of which {(near['label'] == 1).sum()} are spam",
+    ):
+        assert words in card
 
 
 @pytest.mark.parametrize("page", [path.stem for path in NOTEBOOKS])
