@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import warnings
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -114,6 +115,11 @@ def test_page_loads_nothing_from_another_host(built_book, entry):
     assert not [address for address in page.loaded if re.match(r"(https?:)?//", address)]
 
 
+@cache
+def ids_of(path: Path) -> set[str]:
+    return Page(path).ids
+
+
 @pytest.mark.parametrize("entry", toc_entries())
 def test_internal_links_lead_somewhere(built_book, entry):
     for address, _ in Page(built_book / f"{entry}.html").links:
@@ -123,7 +129,7 @@ def test_internal_links_lead_somewhere(built_book, entry):
         target = built_book / (unquote(file.partition("?")[0]) or f"{entry}.html")
         assert target.is_file(), address
         if place and target.suffix == ".html":
-            assert unquote(place) in Page(target).ids, address
+            assert unquote(place) in ids_of(target), address
 
 
 @pytest.mark.parametrize("entry", toc_entries())
@@ -240,7 +246,16 @@ def test_drawn_figure_is_what_its_script_draws(name, sms_path, smollm2_path, mon
     monkeypatch.syspath_prepend(BOOK / "figures")
     monkeypatch.setenv("LLMCLF_BACKBONE", "smollm2-135M")
     importlib.import_module(name).draw().save(tmp_path / "drawn.svg")
-    assert (tmp_path / "drawn.svg").read_text() == (BOOK / "figures" / f"{name}.svg").read_text()
+    drawn, kept = (
+        (folder / f"{stem}.svg").read_text() for folder, stem in ((tmp_path, "drawn"), (BOOK / "figures", name))
+    )
+    if "load_pretrained" not in (BOOK / "figures" / f"{name}.py").read_text():
+        assert drawn == kept
+        return
+    number = r"-?\d+(?:\.\d+)?"  # a model's last digit differs from processor to processor
+    assert re.sub(number, "0", drawn) == re.sub(number, "0", kept)
+    ours, theirs = (list(map(float, re.findall(number, text))) for text in (drawn, kept))
+    assert ours == pytest.approx(theirs, abs=1.01)
 
 
 def test_every_drawing_stands_on_a_page():
