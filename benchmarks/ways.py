@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from llmclf.data import Splits
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, Loaders, make_loaders
-from llmclf.models import GPT2Config
+from llmclf.models import GPT2Config, LlamaConfig
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import TrainingSettings
 from llmclf.weights import CONFIGS, load_pretrained
+
+if TYPE_CHECKING:
+    import transformers
 
 SETTINGS = TrainingSettings()  # five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each
 
@@ -67,22 +70,42 @@ def transformers_model(backbone: str) -> tuple[nn.Module, list[nn.Module]]:
         model = transformers.GPT2ForSequenceClassification.from_pretrained(backbone)
         model.config.pad_token_id = load_tokenizer(backbone).eot_token
         return model, [model.transformer.h[-1], model.transformer.ln_f, model.score]
-    shape = CONFIGS[backbone.removeprefix("random-")]
-    pad_token_id = load_tokenizer(backbone).eot_token
-    if isinstance(shape, GPT2Config):
-        sizes = {"n_embd": shape.hidden_size, "n_layer": shape.num_layers, "n_head": shape.num_heads}
-        sizes |= dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-        config = transformers.GPT2Config(**sizes, pad_token_id=pad_token_id)
+    config = transformers_config(
+        CONFIGS[backbone.removeprefix("random-")], pad_token_id=load_tokenizer(backbone).eot_token
+    )
+    if isinstance(config, transformers.GPT2Config):
         model = transformers.GPT2ForSequenceClassification(config)
         return model, [model.transformer.h[-1], model.transformer.ln_f, model.score]
-    config = transformers.LlamaConfig(
+    model = transformers.LlamaForSequenceClassification(config)
+    return model, [model.model.layers[-1], model.model.norm, model.score]
+
+
+def transformers_config(shape: GPT2Config | LlamaConfig, **options: object) -> transformers.PretrainedConfig:
+    """The same shape in the words of `transformers`; the tests' independent models are built by it too."""
+    import transformers
+
+    if isinstance(shape, GPT2Config):
+        return transformers.GPT2Config(
+            vocab_size=shape.vocab_size,
+            n_positions=shape.context_length,
+            n_embd=shape.hidden_size,
+            n_layer=shape.num_layers,
+            n_head=shape.num_heads,
+            layer_norm_epsilon=shape.norm_epsilon,
+            tie_word_embeddings=shape.tied_embeddings,
+            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), shape.dropout),
+            **options,
+        )
+    return transformers.LlamaConfig(
         vocab_size=shape.vocab_size,
+        max_position_embeddings=shape.context_length,
         hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
         num_hidden_layers=shape.num_layers,
         num_attention_heads=shape.num_heads,
         num_key_value_heads=shape.num_kv_heads,
-        pad_token_id=pad_token_id,
+        intermediate_size=shape.intermediate_size,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_base},
+        rms_norm_eps=shape.norm_epsilon,
+        tie_word_embeddings=shape.tied_embeddings,
+        **options,
     )
-    model = transformers.LlamaForSequenceClassification(config)
-    return model, [model.model.layers[-1], model.model.norm, model.score]

@@ -4,6 +4,7 @@ import gguf
 import torch
 import transformers
 
+from benchmarks.ways import transformers_config
 from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
 
 NO_SPECIAL_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}  # nothing ends a generation
@@ -19,34 +20,11 @@ def randomise(model, std=0.1):
 
 
 def transformers_gpt2(config: GPT2Config):
-    shape = transformers.GPT2Config(
-        vocab_size=config.vocab_size,
-        n_positions=config.context_length,
-        n_embd=config.hidden_size,
-        n_layer=config.num_layers,
-        n_head=config.num_heads,
-        layer_norm_epsilon=config.norm_epsilon,
-        tie_word_embeddings=config.tied_embeddings,
-        **NO_SPECIAL_TOKENS,
-    )
-    return randomise(transformers.GPT2LMHeadModel(shape))
+    return randomise(transformers.GPT2LMHeadModel(transformers_config(config, **NO_SPECIAL_TOKENS)))
 
 
 def transformers_llama(config: LlamaConfig):
-    shape = transformers.LlamaConfig(
-        vocab_size=config.vocab_size,
-        max_position_embeddings=config.context_length,
-        hidden_size=config.hidden_size,
-        num_hidden_layers=config.num_layers,
-        num_attention_heads=config.num_heads,
-        num_key_value_heads=config.num_kv_heads,
-        intermediate_size=config.intermediate_size,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_base},
-        rms_norm_eps=config.norm_epsilon,
-        tie_word_embeddings=config.tied_embeddings,
-        **NO_SPECIAL_TOKENS,
-    )
-    return randomise(transformers.LlamaForCausalLM(shape))
+    return randomise(transformers.LlamaForCausalLM(transformers_config(config, **NO_SPECIAL_TOKENS)))
 
 
 def gpt2_pair(**shape):

@@ -93,9 +93,14 @@ class Page(HTMLParser):
             self.links[-1][1] += data
 
 
+@cache
+def page_at(path: Path) -> Page:
+    return Page(path)
+
+
 @pytest.mark.parametrize("entry", toc_entries())
 def test_entry_of_the_table_of_contents_became_a_page_without_a_traceback(built_book, entry):
-    page = Page(built_book / f"{entry}.html")
+    page = page_at(built_book / f"{entry}.html")
     assert "h1" in page.headings
     assert "Traceback (most recent call last)" not in page.text
     assert not page.classes & {"traceback", "stderr", "system-message"}
@@ -103,38 +108,33 @@ def test_entry_of_the_table_of_contents_became_a_page_without_a_traceback(built_
 
 @pytest.mark.parametrize("entry", toc_entries())
 def test_image_says_in_words_what_it_shows(built_book, entry):
-    for image in Page(built_book / f"{entry}.html").images:
+    for image in page_at(built_book / f"{entry}.html").images:
         assert len(image.get("alt", "")) > 30, image
         assert not re.search(r"\.(svg|png)|^(image|figure)", image["alt"]), image
 
 
 @pytest.mark.parametrize("entry", toc_entries())
 def test_page_loads_nothing_from_another_host(built_book, entry):
-    page = Page(built_book / f"{entry}.html")
+    page = page_at(built_book / f"{entry}.html")
     assert page.loaded
     assert not [address for address in page.loaded if re.match(r"(https?:)?//", address)]
 
 
-@cache
-def ids_of(path: Path) -> set[str]:
-    return Page(path).ids
-
-
 @pytest.mark.parametrize("entry", toc_entries())
 def test_internal_links_lead_somewhere(built_book, entry):
-    for address, _ in Page(built_book / f"{entry}.html").links:
+    for address, _ in page_at(built_book / f"{entry}.html").links:
         if re.match(r"[a-z]+:", address):
             continue
         file, _, place = address.partition("#")
         target = built_book / (unquote(file.partition("?")[0]) or f"{entry}.html")
         assert target.is_file(), address
         if place and target.suffix == ".html":
-            assert unquote(place) in ids_of(target), address
+            assert unquote(place) in page_at(target).ids, address
 
 
 @pytest.mark.parametrize("entry", toc_entries())
 def test_page_can_be_found_through_by_ear(built_book, entry):
-    page = Page(built_book / f"{entry}.html")
+    page = page_at(built_book / f"{entry}.html")
     levels = [int(heading[1]) for heading in page.headings]
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels[levels.index(1) :]))
@@ -267,6 +267,7 @@ def test_every_drawing_stands_on_a_page():
 # Prose ----------------------------------------------------------------------------------------------------------------
 
 
+@cache
 def pages_in_words() -> dict[str, list[str]]:
     """The paragraphs of every page, headings and figures included, code left out."""
     pages = {path.stem: path.read_text() for path in BOOK.glob("*.md")}
@@ -320,11 +321,14 @@ def marked(notebook, tag: str) -> list:
     return [cell for cell in code_cells(notebook) if tag in cell.metadata.get("tags", [])]
 
 
+def checked(cell) -> str:
+    """The name of the function that an exercise's cell asks for."""
+    return re.search(r"^check\((\w+)\)", cell.source, re.MULTILINE)[1]
+
+
 def test_stub_of_an_exercise_fails_kindly_and_its_solution_passes(notebook):
     stubs, solutions = marked(notebook, "exercise"), marked(notebook, "solution")
-    asked, solved = (
-        [re.search(r"^check\((\w+)\)", cell.source, re.MULTILINE)[1] for cell in cells] for cells in (stubs, solutions)
-    )
+    asked, solved = list(map(checked, stubs)), list(map(checked, solutions))
     assert asked == solved
     assert len(asked) >= 2
     assert set(asked) <= set(EXERCISES)
@@ -335,11 +339,7 @@ def test_stub_of_an_exercise_fails_kindly_and_its_solution_passes(notebook):
 
 
 def test_every_exercise_of_the_library_stands_in_a_chapter():
-    asked = [
-        re.search(r"^check\((\w+)\)", cell.source, re.MULTILINE)[1]
-        for path in NOTEBOOKS
-        for cell in marked(nbformat.read(path, as_version=4), "exercise")
-    ]
+    asked = [checked(cell) for path in NOTEBOOKS for cell in marked(nbformat.read(path, as_version=4), "exercise")]
     assert sorted(asked) == sorted(EXERCISES)
 
 
