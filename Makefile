@@ -1,13 +1,18 @@
-# make book | test | finetune | lab: each sets up .venv first. Without make, see README.md.
+# make book | pdf | epub | test | finetune | lab: each sets up .venv first. Without make, see README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+BUILD := $(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(CURDIR)/_toc.yml -n -W --keep-going
+# Debian: apt-get install chromium
+CHROMIUM ?= chromium
 CLASSIFIER ?= output/classifier
 
-.PHONY: help book test finetune lab execute lock clean
+.PHONY: help book pdf epub test finetune lab execute lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book      build the HTML book"
+	@echo "make pdf       make it a PDF (needs chromium)"
+	@echo "make epub      make it an e-book"
 	@echo "make test      check the code, the notebooks and the book"
 	@echo "make finetune  train a classifier on the full data, then classify two messages"
 	@echo "make lab       open the notebooks"
@@ -18,8 +23,23 @@ help:
 	touch $@
 
 book: .venv/installed
-	$(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(CURDIR)/_toc.yml --path-output output/book -n -W --keep-going
+	$(BUILD) --path-output output/book
 	@echo "The book is ready: open output/book/_build/html/index.html"
+
+# The book on one page, printed by a browser.
+pdf: .venv/installed
+	rm -rf output/print
+	$(BUILD) --path-output output/print --builder singlehtml
+	$(CHROMIUM) --headless --disable-gpu --no-first-run --no-pdf-header-footer --generate-pdf-document-outline \
+	  $(if $(filter 0,$(shell id -u)),--no-sandbox) --user-data-dir=output/print/browser --virtual-time-budget=20000 \
+	  --print-to-pdf=output/from-gpt-to-classifier.pdf file://$(CURDIR)/output/print/_build/singlehtml/index.html
+	@echo "The book is ready: output/from-gpt-to-classifier.pdf"
+
+epub: .venv/installed
+	rm -rf output/epub
+	$(BUILD) --path-output output/epub --builder custom --custom-builder epub
+	cp output/epub/_build/epub/from-gpt-to-classifier.epub output
+	@echo "The book is ready: output/from-gpt-to-classifier.epub"
 
 test: .venv/installed
 	$(BIN)/ruff check .

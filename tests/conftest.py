@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from building import build_book
 
 from llmclf import assets
 from llmclf.data import Splits
@@ -54,6 +55,12 @@ def calm_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here_only)
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The HTML folder of a strict build."""
+    return build_book(tmp_path_factory.mktemp("book")) / "html"
 
 
 # Real files. Session fixtures are made before a test's network ban begins. --------------------------------------------

@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import statistics
 import subprocess
 import sys
 import warnings
+import zipfile
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import jupytext
 import nbformat
 import pytest
-import yaml
+from building import BOOK, build_book, toc_entries
 
 from llmclf import data, plots
 from llmclf.checks import EXERCISES
 from llmclf.provenance import library_fingerprint
 
-ROOT = Path(__file__).parents[1]
-BOOK = ROOT / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-
-
-def toc_entries() -> list[str]:
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
-
-
-@pytest.fixture(scope="session")
-def built_book(tmp_path_factory) -> Path:
-    """The HTML folder of a strict build, made without network: every request would go to a closed port."""
-    output = tmp_path_factory.mktemp("book")
-    jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    build = [jupyter_book, "build", str(BOOK), "--path-output", str(output)]
-    build += ["--config", str(ROOT / "_config.yml"), "--toc", str(ROOT / "_toc.yml"), "-n", "-W", "--keep-going"]
-    no_network = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    result = subprocess.run(build, capture_output=True, text=True, env=os.environ | no_network)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
-    return output / "_build" / "html"
 
 
 class Page(HTMLParser):
@@ -165,6 +146,24 @@ def test_words_in_figures_stand_out_from_their_ground(monkeypatch):
 def test_every_page_in_the_book_folder_is_in_the_table_of_contents():
     pages = {path.stem for path in [*BOOK.glob("*.ipynb"), *BOOK.glob("*.md")]}
     assert pages == set(toc_entries())
+
+
+def test_e_book_holds_every_page_and_figure_and_is_well_formed(built_book, tmp_path):
+    folder = build_book(tmp_path, "--builder", "custom", "--custom-builder", "epub") / "epub"
+    with zipfile.ZipFile(folder / "from-gpt-to-classifier.epub") as archive:
+        names = set(archive.namelist())
+        listing = archive.read("content.opf").decode()
+        for entry in toc_entries():
+            text = archive.read(f"{entry}.xhtml").decode()
+            page = ElementTree.fromstring(text.replace("&nbsp;", " "))
+            images = [image.get("src") for image in page.iter("{http://www.w3.org/1999/xhtml}img")]
+            online = page_at(built_book / f"{entry}.html")
+            assert len(images) == len([image for image in online.images if image["src"].startswith("_images")])
+            assert set(images) <= names
+            assert len(list(page.iter("{http://www.w3.org/1999/xhtml}table"))) == len(online.tables)
+            assert ("<math" in text) == bool(re.search(rf'href="{entry}.xhtml"[^>]* properties="mathml"', listing))
+        for plot in (name for name in names if name.endswith(".svg")):
+            assert b"<!DOCTYPE" not in archive.read(plot)
 
 
 # Notebooks ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""The built pages in a real browser, with every other host out of reach; needs Debian's chromium (or any Chrome)."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+from importlib.resources import files
+
+import pytest
+from building import toc_entries
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no browser: apt-get install chromium")
+
+# Of the theme and of Sphinx, not of the book: the logo stands outside of all landmarks, and the bibliography is a list
+# by a role that is out of fashion.
+NOT_OURS = {"region", "aria-allowed-role", "aria-deprecated-role", "aria-required-children"}
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(built_book):
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(built_book))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as program:
+        browser = program.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page in one tab; what it complained of, and what it asked other hosts for."""
+
+    def __init__(self, browser, address: str, page: str, **screen: object) -> None:
+        self.context = browser.new_context(**screen)
+        self.tab = self.context.new_page()
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self.tab.on("console", self.note_errors)
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.address = address
+        self.tab.route("**/*", self.only_ours)
+        self.tab.goto(address + page)
+        self.tab.wait_for_load_state("networkidle")
+
+    def note_errors(self, message) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location['url']})")
+
+    def only_ours(self, route) -> None:
+        if route.request.url.startswith((self.address, "data:")):
+            route.continue_()
+        else:
+            self.elsewhere.append(route.request.url)
+            route.abort()
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.context.close()
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_page_needs_no_other_host_and_has_no_barrier(browser, address, entry):
+    with Visit(browser, address, f"{entry}.html") as visit:
+        for details in visit.tab.locator("details").all():
+            details.evaluate("details => details.open = true")
+        visit.tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+        rules = "{runOnly: ['wcag2a', 'wcag2aa', 'best-practice'], preload: false}"
+        found = visit.tab.evaluate(f"axe.run(document, {rules})")["violations"]
+        barriers = [
+            f"{rule['id']}: {node['html'][:150]}"
+            for rule in found
+            if rule["id"] not in NOT_OURS
+            for node in rule["nodes"]
+        ]
+        assert visit.complaints == []
+        assert visit.elsewhere == []
+        assert barriers == []
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_page_fits_a_phone_in_the_dark(browser, address, entry):
+    with Visit(browser, address, f"{entry}.html", viewport={"width": 390, "height": 844}, color_scheme="dark") as visit:
+        assert visit.tab.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") == 390
+        broken = "[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src)"
+        assert visit.tab.evaluate(broken) == []
+
+
+def test_reader_without_a_mouse_skips_the_menu_and_opens_an_answer(browser, address):
+    with Visit(browser, address, "01_dataset.html") as visit:
+        visit.tab.keyboard.press("Tab")
+        assert "Skip to main content" in visit.tab.evaluate("document.activeElement.textContent")
+        answer = visit.tab.locator("details").first
+        answer.locator("summary").focus()
+        visit.tab.keyboard.press("Enter")
+        assert answer.evaluate("details => details.open")
+
+
+def test_search_finds_a_word_without_a_server_of_its_own(browser, address):
+    with Visit(browser, address, "search.html?q=padding") as visit:
+        visit.tab.locator("#search-results li a").first.wait_for()
+        assert "Loaders" in visit.tab.locator("#search-results").inner_text()
+        assert visit.elsewhere == []
+
+
+def test_on_paper_the_folded_answers_are_open_and_the_menus_gone(browser, address):
+    with Visit(browser, address, "01_dataset.html") as visit:
+        answer = visit.tab.locator("details:not([class])").first.locator("p").first
+        assert not answer.is_visible()
+        visit.tab.emulate_media(media="print")
+        assert answer.is_visible()
+        assert not visit.tab.locator(".bd-sidebar-primary").is_visible()
