@@ -34,11 +34,15 @@ def check(function: Callable) -> None:
     Raises
     ------
     LlmclfError
-        No exercise has a function of this name.
+        What is given is not a function, or no exercise has a function of this name.
     """
-    name = function.__name__
+    if not callable(function):
+        raise LlmclfError(f"check got {show(function)}: give it the function itself, without brackets and arguments")
+    name = getattr(function, "__name__", repr(function))
     if name not in EXERCISES:
-        raise LlmclfError(f"no exercise asks for a function {name!r}; there are {', '.join(EXERCISES)}")
+        raise LlmclfError(
+            f"no exercise asks for a function {name!r}: define yours with def, under the name that the exercise gives"
+        )
     exercise = EXERCISES[name]
     cases = exercise.cases()
     for arguments, expected in cases:
@@ -48,28 +52,45 @@ def check(function: Callable) -> None:
         except Exception as error:
             return print(f"Not yet: {called} raised {type(error).__name__}: {error}\nHint: {exercise.hint}")
         if found is None:
-            return print(f"Not yet: {name} gives nothing back. Replace the dots, and return the answer.")
+            return print(f"Not yet: {called} gives nothing back. Replace the dots, and return the answer.")
         if not same(found, expected):
             return print(f"Not yet: {called} gave {show(found)}, expected {show(expected)}\nHint: {exercise.hint}")
     return print(f"Right: {name} gave the expected answer in all {len(cases)} cases.")
 
 
 def same(found: object, expected: object) -> bool:
-    """Whether two answers agree: numbers, tensors and arrays to about five digits, everything else exactly."""
-    if isinstance(expected, pd.DataFrame | pd.Series):
-        return isinstance(found, type(expected)) and expected.equals(found)
-    if isinstance(expected, float | torch.Tensor | np.ndarray):
-        try:
-            one, other = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
-        except (TypeError, ValueError):
-            return False
-        return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True)
-    return bool(type(found) is type(expected) and found == expected)
+    """Whether two answers agree: fractions and tensors to about five digits, everything else exactly."""
+    found = plain(found)
+    if isinstance(expected, torch.Tensor):
+        close = {"rtol": 1e-4, "atol": 1e-6}
+        return (
+            isinstance(found, torch.Tensor)
+            and found.shape == expected.shape
+            and torch.allclose(found.to(expected.dtype), expected, **close)
+        )
+    if isinstance(expected, float):
+        return is_number(found) and bool(np.isclose(found, expected, rtol=1e-4, atol=1e-6, equal_nan=True))
+    if isinstance(expected, int):
+        return is_number(found) and found == expected
+    return type(found) is type(expected) and found == expected
+
+
+def plain(value: Any) -> Any:
+    """A number as NumPy, pandas or PyTorch give it becomes Python's own."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    is_single = isinstance(value, np.generic | np.ndarray | torch.Tensor) and not value.shape
+    return value.item() if is_single else value
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a number; `True` and "2" are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def show(value: object) -> str:
     """A value in one short line."""
-    text = " ".join(repr(value).split())
+    text = f"pd.Series({value.tolist()})" if isinstance(value, pd.Series) else " ".join(repr(value).split())
     return text if len(text) <= 120 else f"{text[:117]}…"
 
 
@@ -79,7 +100,9 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         lambda: [
             ((pd.Series(["a", "b", "c"]),), 0),
             ((pd.Series(["ok", "call me", "ok"]),), 1),
-            ((pd.Series(["ok", "ok", "no", "ok", "no"]),), 3),
+            ((pd.Series(["ok", "ok", "no", "ok", "no"], index=[7, 3, 9, 1, 5]),), 3),
+            ((pd.Series(["ok", "OK", "ok "]),), 0),
+            ((pd.Series([], dtype=object),), 0),
         ],
         "pandas has a method that marks every value which stood above it already.",
     ),
@@ -95,6 +118,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
             (([2, 5, 5, 8],), 12 / 32),
             (([7],), 0.0),
             (([1, 1, 1, 9],), 24 / 36),
+            (([5, 2, 3],), 5 / 15),
         ],
         "the batch is a rectangle, as wide as its longest message; how many of its numbers belong to no message?",
     ),
@@ -105,8 +129,9 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
             (([11, 12, 13], 3, 50256), [11, 12, 13]),
             (([21], 4, 50256), [21, 50256, 50256, 50256]),
             (([0, 21, 0], 4, 9), [0, 21, 0, 9]),
+            (([], 3, 9), [9, 9, 9]),
         ],
-        "what is cut and what is added stands on the right, and the list is always `width` long.",
+        "what is cut and what is added stands on the right. Return a list; it is always `width` long.",
     ),
     "count_batches": Exercise(
         lambda: [
@@ -154,11 +179,12 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
     "last_token_rows": Exercise(
         lambda: [
             ((torch.arange(12.0).reshape(2, 3, 2), torch.tensor([3, 3])), torch.tensor([[4.0, 5.0], [10.0, 11.0]])),
-            ((torch.arange(12.0).reshape(2, 3, 2), torch.tensor([1, 2])), torch.tensor([[0.0, 1.0], [8.0, 9.0]])),
+            ((torch.arange(12.0).reshape(2, 3, 2) / 8, torch.tensor([1, 2])), torch.tensor([[0, 1], [8, 9]]) / 8),
             ((torch.arange(6.0).reshape(1, 2, 3), torch.tensor([1])), torch.tensor([[0.0, 1.0, 2.0]])),
             ((torch.arange(9.0).reshape(3, 3, 1), torch.tensor([2, 3, 1])), torch.tensor([[1.0], [5.0], [6.0]])),
         ],
-        "index with two tensors at once: the number of each message, and the place of its last token, counted from 0.",
+        "index with two tensors at once: the number of each message, and the place of its last token, counted from 0. "
+        "Return a tensor.",
     ),
     # Chapter 5
     "balanced_accuracy": Exercise(
@@ -176,6 +202,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
             ((torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]), torch.tensor([2, 0])), 0.7531092),
             ((torch.tensor([[1000.0, 1001.0], [-1000.0, -1001.0]]), torch.tensor([0, 0])), 0.8132617),
             ((torch.tensor([[1000.0, 0.0], [0.0, 1000.0], [0.0, 300.0]]), torch.tensor([0, 1, 0])), 100.0),
+            ((torch.zeros(0, 2), torch.zeros(0, dtype=torch.long)), float("nan")),
         ],
         "take the largest logit of each message away from all its logits; compute the logarithm of the sum, never the "
         "quotient, which may be too small for a float. Then the mean over the messages.",
@@ -186,7 +213,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
     ),
     # Chapter 6
     "number_of_steps": Exercise(
-        lambda: [((16, 8, 1), 2), ((16, 8, 5), 10), ((1045, 8, 5), 650), ((15, 8, 3), 3)],
+        lambda: [((16, 8, 1), 2), ((16, 8, 5), 10), ((1045, 8, 5), 650), ((15, 8, 3), 3), ((5, 8, 3), 0)],
         "how many full batches has one epoch? What does not fill a batch is dropped in every epoch.",
     ),
     "times_less_work": Exercise(
@@ -209,10 +236,13 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
             (([0.2, 0.9, 0.7], 0.5), [1, 2]),
             (([0.99, 0.1, 0.97, 0.6], 0.9), [0, 2]),
             (([0.5, 0.49], 0.5), [0]),
+            (([0.9, 0.2, 0.9], 0.5), [0, 2]),
+            (([0.7, 0.9], 0.5), [0, 1]),
             (([0.2, 0.9], 0.95), []),
             (([], 0.5), []),
         ],
-        "places count from 0, the threshold itself is enough, and where nothing is suspicious the list is empty.",
+        "return a list of places, counted from 0; the threshold itself is enough, and where nothing is suspicious the "
+        "list is empty.",
     ),
     "adjust": Exercise(
         lambda: [

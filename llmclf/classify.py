@@ -213,7 +213,7 @@ class TextClassifier:
         try:
             return locate(self.backbone)
         except AssetError:
-            notice(f"the public weights of {self.backbone} cannot be had now; storing all weights")
+            notice(f"the public weights of {self.backbone} are not available now; storing all weights")
             return None
 
 

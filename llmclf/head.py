@@ -156,7 +156,7 @@ def parameter_table(classifier: Classifier) -> pd.DataFrame:
     rows: dict[str, list[int]] = {}
     for name, parameter in classifier.backbone.named_parameters():
         words = name.split(".")
-        part = f"block {int(words[1]) + 1}" if words[0] == "blocks" else words[0].replace("_", " ")
+        part = f"block {words[1]}" if words[0] == "blocks" else words[0].replace("_", " ")
         row = rows.setdefault(part, [0, 0])
         row[parameter.requires_grad] += parameter.numel()
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["frozen", "trainable"])

@@ -12,7 +12,6 @@ import torch
 
 from llmclf import __version__, assets
 from llmclf.data import is_fast, read_sms
-from llmclf.evaluate import choose_device
 
 
 def library_fingerprint() -> str:
@@ -24,21 +23,23 @@ def library_fingerprint() -> str:
     return digest.hexdigest()[:12]
 
 
-def provenance(backbone: str | None = None) -> str:
+def provenance(backbone: str | None = None, device: str | torch.device = "cpu") -> str:
     """A few lines: versions, data source and row count, backbone and device where a chapter has one, date.
 
     Parameters
     ----------
     backbone
         The name that `weights.choose_backbone` gave.
+    device
+        Where the chapter computes.
     """
     dataset, path = assets.resolve("sms-spam")
-    extent = "a few messages of it (LLMCLF_FAST)" if is_fast() else "in full"
+    extent = "of which models see a few (LLMCLF_FAST)" if is_fast() else "in full"
     lines = [
         f"library:  llmclf {__version__}, code {library_fingerprint()}",
         f"with:     Python {platform.python_version()}, torch {version('torch')}, pandas {version('pandas')}",
         f"dataset:  {dataset.name} ({dataset.licence}), {len(read_sms(path)):,} rows, {extent}",
     ]
     if backbone is not None:
-        lines.append(f"backbone: {backbone} on {choose_device()}, {torch.get_num_threads()} threads")
+        lines.append(f"backbone: {backbone} on {device}, threads: {torch.get_num_threads()}")
     return "\n".join([*lines, f"date:     {date.today().isoformat()}"])

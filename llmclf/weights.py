@@ -27,7 +27,7 @@ def choose_backbone(name: str | None = None) -> str:
     try:
         assets.fetch("gpt2-124M")
     except assets.AssetError:
-        notice("GPT-2 124M cannot be had here; using SmolLM2-135M, of the same size")
+        notice("GPT-2 124M is not available here; using SmolLM2-135M, about as large")
         return "smollm2-135M"
     return "gpt2-124M"
 

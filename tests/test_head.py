@@ -175,11 +175,11 @@ def test_the_parameter_table_counts_everything_once(tiny_backbone, part):
 
 def test_the_parameter_table_names_the_parts_in_their_order():
     table = parameter_table(Classifier(tiny_gpt2()))
-    blocks = ["block 1", "block 2", "block 3"]
+    blocks = ["block 0", "block 1", "block 2"]
     assert list(table.index) == ["token embedding", "position embedding", *blocks, "final norm", "head", "sum"]
     assert list(table.columns) == ["frozen", "trainable"]
-    assert table.loc["block 2", "trainable"] == table.loc["block 3", "frozen"] == 0
-    assert table.loc["block 2", "frozen"] == table.loc["block 3", "trainable"] > 0
+    assert table.loc["block 1", "trainable"] == table.loc["block 2", "frozen"] == 0
+    assert table.loc["block 1", "frozen"] == table.loc["block 2", "trainable"] > 0
     assert table.loc["head", "trainable"] == 2 * 32 + 2
 
 

@@ -269,7 +269,7 @@ def test_the_backbone_is_smollm2_elsewhere_and_one_line_says_so(no_gpt2, capsys)
     assert choose_backbone() == "smollm2-135M"
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert "GPT-2 124M cannot be had here; using SmolLM2-135M" in lines[0]
+    assert "GPT-2 124M is not available here; using SmolLM2-135M" in lines[0]
 
 
 def test_the_environment_chooses_the_backbone_and_an_argument_overrules_it(gpt2_in_kit, monkeypatch):

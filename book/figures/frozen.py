@@ -18,7 +18,7 @@ def draw() -> Drawing:
     drawing.text(118, 34, "the whole model,", size=16, bold=True, middle=True)
     drawing.text(118, 56, "five times", size=16, bold=True, middle=True)
     drawing.text(340, 34, "the frozen part once,", size=16, bold=True, middle=True)
-    drawing.text(340, 56, "then only the top", size=16, bold=True, middle=True)
+    drawing.text(340, 56, "then only the last", size=16, bold=True, middle=True)
     for epoch in range(EPOCHS):
         for block in range(BLOCKS):
             cell(drawing, 64 + epoch * CELL, block, LEARNING if block == BLOCKS - 1 else FROZEN)
@@ -32,7 +32,7 @@ def draw() -> Drawing:
         drawing.text(left + EPOCHS * CELL / 2, TOP + BLOCKS * CELL + 40, "epoch", color=QUIET, middle=True)
     drawing.text(260, TOP + BLOCKS * CELL + 20, "once", color=QUIET, middle=True)
     for block in (0, BLOCKS - 1):
-        drawing.text(52, TOP + (BLOCKS - block) * CELL - 6, str(block + 1), color=QUIET, middle=True)
+        drawing.text(52, TOP + (block + 1) * CELL - 6, str(block), color=QUIET, middle=True)
     drawing.text(20, TOP + 6 * CELL, "block", color=QUIET)
     drawing.box(64, 422, 18, 18, fill=FROZEN, edge=BLUE, radius=3)
     drawing.text(90, 437, "frozen block")
@@ -44,7 +44,7 @@ def draw() -> Drawing:
 
 def cell(drawing: Drawing, left: float, block: int, fill: str) -> None:
     """One block in one epoch; what learns carries a dot, so that colour is not the only sign."""
-    top = TOP + (BLOCKS - 1 - block) * CELL
+    top = TOP + block * CELL
     drawing.box(left, top, CELL - 3, CELL - 3, fill=fill, edge=ORANGE if fill == LEARNING else BLUE, radius=3)
     if fill == LEARNING:
         drawing.text(left + (CELL - 3) / 2, top + 15, "•", middle=True)

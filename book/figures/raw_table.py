@@ -9,8 +9,7 @@ from llmclf import data
 
 def draw() -> Drawing:
     table = data.read_sms()
-    first_spam = table.index[table["label"] == "spam"][0]
-    rows = [table.index[1], first_spam, table.index[3]]
+    rows = table.index[:3]
     drawing = Drawing(
         480,
         214,

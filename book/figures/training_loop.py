@@ -7,7 +7,7 @@ from _svg import BLUE, GREEN, ORANGE, QUIET, RED, Drawing
 STEPS = (
     ("1  Forward", "the model gives logits for a batch", BLUE, "#e5f1f8"),
     ("2  Loss", "how far they are from the labels", ORANGE, "#fdf3dd"),
-    ("3  Backward", "a gradient for each trained weight", RED, "#fbe8dc"),
+    ("3  Backward", "clear old gradients, compute new ones", RED, "#fbe8dc"),
     ("4  Step", "the optimizer moves the weights a little", GREEN, "#e2f4ee"),
 )
 
@@ -35,7 +35,7 @@ def draw() -> Drawing:
     for line, words in enumerate(
         (
             "every fifty steps: measure the losses",
-            "all batches seen, an epoch: measure the accuracies",
+            "after each epoch: measure the accuracies",
             "after five epochs: stop",
         )
     ):

@@ -9,9 +9,9 @@
 # %% [markdown]
 # # 4 · The classification head
 #
-# The {term}`pretrained model` of chapter 3 knows one task: it says which token comes next. A spam filter needs another
-# answer, *ham* or *spam*. So you take off the model's last layer, put on a small new one, and decide which parts may
-# learn. At the end you can
+# The {term}`pretrained model` of chapter 3 says which token comes next. A spam filter needs another answer, *ham*
+# or *spam*. So you take off the model's last layer, put on a small new one, and decide which parts may learn. At
+# the end you can
 #
 # - **replace** the output layer of a pretrained model by one with an output for each class,
 # - **freeze** a model, let chosen parts learn again, and **count** both kinds of parameters,
@@ -35,15 +35,16 @@ backbone = choose_backbone()
 print(provenance(backbone))
 
 # %% [markdown]
-# The line `backbone` names the model of this page, and every number below is that model's own. With another model the
-# numbers change and the statements stay. Nothing is trained here, and only a few short messages are read. So everything
-# runs on the CPU.
+# The line `backbone` names the model of this page; a pretrained model on which a classifier is built is called
+# its {term}`backbone`. Every number that we compute below is this model's own. With another the numbers change
+# and the statements stay. Nothing is trained here, and only a few short messages are read. So everything runs on
+# the CPU.
 
 # %% [markdown]
 # ## What stands at the end of the model
 #
-# A model in PyTorch is a tree of modules. Printed, it can be read from top to bottom, in the order in which a message
-# passes through.
+# A model in PyTorch is a tree of modules. Printed, it can be read from top to bottom, in the order in which a
+# message passes through.
 
 # %%
 from llmclf.tokenizer import encode, load_tokenizer
@@ -54,10 +55,11 @@ model = load_pretrained(backbone)
 print(model)
 
 # %% [markdown]
-# The token {term}`embedding` turns each {term}`token` into a list of numbers, its {term}`hidden state`. (A GPT-2 adds a
-# second embedding, for the position.) The {term}`blocks <block>`, all built alike, rewrite the hidden states one after
-# the other. The final {term}`norm` brings them to one scale. Last comes the {term}`head`, a single linear layer. What
-# does it make of a hidden state?
+# The token {term}`embedding` turns each {term}`token` into a list of numbers, its {term}`hidden state`. (A GPT-2
+# adds a second embedding, for the position.) The {term}`blocks <block>`, all built alike, add to the hidden
+# states one after the other. The final {term}`norm` brings them to one scale. Last comes the {term}`head`, a
+# single linear layer. (SmolLM2's keys and values are narrower than its queries: the grouped-query attention of
+# chapter 3.) What does the head make of a hidden state?
 
 # %%
 hidden_size = model.config.hidden_size
@@ -68,16 +70,16 @@ shared = model.head.weight is model.token_embedding.weight
 print("head and token embedding share one matrix:", shared)
 
 # %% [markdown]
-# The head returns one number for each token of the vocabulary: a {term}`logit`, the higher the more likely that token
-# comes next. Its matrix is the token embedding, used backwards. Many language models share it between both ends to save
-# memory. Keep this in mind; it decides a bet further down.
+# The head returns one number for each token of the vocabulary: a {term}`logit`, the higher the more likely that
+# token comes next. Its matrix is the token embedding, used backwards. Many language models share it between both
+# ends to save memory. Keep this in mind; you need it for a prediction further down.
 
 # %% [markdown]
 # ## Freeze everything
 #
-# PyTorch changes only those {term}`weights` whose `requires_grad` is true. To {term}`freeze` a model means to set it to
-# false everywhere. What is frozen keeps what it knows about language, far more than a thousand messages could teach it.
-# It also needs no {term}`gradient`, and so costs less time and memory.
+# PyTorch changes only those {term}`weights` whose `requires_grad` is true. To {term}`freeze` a model means to set
+# it to false everywhere. What is frozen keeps what it knows about language, far more than a thousand messages
+# could teach it. It also needs no {term}`gradient`, and so costs less time and memory.
 
 # %% tags=["nbval-check-output"]
 model.requires_grad_(False)
@@ -87,13 +89,14 @@ print(sum(may_learn), "tensors may learn")
 # %% [markdown]
 # ## A head with two outputs
 #
-# Now the exchange ({numref}`fig-new-head`). The new head reads the same hidden states as the old one, and gives two
-# logits instead of tens of thousands. Everything before it stays.
+# Now the exchange ({numref}`fig-new-head`). The new head reads the same hidden states as the old one, and gives
+# two logits instead of tens of thousands. Everything before it stays.
 #
 # :::{figure-md} fig-new-head
-# ![Embedding, blocks and final norm stay as one box. Below, to the left, the vocabulary head with one output for every token goes out. To the right, a new head with the two outputs ham and spam comes in.](figures/new_head.svg)
+# ![Embedding, blocks and final norm stay as one box. Below, to the left, the vocabulary head with one output for every token is taken off. To the right, a new head with the two outputs ham and spam is put on.](figures/new_head.svg)
 #
-# Replacing the output layer. The vocabulary head goes out, the new head with one logit for each class comes in.
+# Replacing the output layer. The vocabulary head is taken off, a new head with one logit for each class is put
+# on.
 # :::
 
 # %%
@@ -105,11 +108,11 @@ model.head = torch.nn.Linear(hidden_size, 2)
 print(model.head)
 
 # %% [markdown]
-# A new layer is made with `requires_grad` set, so it will learn. Its weights are random: here the pretrained knowledge
-# ends.
+# A new layer is made with `requires_grad` set, so it will learn. Its weights are random: here the pretrained
+# knowledge ends.
 #
-# **Predict before you run.** The old head was a matrix with tens of thousands of rows, the new one has two. By how many
-# parameters does the model shrink?
+# **Predict before you run.** The old head was a matrix with tens of thousands of rows, the new one has two. How
+# does the number of parameters change?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 after = sum(weight.numel() for weight in model.parameters())
@@ -117,11 +120,11 @@ print(f"{after - before:+,} parameters")
 print("two rows of weights and two biases:", 2 * hidden_size + 2)
 
 # %% [markdown]
-# It grew. The large matrix is still there, because the token embedding needs it, and `parameters()` had counted the
-# shared matrix once. All that is new are the two rows of the new head, and a {term}`bias` for each.
+# It grew. The large matrix is still there, because the token embedding needs it, and `parameters()` had counted
+# the shared matrix once. All that is new are the two rows of the new head, and a {term}`bias` for each.
 #
-# The library's `new_head` draws the same random weights from a generator of its own, so that no other random draw is
-# disturbed.
+# The library's `new_head` draws the same random weights from a generator of its own, so that no other random draw
+# is disturbed.
 
 # %% tags=["nbval-check-output"]
 from llmclf.head import new_head
@@ -133,8 +136,9 @@ print("new_head agrees:", same)
 # %% [markdown]
 # ## Why two outputs and not one?
 #
-# A single logit would do: positive for spam, negative for ham. Two logits say the same thing in another way. The
-# function {term}`softmax` turns a row of logits into probabilities, and with two of them only their difference counts.
+# A single logit would do: positive for spam, negative for ham. The function `sigmoid` turns it into a
+# probability. Two logits say the same thing in another way. The function {term}`softmax` turns a row of logits
+# into probabilities, and with two of them only their difference counts.
 
 # %% tags=["nbval-check-output"]
 pairs = torch.tensor([[0.5, 2.0], [1.0, -1.0], [-3.0, -3.0]])
@@ -144,16 +148,16 @@ print(from_two)
 print("one logit agrees:", torch.allclose(from_two, from_one))
 
 # %% [markdown]
-# Two outputs cost one more row of weights. In return nothing changes when the classes become three or fifty: the label
-# is the place of the largest logit, and the loss of chapter 5 takes as many logits as there are classes. `new_head` and
-# the library's `Classifier` accept any number from two on.
+# Two outputs cost one more row of weights. In return nothing changes when the classes become three or fifty: the
+# label is the place of the largest logit, and the loss of chapter 5 takes as many logits as there are classes.
+# `new_head` and the library's `Classifier` accept any number from two on.
 
 # %% [markdown]
 # ## Let the last parts learn
 #
-# Is a new head enough? {cite:t}`raschka2024` tried it with GPT-2: 72.00 % test accuracy when only the head learns,
-# 95.00 % when the last block and the final norm learn too (one run each). The head can only weigh what the blocks
-# found. The last block can still learn to look for something else.
+# Is a new head enough? {cite:t}`raschka2024experiments` reports for GPT-2: 72.00 % test accuracy when only the
+# head learns, 95.00 % when the last block and the final norm learn too (one run each). The head can only weigh
+# what the blocks found. The last block can still learn to look for something else.
 
 # %%
 for part in (model.blocks[-1], model.final_norm):
@@ -164,6 +168,7 @@ print(*learning, sep="\n")
 
 # %% [markdown]
 # The last block (they are numbered from zero), the final norm and the head: these may learn, and nothing else.
+# They are called *trainable*, all other parts frozen.
 #
 # **Predict before you run.** Which share of all parameters is that: about half, a tenth, or less?
 
@@ -178,8 +183,8 @@ print(f"frozen {frozen:,}, trainable {trainable:,}")
 print(f"share that learns: {trainable / (frozen + trainable):.1%}")
 
 # %% [markdown]
-# Less than a tenth. The deeper the model, the smaller the part that one block makes up. {numref}`fig-trainable` shows
-# the parts for both models of this book.
+# Less than a tenth. The deeper the model, the smaller the part that one block makes up. {numref}`fig-trainable`
+# shows the parts for both models of this book.
 #
 # :::{figure-md} fig-trainable
 # ![A stack of parts with their parameter counts for GPT-2 124M and SmolLM2-135M. Token embedding, position embedding and all blocks but the last are marked frozen, with dashed edges and hatching. Last block, final norm and head are marked as learning, with solid edges.](figures/trainable.svg)
@@ -188,8 +193,9 @@ print(f"share that learns: {trainable / (frozen + trainable):.1%}")
 # :::
 
 # %% [markdown]
-# The library's `Classifier` takes all these steps at once: it exchanges the head (with seed 123, if you give no other),
-# freezes, and lets the last parts learn. `parameter_table` counts part by part. Its last rows are the interesting ones.
+# The library's `Classifier` takes all these steps at once: it exchanges the head (with seed 123, if you give no
+# other), freezes, and lets the last parts learn. `parameter_table` counts part by part. Its last rows are the
+# interesting ones.
 
 # %%
 from llmclf.head import Classifier, parameter_table
@@ -208,8 +214,8 @@ same = torch.allclose(model.head.weight, library_head.weight)
 print("same new head:", same)
 
 # %% [markdown]
-# Three times `True`: what you built by hand and what the library builds is the same model. `Classifier` changed `model`
-# in place, so both names now stand for the same weights.
+# Three times `True`: what you built by hand and what the library builds is the same model. `Classifier` changed
+# `model` in place, so both names now stand for the same weights.
 #
 # ## One row of logits for each token
 #
@@ -223,9 +229,9 @@ print(input_ids)
 print(tokens)
 
 # %% [markdown]
-# Each word is one token here; the space before a word belongs to it. In GPT-2's vocabulary the four are 5211, 345, 423
-# and 640, as {cite:t}`raschka2024` prints them. SmolLM2 has a vocabulary of its own, and other numbers. Now send them
-# through.
+# Each word is one token here; the space before a word belongs to it. In GPT-2's vocabulary the four are 5211,
+# 345, 423 and 640, as {cite:t}`raschka2024` prints them. SmolLM2 has a vocabulary of its own, and other numbers.
+# Now send them through.
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -233,8 +239,8 @@ with torch.inference_mode():
 print(tuple(logits.shape))
 
 # %% [markdown]
-# One message, four tokens, two classes: the shape is (batch, tokens, 2). The model still answers once for each token,
-# as it did when it predicted the next one. Look at the four rows.
+# One message, four tokens, two classes: the shape is (batch, tokens, 2). The model still answers once for each
+# token, as it did when it predicted the next one. Look at the four rows.
 
 # %%
 import pandas as pd
@@ -255,14 +261,15 @@ pd.DataFrame(logits[0].numpy(), tokens, columns).round(2)
 # %% [markdown]
 # ## Why the last token: the causal mask
 #
-# In the {term}`attention` of every block, a token gathers from itself and from the tokens before it. What comes later
-# is barred to it, because the model has learnt to predict what comes later. This is the {term}`causal mask`
-# ({numref}`fig-causal-mask`).
+# In the {term}`attention` of every block, a token gathers from itself and from the tokens before it. What comes
+# later is barred to it: in pretraining the model had to guess what comes later, and must not look. This is the
+# {term}`causal mask` ({numref}`fig-causal-mask`).
 #
 # :::{figure-md} fig-causal-mask
 # ![A grid with a row and a column for each of the four tokens. On the diagonal and below it stand percentages: so much does a row take from each token that it sees. Above the diagonal all fields are hatched and barred.](figures/causal_mask.svg)
 #
 # How much each token gathers from which, in SmolLM2-135M (mean over all attention heads and blocks, rounded).
+# Much goes to the first token, whatever it is: a head that finds nothing of use looks there.
 # :::
 
 # %% [markdown]
@@ -296,29 +303,30 @@ print(which_rows_move(input_ids, [*input_ids[:-1], other]))
 print(which_rows_move(input_ids, [other, *input_ids[1:]]))
 
 # %% [markdown]
-# All four rows change: everything that follows has seen the first token. Do this for each place in turn, and the causal
-# mask appears, although you never looked inside the model.
+# All four rows change: everything that follows has seen the first token. Do this for each place in turn, and the
+# causal mask appears, although you never looked inside the model.
 
 # %% tags=["nbval-check-output"]
-answers = []
+moved = []
 for place in range(len(input_ids)):
     ids = list(input_ids)
     ids[place] = other
-    answers.append(which_rows_move(input_ids, ids))
-seen = torch.tensor(answers).T  # (row, place that was exchanged)
+    moved.append(which_rows_move(input_ids, ids))
+seen = torch.tensor(moved).T  # (row, place that was exchanged)
 print(seen.long())
 print("a lower triangle:", torch.equal(seen, seen.tril()))
 
 # %% [markdown]
-# A one says: this row depends on the token in that place. The last row alone has a one everywhere. It is the only one
-# that has seen the whole message, and that is why a classifier reads it. Reading the first row would judge a message by
-# its first word; {cite:t}`raschka2024` measured 75.00 % for it, against 95.00 % for the last (one run each).
+# A one says: this row depends on the token in that place. The last row alone has a one everywhere. It is the only
+# one that has seen the whole message, and that is why a classifier reads it. Reading the first row would judge a
+# message by its first word; {cite:t}`raschka2024experiments` reports 75.00 % for it, against 95.00 % for the last
+# (one run each).
 
 # %% [markdown]
 # ## An answer after every word
 #
-# The mask has a welcome side. Row two has seen nothing but the first two tokens. So it must be the very answer that the
-# model gives to a message that ends there.
+# The mask has a welcome side. Row two has seen nothing but the first two tokens. So it must be the very answer
+# that the model gives to a message that ends there.
 
 # %% tags=["nbval-check-output"]
 rows = rows_of(input_ids)
@@ -335,14 +343,14 @@ for token, probability in zip(tokens, spam, strict=True):
     print(f"{token:<6} spam {probability:.1%}")
 
 # %% [markdown]
-# The head is random, so these numbers mean nothing yet. Chapter 7 prints them for the trained classifier, and there you
-# can watch it change its mind in the middle of a message.
+# The head is random, so these numbers mean nothing yet. Chapter 7 prints them for the trained classifier, and
+# there you can watch it change its mind in the middle of a message.
 
 # %% [markdown]
 # ## The trap of padding
 #
-# In a {term}`batch` all rows have one length, so the shorter message is filled up with {term}`padding`. Here are two
-# messages. Which token stands in the last *position* of each row?
+# In a {term}`batch` all rows have one length, so the shorter message is filled up with {term}`padding`. Here are
+# two messages. Which token stands in the last *position* of each row?
 
 # %% tags=["nbval-check-output"]
 from llmclf.loaders import pad_batch
@@ -359,8 +367,8 @@ print([tokenizer.decode([number]) for number in last_ids])
 
 # %% [markdown]
 # In the short message it is the padding token `<|endoftext|>`. A classifier that reads the last position, as
-# `logits[:, -1]` does, reads the row of a token that nobody wrote. The last *real* token is found with the lengths that
-# the loader hands out.
+# `logits[:, -1]` does, reads the row of a token that nobody wrote. The last *real* token is found with the
+# lengths that the loader hands out.
 
 # %%
 with torch.inference_mode():
@@ -377,8 +385,8 @@ pd.DataFrame(both.numpy(), ["short", "longer"], names).round(2)
 # %% [markdown]
 # For the short message the two ways disagree, for the longer one they are the same.
 #
-# **Predict before you run.** Now pad the short message more and more. Will the logits of its last real token change?
-# And those of the last position?
+# **Predict before you run.** Now pad the short message more and more. Will the logits of its last real token
+# change? And those of the last position?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 last = len(input_ids) - 1
@@ -396,21 +404,22 @@ print("last token moves:   ", moved[:2].any().item())
 print("last position moves:", moved[2:].any().item())
 
 # %% [markdown]
-# The last real token does not notice the padding, because padding stands to its right, where the mask bars the view. No
-# further mask is needed. The last position answers differently for each width: between it and the message stands all
-# the padding, and that has been seen too.
+# The last real token does not notice the padding, because padding stands to its right, where the mask bars the
+# view. No further mask is needed. The last position answers differently for each width: it is a padding token
+# itself, and it gathers from all the padding before it as well as from the message.
 
 # %% [markdown]
-# A model can learn to live with that, if every message is padded to one fixed length. {cite:t}`raschka2024` does so,
-# and reaches 95.00 %; with the last real token it was 98.33 %, and 78.33 % where everything was padded to 1024 (one run
-# each, so small differences are noise). Fixed length also means that most of the work goes into padding. Chapter 6
-# measures both ways.
+# A model can learn to live with that, if every message is padded to one fixed length that is not much greater
+# than the messages. {cite:t}`raschka2024experiments` reports 95.00 % for a length of 120 and 78.33 % for 1,024;
+# with the last real token it was 98.33 %. (One run each: ten messages lie between 95.00 and 98.33, fifty between
+# 78.33 and 95.00.) Fixed length also means that most of the work goes into padding. Chapter 6 measures both ways.
 
 # %% [markdown]
 # ## Four ways to read
 #
-# To go from a row for each token to a row for each message is called {term}`pooling`. The library knows four ways.
-# Three of them read one place, which `place_read` names. Take two messages of two and five real tokens, padded to six.
+# To go from a row for each token to a row for each message is called {term}`pooling`. The library knows four
+# ways. Three of them read one place, which `place_read` names. Take two messages of two and five real tokens,
+# padded to six.
 
 # %% tags=["nbval-check-output"]
 from llmclf.head import POOLINGS, place_read, pool
@@ -420,8 +429,8 @@ for pooling in POOLINGS:
     print(f"{pooling:<13}", place_read(lengths, 6, pooling))
 
 # %% [markdown]
-# Places are counted from zero, so a message of two tokens ends at place 1. `mean` reads no single place: it averages
-# the rows of all real tokens. `pool` does the reading. Compare it with what you did by hand.
+# Places are counted from zero, so a message of two tokens ends at place 1. `mean` reads no single place: it
+# averages the rows of all real tokens. `pool` does the reading. Compare it with what you did by hand.
 
 # %% tags=["nbval-check-output"]
 pooled = {way: pool(logits, batch.lengths, way) for way in POOLINGS}
@@ -432,8 +441,8 @@ for way, expected in zip(POOLINGS, by_hand, strict=True):
     print(f"{way:<13} agrees:", torch.allclose(pooled[way], expected))
 
 # %% [markdown]
-# A `Classifier` pools by itself, by default in the first way. It takes the padded tokens and their lengths, and gives
-# one row for each message. Does it agree with the row that was picked by hand?
+# A `Classifier` pools by itself, by default in the first way. It takes the padded tokens and their lengths, and
+# gives one row for each message. Does it agree with the row that was picked by hand?
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -443,15 +452,16 @@ same = torch.allclose(answer, last_token, atol=1e-4)
 print("Classifier agrees:", same)
 
 # %% [markdown]
-# It agrees to rounding, and not to the last digit, for a good reason. Since one row is read, the classifier computes
-# its last block for that one token only. What the last block makes of all other tokens would be thrown away.
+# It agrees to rounding, and not to the last digit, for a good reason. Since one row is read, the classifier's
+# last block looks at the message with that one token only: one query and one pass of the MLP instead of one for
+# each token. (Keys and values are still those of all tokens.) The rest would be thrown away.
 
 # %% [markdown]
 # ## What an untrained head says
 #
-# At last, ask about an advertisement and a private message. Not one head, but many: each seed makes another. Before the
-# head they share everything, so the hidden states are computed once. `Identity`, a layer that does nothing, takes the
-# head's place meanwhile.
+# At last, ask about an advertisement and a private message. Not one head, but many: each seed makes another.
+# Before the head they share everything, so the hidden states are computed once. `Identity`, a layer that does
+# nothing, takes the head's place meanwhile.
 
 # %%
 advert = "You are a winner! You have been selected to receive 1000 cash"
@@ -481,14 +491,15 @@ print(f"the advertisement is ahead in {ahead} of {len(heads)} heads")
 model.head = heads[123]  # the classifier's own head again
 
 # %% [markdown]
-# About half of them: this is what chance looks like. Whatever the hidden states hold about spam, a random head knows
-# nothing of it. Chapter 5 asks the untrained classifier about whole sets of messages, and puts a number on it.
+# About half of them. It had to be so: a random head prefers either message with equal right. Whatever the hidden
+# states hold about spam, such a head knows nothing of it. Chapter 5 asks the untrained classifier about whole
+# sets of messages, and puts a number on it.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1. Count a head.** Write `head_parameters(hidden_size, classes)`: the number of parameters of a linear head with
-# this many inputs and outputs, biases included. Try it with three classes before you count by `numel`.
+# **1. Count a head.** Write `head_parameters(hidden_size, classes)`: the number of parameters of a linear head
+# with this many inputs and outputs, biases included. Work it out for three classes on paper first.
 #
 # Replace the dots and run the cell. It tells you whether the answers are right. The solution is folded below.
 
@@ -510,27 +521,29 @@ def head_parameters(hidden_size, classes):
 check(head_parameters)
 
 # %% [markdown]
-# **2. Foresee the mask.** A message has so many `tokens`, and the one at `place` (counted from zero) is exchanged.
-# Write `changed_rows(tokens, place)`: the list of the rows of the output that change.
+# **2. Foresee the mask.** A message has `count` tokens, and the one at `place` (counted from zero) is exchanged.
+# Write `changed_rows(count, place)`: a list of the places of those rows of the output that change, in ascending
+# order.
 
 
 # %% tags=["exercise", "nbval-check-output"]
-def changed_rows(tokens, place): ...  # your code
+def changed_rows(count, place): ...  # your code
 
 
 check(changed_rows)
 
 
 # %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
-def changed_rows(tokens, place):
-    return list(range(place, tokens))  # its own, and all behind it
+def changed_rows(count, place):
+    return list(range(place, count))  # its own, and all after it
 
 
 check(changed_rows)
 
 # %% [markdown]
-# **3. Read the right row.** Write `last_token_rows(logits, lengths)`: from logits (batch, tokens, classes) and the
-# numbers of real tokens (batch,), the row of each message's last real token, (batch, classes). Use no loop.
+# **3. Read the right row.** Write `last_token_rows(logits, lengths)`: from logits (batch, tokens, classes) and
+# the numbers of real tokens (batch,), the row of each message's last real token, a tensor (batch, classes). It
+# can be done without a loop.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -559,14 +572,15 @@ check(last_token_rows)
 #
 # <details><summary>2. You want to sort messages into ham, spam and newsletters. What changes in the model?</summary>
 #
-# The head gets a third output: one more row of weights and one more bias. Nothing else.
+# In the model, only the head: it gets a third output, one more row of weights and one more bias. Around it, you
+# need labelled newsletters and a new training.
 #
 # </details>
 #
 # <details><summary>3. Why would a message be judged badly by the row of its first token?</summary>
 #
-# The causal mask bars everything after it. That row has seen one token, and is the same for all messages that begin
-# with it.
+# The causal mask bars everything after it. That row has seen one token, and is the same for all messages that
+# begin with it.
 #
 # </details>
 
@@ -579,17 +593,19 @@ check(last_token_rows)
 #
 # <details><summary>5. The last position of a padded message has seen all real tokens. Why not read it?</summary>
 #
-# It has seen the padding too, so its answer depends on how much there is. Only with one fixed length for all messages,
-# in training and in use, does that do no harm, and then most of the work is padding.
+# It has seen the padding too, so its answer depends on how much there is. One fixed length for all messages, in
+# training and in use, makes the harm smaller, as long as it is not much greater than the messages; and then most
+# of the work is padding.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A classifier is a pretrained model with another last layer. You froze the model, exchanged its vocabulary head for one
-# with two outputs, let the last parts learn, and counted both kinds of parameters. By exchanging tokens you made the
-# causal mask visible, and you know now why the last real token is read, and why padding on its right does no harm.
+# A classifier is a pretrained model with another last layer. You froze the model, exchanged its vocabulary head
+# for one with two outputs, let the last parts learn, and counted both kinds of parameters. By exchanging tokens
+# you made the causal mask visible, and you know now why the last real token is read, and why padding on its right
+# does no harm.
 #
-# **Next:** the head guesses. Chapter 5 says how badly, in two numbers: the {term}`accuracy`, which people understand,
-# and the loss, which training can lower.
+# **Next:** the head guesses. Chapter 5 says how badly, in two numbers: the {term}`accuracy`, which people
+# understand, and the loss, which training can lower.

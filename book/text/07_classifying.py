@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 7 · Classifying messages
 #
-# A trained model is only half of a tool. Somebody wants to hand it a message and get a word back, today and next month,
-# here and on another computer, whatever the message holds. At the end you can
+# A trained model is only half of a tool. Somebody wants to hand it a message and get a word back, today and next
+# month, here and on another computer, whatever the message holds. At the end you can
 #
 # - **classify** any text with a function you wrote yourself, and thousands with the library's,
 # - **foresee** what happens to empty, endless and strange input,
@@ -27,7 +27,7 @@
 # {numref}`fig-use` shows where we are going: any message in, one word and a probability out.
 #
 # :::{figure-md} fig-use
-# ![Two messages with a bar under each token. Under the advertisement the bars are low at first and high at the end, and the answer below reads spam. Under the private message they stay near zero, and the answer reads ham.](figures/finished_classifier.svg)
+# ![Two messages with a bar under each token. Under the advertisement the bars are low at first, jump up at the number 1000, fall back at the word cash and rise again; the answer below reads spam. Under the private message they stay near zero, and the answer reads ham.](figures/finished_classifier.svg)
 #
 # The finished classifier at work. Each bar is the probability of {term}`spam` once the model has read so far; the
 # answer below a message is the last bar put into words.
@@ -38,23 +38,23 @@
 # %config InlineBackend.figure_formats = ["svg"]
 
 # %% tags=["provenance"]
+from llmclf.evaluate import choose_device
 from llmclf.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
-print(provenance(backbone))
+print(provenance(backbone, choose_device()))
 
 # %% [markdown]
 # ## Where the classifier comes from
 #
-# Chapter 6 saved its classifier in a folder. This page works on its own, too: where no classifier of this backbone lies
-# there, the next two cells make one. The first holds chapters 1 to 6 in a few lines, each a call that you know. Read it
-# as a summary of the book so far.
+# Chapter 6 saved its classifier in a folder. This page works on its own, too: where no classifier of this
+# backbone lies there, the next two cells make one. The first holds chapters 1 to 6 in a few lines, each a call
+# that you know. Read it as a summary of the book so far.
 
 # %%
 from llmclf.classify import TextClassifier
 from llmclf.data import SMS_LABELS, is_fast, prepare_sms
-from llmclf.evaluate import choose_device
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
 from llmclf.tokenizer import load_tokenizer
@@ -84,11 +84,13 @@ found = kept.get("backbone") == backbone
 if not found:
     train_and_save(folder)
 print(folder.as_posix(), "found" if found else "trained and saved just now")
+if is_fast():
+    print("A fast run: it has seen a few messages, and answers otherwise.")
 
 # %% [markdown]
-# The line says which of the two happened. Now load it. A classifier is more than a model: to read text one also needs
-# the tokenizer of its backbone, and to answer in words one needs the names of the classes in the order of the outputs.
-# The library keeps all of it together in one object.
+# The line says which of the two happened. Now load it. A classifier is more than a model: to read text one also
+# needs the tokenizer of its backbone, and to answer in words one needs the names of the classes in the order of
+# the outputs. The library keeps all of it together in one object.
 
 # %% tags=["nbval-check-output"]
 classifier = TextClassifier.load(folder)
@@ -98,13 +100,14 @@ print("names of the outputs:", names)
 print("read at:", classifier.model.pooling)
 
 # %% [markdown]
-# `last_token` is the place where the head is read: the last real token, the only one that has seen the whole message.
+# `last_token` is the place where the head is read: the last real token, the only one that has seen the whole
+# message.
 #
 # ## One message by hand
 #
-# Two messages go with us through the chapter, both from {cite:t}`raschka2024`: an advertisement, and a note between
-# friends. First the text becomes {term}`tokens <token>`, and no more of them than the
-# model can hold.
+# Two messages go with us through the chapter, both from {cite:t}`raschka2024`: an advertisement, and a note
+# between friends. First the text becomes {term}`tokens
+# <token>`, and no more of them than `max_length`, a limit that is kept with the classifier and that the model can hold.
 
 # %% tags=["nbval-check-output"]
 messages = [
@@ -113,14 +116,15 @@ messages = [
     "Hey, just wanted to check if we're still on for dinner "  # friend
     "tonight? Let me know!",
 ]
-context = model.backbone.config.context_length
-input_ids = tokenizer.encode_ordinary(messages[0])[:context]
+limit = classifier.max_length
+input_ids = tokenizer.encode_ordinary(messages[0])[:limit]
 print([tokenizer.decode([number]) for number in input_ids[:6]])
 
 # %% [markdown]
-# The slice `[:context]` costs nothing here, and it saves the day when somebody pastes a whole book. Next comes
-# {term}`padding`. One message alone needs none; we pad all the same, to forty tokens, because in a batch it will happen,
-# and because the answer must not depend on it. What shape do you expect to come out of the model?
+# The slice `[:limit]` costs nothing here, and it saves the day when somebody pastes a whole book. Next comes
+# {term}`padding`. One message alone needs none; we pad all the same, to forty tokens, because in a batch it will
+# happen, and because the answer must not depend on it. `model.backbone` is the pretrained model with the head of
+# chapter 4. What shape do you expect to come out of it?
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -132,9 +136,9 @@ with torch.inference_mode():
 print(tuple(batch.shape), "->", tuple(rows.shape))
 
 # %% [markdown]
-# One message, forty positions, two {term}`logits <logit>` each. Only one row matters, that of the last real token. The
-# larger of its two numbers decides ({term}`argmax`), and the list of names turns its place into a word.
-# {term}`Softmax <softmax>` adds how sure the model is.
+# One message, forty positions, two {term}`logits <logit>` each. Only one row matters, that of the last real
+# token. The larger of its two numbers decides ({term}`argmax`), and the list of names turns its place into a
+# word. {term}`Softmax <softmax>` adds how sure the model is.
 
 # %%
 logits = rows[0, len(input_ids) - 1].float().cpu()
@@ -144,15 +148,15 @@ print("probabilities:", [f"{value:.1%}" for value in probabilities])
 print("answer:       ", names[logits.argmax()])
 
 # %% [markdown]
-# The two probabilities add up to one, so one of them tells it all. Put together, the steps make a function: tokenise,
-# cut, pad, run, read the last real token, name the largest. An empty message needs care, because without a token there
-# is no row to read. It gets one {term}`end-of-text token`.
+# The two probabilities add up to one, so one of them tells it all. Put together, the steps make a function:
+# tokenise, cut, pad, run, read the last real token, name the largest. An empty message needs care, because
+# without a token there is no row to read. It gets one {term}`end-of-text token`.
 
 
 # %%
 @torch.inference_mode()
 def classify(text, pad_to=0):
-    input_ids = tokenizer.encode_ordinary(text)[:context]
+    input_ids = tokenizer.encode_ordinary(text)[:limit]
     input_ids = input_ids or [tokenizer.eot_token]  # never empty
     padding = [tokenizer.eot_token] * (pad_to - len(input_ids))
     batch = torch.tensor([input_ids + padding], device=model.device)
@@ -166,9 +170,9 @@ for text in messages:
     print(f"{name} ({max(probabilities):.2%})  {text[:44]} …")
 
 # %% [markdown]
-# That is the whole book in two lines of output. (A probability that reads as one hundred percent was rounded; softmax
-# never gives quite so much.) But before we admire it: is the first message new to the model? Make the three tables again,
-# in full, and search them for texts that begin in the same way.
+# That is the whole book in two lines of output. (A probability that reads as one hundred percent was rounded; on
+# paper softmax never reaches it.) But before we admire it: is the first message new to the model? Make the three
+# tables again, in full, and search them for texts that begin in the same way.
 
 # %% tags=["nbval-check-output"]
 from llmclf.data import balance, number_labels, read_sms, split
@@ -180,12 +184,13 @@ for name, part in split(numbered)._asdict().items():
         print(f"{name:<5} {text[:60]} …")
 
 # %% [markdown]
-# It is not. The well-known example is the beginning of a real advertisement, with the pound signs left out, and the
-# model has met that one in training. Its answer may be memory, and proves no insight. Always ask where an example comes
-# from. We keep this one, because a book that you may compare with uses it, and add messages of our own later.
+# It is not. Raschka's example is the beginning of a real advertisement, with the pound signs left out, and the
+# model has met that one in training. Its answer may be memory, and proves no insight. Always ask where an example
+# comes from. We keep this one, because a book that you may compare with uses it, and add messages of our own
+# later.
 #
-# **Predict before you run.** The same message is classified without padding, padded to 60 and padded to 120 tokens. Does
-# the answer move?
+# **Predict before you run.** The same message is classified without padding, padded to 60 and padded to 120
+# tokens. Does the answer move?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 import numpy as np
@@ -197,11 +202,11 @@ for width in (60, 120):
     print(f"padded to {width}, same answer: {same}")
 
 # %% [markdown]
-# It does not: the padding stands behind the token that is read, and the {term}`causal mask` hides it. Only the
+# It does not: the padding stands after the token that is read, and the {term}`causal mask` hides it. Only the
 # arithmetic may differ in a far decimal, so we compare to four places.
 #
-# The library does the same. `predict` gives names, `predict_proba` probabilities, `logits` the raw numbers; a single
-# text gives a single answer.
+# The library does the same. `predict` gives names, `predict_proba` probabilities, `logits` the raw numbers; a
+# single text gives a single answer.
 
 # %% tags=["nbval-check-output"]
 for text in messages:
@@ -219,9 +224,9 @@ print("logits agree:", np.allclose(ours, theirs, atol=1e-4))
 # %% [markdown]
 # ## Many at once
 #
-# A phone may hold thousands of messages. One by one they would leave most of the machine idle; thrown together they
-# would be padded to the longest. The library sorts them by length and cuts the row into batches of about equal numbers
-# of *tokens*, not of messages. Here are five lengths, and how it would deal them out on a CPU:
+# A phone may hold thousands of messages. One by one they would leave most of the machine idle; thrown together
+# they would be padded to the longest. The library sorts them by length and cuts this order into batches of about
+# equal numbers of *tokens*, not of messages. Here are five lengths, and how it would deal them out on a CPU:
 
 # %% tags=["nbval-check-output"]
 from llmclf.loaders import batches_by_tokens
@@ -231,9 +236,9 @@ for rows in batches_by_tokens(lengths, torch.device("cpu")):
     print(rows, "with lengths", [lengths[row] for row in rows])
 
 # %% [markdown]
-# Two long messages make a batch, and the three short ones another, with hardly any padding in either. Memory stays flat,
-# however many messages come. **Predict before you run:** we classify some test messages, and then the same ones in
-# reverse order. Will each keep its answer?
+# Two long messages make a batch, and the three short ones another, with hardly any padding in either. Memory
+# stays flat, however many messages come. **Predict before you run:** we classify some test messages, and then the
+# same ones in reverse order. Will each keep its answer?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 test = prepare_sms().test
@@ -245,27 +250,29 @@ same = np.allclose(forward, backward[::-1], atol=1e-4)
 print("same answers:", same)
 
 # %% [markdown]
-# Each keeps its answer, and the answers come back in the order of the question, although inside they were computed in
-# another. Neither the order nor the company of a message matters. For a tool this is no detail: whoever asks twice wants
-# to hear the same thing twice.
+# Each keeps its answer, and the answers come back in the order of the question, although inside they were
+# computed in another. Neither the order nor the company of a message matters. For a tool this is no detail:
+# whoever asks twice wants to hear the same thing twice.
 #
 # ## Whatever people send
 #
-# Messages come from strangers. Some are empty, some are endless, some are made of pictures. What should a good tool do
-# with each? Begin with nothing at all:
+# Messages come from strangers. Some are empty, some are endless, some are made of pictures. What should a good
+# tool do with each? Begin with nothing at all:
 
 # %% tags=["nbval-check-output"]
 from llmclf.tokenizer import encode
 
-print("nothing:", encode(tokenizer, "") == [tokenizer.eot_token])
+print("one token:", encode(tokenizer, "") == [tokenizer.eot_token])
 party = "Party 🎉🎉 at ours, Zoë!"
-print(tokenizer.decode(encode(tokenizer, party)) == party, party)
+back = tokenizer.decode(encode(tokenizer, party))
+print("unchanged:", back == party, "|", party)
 
 # %% [markdown]
-# The empty message became the one end-of-text token. The pictures came back whole: both tokenizers work on bytes, so
-# there is no character they cannot spell, though a rare one may take several tokens.
+# The empty message became the one end-of-text token. The pictures came back whole: both tokenizers work on bytes,
+# so there is no character they cannot spell, though a rare one may take several tokens.
 #
-# **Predict before you run.** A joker writes `<|endoftext|>` into his message. Is that one token, the special one?
+# **Predict before you run.** Remember chapter 2: a joker writes `<|endoftext|>` into his message. Is that one
+# token, the special one?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 joke = encode(tokenizer, "<|endoftext|>")
@@ -274,9 +281,7 @@ print("the special one among them:", tokenizer.eot_token in joke)
 print(tokenizer.decode(joke))
 
 # %% [markdown]
-# It is ordinary text, spelt out in several tokens, because `encode_ordinary` never makes special ones. So nobody can
-# slip the model a mark that only we may set. (`tiktoken`'s `encode`, by contrast, refuses such a text with an error,
-# which would let one message stop the whole program.)
+# It is ordinary text, spelt out in several tokens: nobody can slip the model a mark that only we may set.
 #
 # Next, a message without end:
 
@@ -288,9 +293,9 @@ print("cut to:", len(cut), "tokens")
 print("answered all the same:", classifier.predict(endless) in names)
 
 # %% [markdown]
-# The library cuts at 1024 tokens, which is GPT-2's context and far beyond any text message, and earlier where a model's
-# context is shorter. Remember the price. What stands behind the cut is not read, so whoever knows the limit can hide an
-# offer there.
+# The library cuts at 1024 tokens, which is GPT-2's context and far beyond any text message, and earlier where a
+# model's context is shorter. Remember the price. What stands after the cut is not read, so whoever knows the
+# limit can hide an offer there.
 #
 # One kind of input gets no answer:
 
@@ -303,9 +308,9 @@ except LlmclfError as error:
     print("LlmclfError:", error)
 
 # %% [markdown]
-# Tables often hold missing values. It would be easy to turn `None` into the text "None" and classify that, and it would
-# be wrong: an answer to a question that nobody asked. An error with the number of the culprit is kinder. Everything that
-# *is* a string gets an answer:
+# Tables often hold missing values. It would be easy to turn `None` into the text "None" and classify that, and it
+# would be wrong: an answer to a question that nobody asked. An error with the number of the culprit (here counted
+# from one, as people count) is kinder. Everything that *is* a string gets an answer:
 
 # %% tags=["nbval-check-output"]
 strange = ["", " ", "\n\n", "👩‍👩‍👧", "\x00", "?" * 99, "مرحبا"]
@@ -314,13 +319,14 @@ print(len(answers), "answers")
 print("all of them known names:", set(answers) <= set(names))
 
 # %% [markdown]
-# An answer, mind you, not a sensible one. The model has two words and no way to say "I do not know". The section on
-# trust comes back to this.
+# An answer, mind you, not a sensible one. The model has two words and no way to say "I do not know". The section
+# on trust comes back to this.
 #
 # ## Reading along
 #
-# The head can be read after *every* token. Thanks to the causal mask, the row at a token knows only the message up to
-# there. So one pass through the model answers a whole list of questions: what if the message ended here, or here?
+# The head can be read after *every* token. Thanks to the causal mask, the row at a token knows only the message
+# up to there. So one pass through the model answers a whole list of questions: what if the message ended here, or
+# here?
 
 
 # %%
@@ -338,8 +344,8 @@ def read_along(text):
 
 
 # %% [markdown]
-# Is that right? Two checks. At the last token the reading must be what `predict_proba` says of the message. And in the
-# middle it must be what `predict_proba` says of the beginning alone, as if nothing followed.
+# Is that right? Two checks. At the last token the reading must be what `predict_proba` says of the message. And
+# in the middle it must be what `predict_proba` says of the beginning alone, as if nothing followed.
 
 # %% tags=["nbval-check-output"]
 advert, dinner = (read_along(text) for text in messages)
@@ -357,9 +363,9 @@ alone = classifier.predict_proba(beginning)[spam]
 print("agrees:", np.isclose(eighth, alone, atol=1e-4))
 
 # %% [markdown]
-# Both agree. **Predict before you run:** look at the two messages once more. Which tokens will move the probability of
-# spam most? Write down three. Then look at the five largest moves in the advertisement, in the order of reading. A
-# `change` of 0.5 means fifty percentage points.
+# Both agree. **Predict before you run:** look at the two messages once more. Which tokens will move the
+# probability of spam most? Write down three. Then look at the five largest moves in the advertisement, in the
+# order of reading. A `change` of 0.5 means fifty percentage points.
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 advert["change"] = advert["spam so far"].diff()
@@ -367,8 +373,8 @@ largest = advert["change"].abs().nlargest(5).index
 advert.loc[sorted(largest)].round(3)
 
 # %% [markdown]
-# Were yours among them? The number on the left is the place of the token, counted from zero. A space may be a token of
-# its own, and SmolLM2 spells numbers digit by digit. {numref}`fig-read-advert` shows every step, and
+# Were yours among them? The number on the left is the place of the token, counted from zero. A space may be a
+# token of its own, and SmolLM2 spells numbers digit by digit. {numref}`fig-read-advert` shows every step, and
 # {numref}`fig-read-dinner` those of the private message.
 
 
@@ -384,7 +390,7 @@ def plot_reading(reading, color, marker):
     axes.set_ylim(-0.04, 1.04)
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_ylabel("probability of spam")
-    words = [token.strip() or "␣" for token in reading["token"]]
+    words = [token.strip() or "(space)" for token in reading["token"]]
     places = range(len(words))
     axes.set_xticks(places, words, rotation=90, parse_math=False)
     return figure
@@ -399,29 +405,30 @@ plot_reading(dinner, plots.COLORS[0], "s")
 # %% [markdown]
 # ## What the two curves teach
 #
-# **It is no list of bad words.** On this page, made with SmolLM2, *winner* and *selected* leave the first curve at the
-# bottom. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is read in the
-# light of all earlier ones: what counts is not the word alone, but what stands before it.
+# **It is no list of bad words.** On this page, made with SmolLM2, *winner* and *selected* leave the first curve
+# at the bottom. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is
+# read in the light of all earlier ones: what counts is not the word alone, but what stands before it.
 #
-# **It moves in jumps, both ways.** One token can overturn the verdict, and the next can take it back. In the private
-# message nothing happens that the eye can see.
+# **It moves in jumps, both ways.** One token can overturn the verdict, and the next can take it back. In the
+# private message hardly anything happens.
 
 # %% [markdown]
-# **The middle is guesswork.** In training the head was read only at the last token of a whole message. At any other
-# token it is asked about a text that breaks off in mid-sentence, and it has seen few of those. The curve shows what the
-# model would answer there. It is not a measure of how suspicious each word is, and not an explanation. Even the last
-# step, a mere full stop, may move it.
+# **The middle is guesswork.** In training the head was read only at the last token of a whole message. At any
+# other token it is asked about a text that breaks off in mid-sentence, and it has seen few of those. The curve
+# shows what the model would answer there. It is not a measure of how suspicious each word is, and not an
+# explanation. Even the last step, a mere full stop, may move it.
 
 # %% [markdown]
-# Try it with messages of your own: copy a cell, change the text, run it. Add an exclamation mark, exchange the sum for a
-# word, greet a friend first. It is the quickest way to get a feeling for what the model has learnt, and for how little
-# it takes to turn it round.
-#
+# Try it with messages of your own: copy a cell, change the text, run it. Add an exclamation mark, exchange the
+# sum for a word, greet a friend first. It is the quickest way to get a feeling for what the model has learnt, and
+# for how little it takes to turn it round.
+
+# %% [markdown]
 # ## Saving
 #
-# A classifier that vanishes with the notebook is of little use. What must be kept? All weights would do, but most of
-# them are public and unchanged. `save` writes only those that differ from the public file. We save a second copy, and
-# look into the folder.
+# A classifier that vanishes with the notebook is of little use. What must be kept? All weights would do, but most
+# of them are public and unchanged. `save` writes only those that differ from the public file (all of them with
+# `complete=True`). We save a second copy, and look into the folder.
 
 # %% tags=["nbval-check-output"]
 copy = folder.with_name("classifier_copy")
@@ -439,7 +446,8 @@ size = file.stat().st_size
 print(f"{size / 1e6:.1f} MB: {few / total:.1%} of all weights")
 
 # %% [markdown]
-# A small part of the model, quickly copied and sent. Which part? Exactly the one that chapter 4 left free to learn:
+# A small part of the model, quickly copied and sent. Which part? Exactly the one that chapter 4 left free to
+# learn:
 
 # %% tags=["nbval-check-output"]
 last_block = f"blocks.{len(model.backbone.blocks) - 1}."
@@ -449,8 +457,8 @@ print("only what was trained:", trained_only)
 print(sorted({name.split(".")[0] for name in stored}))
 
 # %% [markdown]
-# The other file is the record: a page of text that says what belongs to these weights. Open it in any editor.
-# The two long strings are {term}`SHA-256` fingerprints, one of the public backbone, one of the weights beside it. If
+# The other file is the record: a page of text that says what belongs to these weights. Open it in any editor. The
+# two long strings are {term}`SHA-256` fingerprints, one of the public backbone, one of the weights beside it. If
 # either file has changed, `load` refuses, instead of answering nonsense with confidence.
 
 # %%
@@ -463,9 +471,9 @@ print("weights fingerprint: ", record["weights"]["sha256"][:16], "…")
 # %% [markdown]
 # ## Why not pickle?
 #
-# Many tutorials save models with `torch.save`, which by default wraps Python's {term}`pickle`. A pickle is not data but
-# a small program, and loading it runs that program. Here is a harmless one. What do you think a less harmless one could
-# do, with your files, on your account?
+# Many tutorials save models with `torch.save`, which by default wraps Python's {term}`pickle`. A pickle is not
+# data but a small program, and loading it runs that program. Here is a harmless one. What do you think a less
+# harmless one could do, with your files, on your account?
 
 # %% tags=["nbval-check-output"]
 import pickle
@@ -480,14 +488,15 @@ innocent_looking = pickle.dumps(Gift())
 pickle.loads(innocent_looking)
 
 # %% [markdown]
-# Nobody called `print`; loading did. Recent PyTorch guards its own `load` against this (`weights_only=True`), but the
-# safer choice is a format that cannot carry code at all. {term}`safetensors` holds names, shapes and numbers, nothing
-# else. A classifier from a stranger may still give you wrong answers, but its file brings no program along.
+# Nobody called `print`; loading did. Recent PyTorch guards its own `load` against this (`weights_only=True`), but
+# the safer choice is a format that cannot carry code at all. {term}`safetensors` holds names, shapes and numbers,
+# nothing else. A classifier from a stranger may still give you wrong answers, but its file brings no program
+# along.
 #
 # ## Loading in another process
 #
-# The real test of saving is a process that knows nothing of this notebook: a fresh Python that gets the folder and the
-# two messages, and prints what it finds.
+# The real test of saving is a process that knows nothing of this notebook: a fresh Python that gets the folder
+# and the two messages, and prints what it finds.
 
 # %% tags=["nbval-check-output"]
 import subprocess
@@ -505,13 +514,13 @@ fresh, here = json.loads(answer.stdout), classifier.predict_proba(messages)
 print("the fresh process agrees:", np.allclose(fresh, here, atol=1e-4))
 
 # %% [markdown]
-# Same weights, same answers. From a terminal you need no Python at all: `python -m llmclf classify FOLDER "your text"`
-# loads the folder and prints label and probability, and with `--table` it reads a whole table.
+# Same weights, same answers. In a terminal you need not write any code: `python -m llmclf classify FOLDER "your
+# text"` loads the folder and prints label and probability, and with `--table` it reads a whole table.
 #
 # ## How good is it?
 #
-# Now the test set, whole and for the last time. We need the logits of each message, because soon we shall look at single
-# ones.
+# Now the test set once more, with the logits of each message, because soon we shall look at single ones. Nothing
+# is chosen by it any longer.
 
 # %%
 from llmclf.evaluate import score
@@ -520,33 +529,40 @@ texts, labels = test["text"].tolist(), torch.tensor(test["label"].tolist())
 logits = classifier.logits(texts)
 result = score(logits, labels)
 print(result)
+alarms, missed = result.confusion[0, 1], result.confusion[1, 0]
+print(f"ham called spam: {alarms}, spam called ham: {missed}")
 result.by_class(names).round(3)
 
 # %% [markdown]
 # The first line gives the {term}`accuracy` with its interval: where the true value plausibly lies, given so few
-# messages. The table tells the two kinds of mistake apart. {term}`Precision <precision>` of spam: how many of the messages
-# called spam are spam. {term}`Recall <recall>` of spam: how many of the spams were found. The column `f1` joins the two in
-# one number.
-#
-# Chapter 1 caught the test set leaking. What remains of the result without the messages that are also, word for word or
-# nearly so, in the training set?
+# messages. The table tells the two kinds of mistake apart. {term}`Precision <precision>` of spam: how many of the
+# messages called spam are spam. {term}`Recall <recall>` of spam: how many of the spams were found. The column
+# `f1` joins the two in one number. On this page, with SmolLM2, most mistakes are spam that slipped through:
+# annoying, but less harmful than a private message thrown away.
+
+# %% [markdown]
+# Chapter 1 caught the test set leaking. What remains of the result without the messages that are also, word for
+# word or nearly so, in the training set?
 
 # %%
 from llmclf.data import find_leakage
 
 known = find_leakage(prepare_sms().train, test, ignore_details=True)
 new = torch.tensor(~test.index.isin(known.index))
-print("messages that are not in the training set:")
-print(score(logits[new], labels[new]))
+print("new to the model:  ", score(logits[new], labels[new]))
+print("met in training:   ", score(logits[~new], labels[~new]))
 
 # %% [markdown]
-# Fewer messages, so the interval is wider. Compare the two before you quote the first.
-#
+# Fewer messages, so the interval is wider; and the accuracy is a little lower, because on this page all mistakes
+# are made on new messages and none on those that the model has met. The difference is far smaller than either
+# interval, so the leak did not make much of the result. But it could have, and only the measurement tells.
+
+# %% [markdown]
 # ## The worst mistakes, one by one
 #
-# A rate hides what a reader sees at once. So read the five test messages with the highest {term}`loss`: those where the
-# model gave the true label the smallest probability. For each, ask: is the label right? Could *you* have known? What may
-# have misled the model?
+# A rate hides what a reader sees at once. So read the five test messages with the highest {term}`loss`: those
+# where the model gave the true label the smallest probability. For each, ask: is the label right? Could *you*
+# have known? What may have misled the model?
 
 # %%
 from textwrap import fill
@@ -562,23 +578,31 @@ for row in worst:
     print(fill(texts[row], 66, initial_indent="  ", subsequent_indent="  "))
 
 # %% [markdown]
-# Read like this, mistakes fall into a few kinds. Some labels are themselves debatable. Some advertisements are written
-# like a note from an acquaintance, on purpose. Some texts are cut off, or too short to tell. And some mistakes are plain:
-# you would not have made them. Only this last kind calls for a better model; the others call for better data. Which of
-# the five belongs to which kind?
+# Read like this, mistakes fall into a few kinds. Some labels are themselves debatable. Some advertisements are
+# written like a note from an acquaintance, on purpose. Some texts are cut off, or too short to tell. And some
+# mistakes are plain: you would not have made them. Only this last kind calls for a better model; the others call
+# for better data. Which of the five belongs to which kind?
+#
+# <details><summary>Our reading of the five on this page</summary>
+#
+# The compliment (*ROMCAPspam*) is hard to call spam. The question about winning and the one about *posh birds and
+# chaps* are written like notes. The *stories* are cut off. The *Ringtone Club* is a plain mistake.
+#
+# </details>
 
 # %%
 share = losses[worst].sum() / losses.sum()
 print(f"these five: {share:.0%} of the loss of {len(texts)} messages")
 
 # %% [markdown]
-# A few messages carry most of the loss: not those where the model hesitated, but those where it was sure and wrong.
+# A few messages carry most of the loss: mostly not those where the model hesitated, but those where it was sure
+# and wrong.
 #
 # ## How sure is sure?
 #
-# When a model gives its answer a probability of nine tenths, it should be right nine times out of ten. A model that keeps
-# this promise is called {term}`calibrated <calibration>`. Add up all the doubt that ours admits, for each message one
-# minus its larger probability: that is how many mistakes it announces. Then count.
+# When a model gives its answer a probability of nine tenths, it should be right nine times out of ten. A model
+# that keeps this promise is called {term}`calibrated <calibration>`. Add up all the doubt that ours admits, for
+# each message one minus its larger probability: that is how many mistakes it announces. Then count.
 
 # %%
 confidence = logits.softmax(dim=1).max(dim=1).values
@@ -587,16 +611,18 @@ made = result.count - result.correct
 print(f"mistakes announced: {announced:.1f}, mistakes made: {made}")
 
 # %% [markdown]
-# If the second number is the larger, the model is too sure of itself. Networks trained until their training loss nearly
-# vanishes usually are {cite}`guo2017`. So take the probabilities as a ranking, from hardly suspicious to very, and do
-# not read them as a number of mistakes in a hundred.
+# On this page the second number is clearly the larger: the model is too sure of itself, as far as so few mistakes
+# can tell. Networks trained until their training loss nearly vanishes usually are {cite}`guo2017`. So take the
+# probabilities as a ranking, from hardly suspicious to very, and do not read them as a number of mistakes in a
+# hundred.
 #
-# There is a second reason for doubt, and it has nothing to do with the model. Our sets are half spam. Is your phone?
+# There is a second reason for doubt, and it has nothing to do with the model. Our sets are half spam. Is your
+# phone?
 
 # %% [markdown]
-# **Predict before you run.** Suppose a filter finds 95 of 100 spams and raises a {term}`false alarm` at 3 of 100 hams.
-# On a balanced test that is a fine result. Of the messages that it calls spam, how many really are, if half of all
-# messages are spam? If 13 in 100 are, about as in the whole collection? If 2 in 100 are?
+# **Predict before you run.** Suppose a filter finds 95 of 100 spams and raises a {term}`false alarm` at 3 of 100
+# hams. On a balanced test that is a fine result. Of the messages that it calls spam, how many really are, if half
+# of all messages are spam? If 13 in 100 are, about as in the whole collection? If 2 in 100 are?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 for spam_share in (0.50, 0.13, 0.02):
@@ -607,14 +633,15 @@ for spam_share in (0.50, 0.13, 0.02):
     print(f"{false_alarms:2.0f} false alarms, {right:.0%} of alarms right")
 
 # %% [markdown]
-# The filter did not change, only its mailbox. The rarer spam is, the larger the share of alarms that hit a friend's
-# message. The share of a class in real life is called its {term}`prevalence`, and no balanced test set shows its effect.
-# Where the prevalence is known, the probabilities can be corrected for it {cite}`saerens2002`; exercise 3 does so.
+# The filter did not change, only its mailbox. The rarer spam is, the larger the share of alarms that hit a
+# friend's message. The share of a class in real life is called its {term}`prevalence`, and no balanced test set
+# shows its effect. Where the prevalence is known, the probabilities can be corrected for it {cite}`saerens2002`;
+# exercise 3 does so.
 #
 # ## What it must not be used for
 #
-# Text messages have changed since the collection was gathered. Here are four kinds of today. Which should be spam, which
-# ham? Only then look at the answers.
+# Text messages have changed since the collection was gathered. Here are four messages of today. Which should be
+# spam, which ham? Only then look at the answers.
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 today = [
@@ -627,8 +654,8 @@ for text, name in zip(today, classifier.predict(today), strict=True):
     print(f"{name:<5} {text}")
 
 # %% [markdown]
-# Right or wrong, treat these answers as guesses: the model has learnt from other messages. Imagine the first one hidden
-# from you while you wait for it. Do not use the classifier
+# Right or wrong, treat these answers as guesses: the model has learnt from other messages. Imagine the first one
+# hidden from you while you wait for it. Do not use the classifier
 #
 # - to **delete** or hide messages unseen: a lost code, alarm or appointment can do harm; at most sort, and let a person
 #   look;
@@ -636,15 +663,16 @@ for text, name in zip(today, classifier.predict(today), strict=True):
 # - **against people**: to judge a sender, to censor, or to read mail that is not yours to read.
 
 # %% [markdown]
-# And it will not hold out against anyone who tries. Spammers test their texts against filters, and you have seen how
-# much a single token can do. A filter in real use is watched, measured on fresh messages, and trained again. What you
-# have is something else: a complete, honest example that you understand down to the last line.
+# And it will not hold out against anyone who tries. Spammers test their texts against filters, and you have seen
+# how much a single token can do. A filter in real use is watched, measured on fresh messages, and trained again.
+# What you have is something else: a complete example of which you know every step.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1. The name of the largest.** Write `label_of(logits, names)`: given the logits of one message (a tensor with one
-# number per class) and the list of names, it returns the name of the largest. It must work for any number of classes.
+# **1. The name of the largest.** Write `label_of(logits, names)`: given the logits of one message (a tensor with
+# one number per class) and the list of names, it returns the name of the largest. It must work for any number of
+# classes.
 
 # %% tags=["exercise", "nbval-check-output"]
 from llmclf.checks import check
@@ -666,9 +694,10 @@ check(label_of)
 # %% [markdown]
 # Softmax is not needed: it keeps the order, so the largest logit is the largest probability.
 #
-# **2. Your own threshold.** A false alarm may be worse than a missed spam. Write `flag(probabilities, threshold)`: given
-# a list with the probability of spam of each message, it returns the list of the places, counted from 0, of those
-# messages whose probability is at least the threshold.
+# **2. Your own threshold.** A false alarm may be worse than a missed spam. Write `flag(probabilities,
+# threshold)`: given a list with the probability of spam of each message, it returns a list of the places, counted
+# from 0 and in ascending order, of those messages whose probability is at least the threshold. Where there are
+# none, the list is empty.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -687,12 +716,13 @@ def flag(probabilities, threshold):
 check(flag)
 
 # %% [markdown]
-# With a threshold of one half, `flag` finds what `predict` calls spam. A higher one trades missed spam for fewer false
-# alarms.
+# With a threshold of one half, `flag` finds what `predict` calls spam (but for an exact tie). A higher one trades
+# missed spam for fewer false alarms.
 #
-# **3. Another mailbox.** Probability $p$ was computed by a model that saw as much spam as ham. Where only a share $s$ of
-# all messages is spam, the weights of the two answers change, $p$ to $p\,s$ and $1-p$ to $(1-p)(1-s)$, and they must
-# again add up to one. Write `adjust(p, s)`.
+# **3. Another mailbox.** Probability $p$ of spam was computed by a model that saw about as much spam as ham.
+# Where only a share $s$ of all messages is spam (more than 0, less than 1), the weights of the two answers
+# change, $p$ to $p\,s$ and $1-p$ to $(1-p)(1-s)$, and they must again add up to one. Write `adjust(p, s)`, which
+# returns the new probability of spam, unrounded.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -715,16 +745,16 @@ check(adjust)
 #
 # ## Questions
 #
-# <details><summary>1. Why does padding behind the message not change the answer?</summary>
+# <details><summary>1. Why does padding after the message not change the answer?</summary>
 #
-# The head is read at the last real token, and the causal mask keeps that token from seeing anything behind it.
+# The head is read at the last real token, and the causal mask keeps that token from seeing anything after it.
 #
 # </details>
 #
 # <details><summary>2. Why is a missing value an error, but an empty text is not?</summary>
 #
-# An empty text is a message that somebody can send. A missing value is a gap in a table; any answer to it would be
-# made up.
+# An empty text is a message that somebody can send. A missing value is a gap in a table; any answer to it would
+# be made up.
 #
 # </details>
 
@@ -738,29 +768,29 @@ check(adjust)
 #
 # <details><summary>4. The saved folder holds a small part of the weights. Where is the rest?</summary>
 #
-# In the public backbone file, which `load` finds or fetches and checks by its fingerprint. `save(..., complete=True)`
-# stores all of them, for a computer that cannot fetch.
+# In the public backbone file, which `load` finds or fetches and checks by its fingerprint. (`save(...,
+# complete=True)` would store all of them, for a computer that cannot fetch.)
 #
 # </details>
 #
 # <details><summary>5. A filter is right in 97 of 100 cases on a balanced test set. How many of its alarms are true on your phone?</summary>
 #
-# That cannot be said from the accuracy alone. It depends on how rare spam is on your phone, and on how the mistakes
-# are shared between false alarms and missed spam.
+# That cannot be said from the accuracy alone. It depends on how rare spam is on your phone, and on how the
+# mistakes are shared between false alarms and missed spam.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A classifier is a model, a tokenizer, a list of names and a few rules for unusual input. You wrote one by hand and saw
-# the library agree, for one text and for many, in any order. You read along token by token, and learnt what such a curve
-# does not say. You saved only what training had changed, loaded it in a fresh process, and read the worst mistakes
-# yourself instead of trusting one number.
+# A classifier is a model, a tokenizer, a list of names and a few rules for unusual input. You wrote one by hand
+# and saw the library agree, for one text and for many, in any order. You read along token by token, and learnt
+# what such a curve does not say. You saved only what training had changed, loaded it in a fresh process, and read
+# the worst mistakes yourself instead of trusting one number.
 
 # %% [markdown]
-# This is the end of the way that began with a text file. You know every step of it, from a tab between label and message
-# to a probability that you know how far to trust.
+# This is the end of the way that began with a text file. You know each step of it, from a tab between label and
+# message to a probability and a sense of how far to trust it.
 #
 # **Next:** nothing that you need. An interactive demo, where the bars move while you type, is planned for a later
 # edition. Until then, `python -m llmclf classify` awaits your messages.
