@@ -107,7 +107,7 @@ def evaluate(
     classifier
         Moves each batch to its own device.
     loader
-        Yields `Batch`es, or `KeptBatch`es (see `frozen.keep_frozen`).
+        Yields batches, each a `Batch`, or a `KeptBatch` as the loaders of `frozen.keep_frozen` do.
     max_batches
         Only the first so many; `None` takes all.
     description

@@ -18,8 +18,8 @@ COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 INK = "#737373"  # for axes and words: readable on white and on the book's dark page
 
 
-def new_figure(width: float = 6.0, height: float = 3.0) -> tuple[Figure, Axes]:
-    """A figure with one plain axes, its background left transparent for light and dark pages."""
+def new_figure(width: float = 4.6, height: float = 2.8) -> tuple[Figure, Axes]:
+    """A figure with one plain axes, narrow enough for a phone, transparent for light and dark pages."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
@@ -61,7 +61,7 @@ def plot_lengths(lengths: dict[str, Sequence[int]], *, unit: str) -> Figure:
 
 def plot_losses(history: History) -> Figure:
     """Training and validation loss over the optimizer steps, with examples seen as a second axis."""
-    figure, axes = new_figure(height=3.6)
+    figure, axes = new_figure(height=3.2)
     axes.plot(history.steps, history.train_losses, color=COLORS[0], label="training")
     axes.plot(history.steps, history.validation_losses, color=COLORS[3], linestyle="--", label="validation")
     axes.set_xlabel("optimizer steps")
@@ -74,7 +74,7 @@ def plot_losses(history: History) -> Figure:
 
 def plot_accuracies(history: History, *, examples_per_epoch: int | None = None) -> Figure:
     """Training and validation accuracy after each epoch; with `examples_per_epoch`, examples seen as a second axis."""
-    figure, axes = new_figure(height=3.6)
+    figure, axes = new_figure(height=3.2)
     epochs = range(1, len(history.train_accuracies) + 1)
     axes.plot(epochs, history.train_accuracies, color=COLORS[0], marker="o", label="training")
     axes.plot(epochs, history.validation_accuracies, color=COLORS[3], marker="s", linestyle="--", label="validation")

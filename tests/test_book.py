@@ -113,6 +113,14 @@ def test_internal_links_lead_somewhere(built_book, entry):
             assert unquote(place) in page_at(target).ids, address
 
 
+def test_every_term_of_the_glossary_is_linked_from_a_page(built_book):
+    terms = {place for place in page_at(built_book / "glossary.html").ids if place.startswith("term-")}
+    others = [entry for entry in toc_entries() if entry != "glossary"]
+    linked = {address for entry in others for address, _ in page_at(built_book / f"{entry}.html").links}
+    assert len(terms) > 70
+    assert {f"glossary.html#{term}" for term in terms} <= linked
+
+
 @pytest.mark.parametrize("entry", toc_entries())
 def test_page_can_be_found_through_by_ear(built_book, entry):
     page = page_at(built_book / f"{entry}.html")

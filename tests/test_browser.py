@@ -114,6 +114,15 @@ def test_reader_without_a_mouse_skips_the_menu_and_opens_an_answer(browser, addr
         assert answer.evaluate("details => details.open")
 
 
+@pytest.mark.parametrize(("button", "menu"), [("primary", "Fine-tuning"), ("secondary", "Questions")])
+def test_menus_open_on_a_phone(browser, address, button, menu):
+    with Visit(browser, address, "06_fine_tuning.html", viewport={"width": 390, "height": 844}) as visit:
+        entry = visit.tab.locator(f"dialog a:has-text('{menu}')").first
+        assert not entry.is_visible()
+        visit.tab.locator(f"button.{button}-toggle").click()
+        entry.wait_for(state="visible")
+
+
 def test_search_finds_a_word_without_a_server_of_its_own(browser, address):
     with Visit(browser, address, "search.html?q=padding") as visit:
         visit.tab.locator("#search-results li a").first.wait_for()

@@ -8,6 +8,7 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.writers.html5 import HTML5Translator
 
 
@@ -29,9 +30,22 @@ def clean_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
             raw[:] = [nodes.Text(re.sub(r"<th>\s*</th>", "<td></td>", html))]
 
 
+def keep_together(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """A number and its percent sign stay on one line."""
+    for text in list(doctree.findall(nodes.Text)):
+        if re.search(r"\d %", text) and not isinstance(text.parent, nodes.literal_block | nodes.literal | nodes.raw):
+            text.parent.replace(text, nodes.Text(re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", text)))
+
+
+def one_menu(app: Sphinx, config: Config) -> None:
+    """Without a search box the theme's top bar is empty: its buttons would take the clicks of those in the article."""
+    config.html_theme_options = {**config.html_theme_options, "navbar_persistent": []}
+
+
 def open_hidden_cell(self: HTML5Translator, node: HideCodeCellNode) -> None:
     self.body.append(f'<details class="admonition hide {" ".join(node["classes"])}">\n')
-    self.body.append(f"<summary>{node['prompt_show']}</summary>\n")
+    words = node["prompt_show"].removeprefix("Show ")
+    self.body.append(f"<summary>{words[0].upper()}{words[1:]}</summary>\n")
 
 
 def open_formula(self: HTML5Translator, node: nodes.math) -> None:
@@ -48,7 +62,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx_thebe")
     app.setup_extension("myst_nb")
     drop_thebe(app)
+    app.connect("config-inited", one_menu)
     app.connect("doctree-resolved", clean_tables)
+    app.connect("doctree-resolved", keep_together)
     app.add_node(HideCodeCellNode, override=True, html=(open_hidden_cell, depart_HideCellInput))
     app.add_html_math_renderer("mathml", (open_formula, None), (open_formula_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

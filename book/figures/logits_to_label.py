@@ -65,9 +65,9 @@ def draw() -> Drawing:
     left, edge, fill = COLUMNS[winner]
     drawing.box(MIDDLE - 66, 292, 132, 52, fill=fill, edge=edge)
     drawing.text(MIDDLE, 324, f"{winner} → {answer}", size=19, bold=True, middle=True)
-    drawing.path("M382 124 H400 V318 H330 M338 313 L328 318 L338 323")
+    drawing.path("M382 124 H394 V318 H330 M338 313 L328 318 L338 323")
     for line, words in enumerate(("argmax", "gives the", "same", "place")):
-        drawing.text(408, 194 + 20 * line, words, size=14, color=QUIET)
+        drawing.text(402, 194 + 20 * line, words, size=14, color=QUIET)
     drawing.text(18, 376, "The message is spam in truth. This head was never trained:", size=14, color=QUIET)
     drawing.text(18, 398, f"right or wrong, its answer is luck ({backbone}).", size=14, color=QUIET)
     return drawing

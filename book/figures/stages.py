@@ -10,7 +10,7 @@ STAGES = (
         "Prepare",
         BLUE,
         "#e5f1f8",
-        ("1 The dataset", "2 Loaders", "3 The pretrained model", "4 Classification head"),
+        ("1 The dataset", "2 Loaders", "3 The pretrained model", "4 The classification head"),
     ),
     ("2", "Fine-tune", ORANGE, "#fdf3dd", ("5 Loss and accuracy", "6 Fine-tuning")),
     ("3", "Use", GREEN, "#e2f4ee", ("7 Classifying messages",)),

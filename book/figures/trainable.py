@@ -9,7 +9,7 @@ from llmclf.head import Classifier, parameter_table
 from llmclf.models.state import build
 from llmclf.weights import CONFIGS
 
-MODELS = {"gpt2-124M": 356, "smollm2-135M": 466}  # with the right edge of its column
+MODELS = {"gpt2-124M": 350, "smollm2-135M": 466}  # with the right edge of its column
 ROW, TOP = 46, 54
 
 
@@ -42,16 +42,18 @@ def draw() -> Drawing:
         else:
             drawing.box(14, top, 240, 38, fill="#f4f4f4", edge=QUIET, dashed=True)
             drawing.hatch(14, top, 16, 38, color=QUIET)
-        drawing.text(38, top + 24, part, size=15)
-        drawing.text(246, top + 24, "learns" if learns[part] else "frozen", size=15, bold=True, end=True)
+        drawing.text(38, top + 24, part, size=14)
+        drawing.text(246, top + 24, "learns" if learns[part] else "frozen", size=14, bold=True, end=True)
         for name, right in MODELS.items():
             count = tables[name].loc[part].sum() if part in tables[name].index else 0
-            drawing.text(right, top + 24, f"{count:,}" if count else "none", size=15, end=True)
+            drawing.text(right, top + 24, f"{count:,}" if count else "none", size=14, end=True)
     top = TOP + ROW * len(parts) + 22
     for line, (column, words) in enumerate({"frozen": "frozen, in all", "trainable": "learns, in all"}.items()):
-        drawing.text(38, top + 28 * line, words, size=15, bold=True)
+        drawing.text(38, top + 28 * line, words, size=14, bold=True)
         for name, right in MODELS.items():
-            drawing.text(right, top + 28 * line, f"{tables[name].loc['sum', column]:,}", bold=True, color=INK, end=True)
+            drawing.text(
+                right, top + 28 * line, f"{tables[name].loc['sum', column]:,}", size=14, bold=True, color=INK, end=True
+            )
     return drawing
 
 

@@ -8,7 +8,7 @@ STEPS = (
     ("1  Forward", "the model gives logits for a batch", BLUE, "#e5f1f8"),
     ("2  Loss", "how far they are from the labels", ORANGE, "#fdf3dd"),
     ("3  Backward", "clear old gradients, compute new ones", RED, "#fbe8dc"),
-    ("4  Step", "the optimizer moves the weights a little", GREEN, "#e2f4ee"),
+    ("4  Step", "the optimizer moves the weights", GREEN, "#e2f4ee"),
 )
 
 

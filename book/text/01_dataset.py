@@ -424,5 +424,5 @@ table.value_counts().head(1)
 # and each decision shows in the results. You fetched and verified a file, noticed two lost lines by counting,
 # evened out the classes, gave the labels numbers, split three ways, and caught the split leaking.
 #
-# **Next:** the tables hold text, and a network wants numbers. Chapter 2 cuts the messages into {term}`tokens
+# **Next:** the tables hold text, and a network wants numbers. [Chapter 2](02_loaders.ipynb) cuts the messages into {term}`tokens
 # <token>` and packs them into {term}`batches <batch>`.

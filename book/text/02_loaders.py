@@ -271,7 +271,7 @@ except ValueError as error:
 # for it. By custom one takes the end-of-text token, which no typed text can produce. Written by hand:
 
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "wide-output"]
 def pad_rows(messages, width, pad_token_id):
     rows = []
     for message in messages:
@@ -308,8 +308,7 @@ print("lengths:", batch.lengths.tolist())
 # Mostly. A GPT reads from left to right, and a token sees only itself and what stands before it (chapter 4 shows
 # how the {term}`causal mask` does this). Padding on the right therefore changes nothing at the real tokens. Two
 # things remain. **Where the answer is read.** Raschka's program reads it at the last *position* of the row,
-# nearly always a padding token. That token has to gather the message, and all the padding before it competes for
-# its attention.
+# nearly always a padding token. That token has to gather the message, and all the padding before it competes for its {term}`attention`.
 
 # %% [markdown]
 # A little of it does little harm, much of it does: the experiments of {cite:t}`raschka2024experiments` report a
@@ -445,7 +444,7 @@ print("make_loaders agrees:", all(map(torch.equal, first, batch)))
 # **Predict before you run.** You know the sizes of the three tables. How many batches of eight will each loader
 # give, and how large is the last one?
 
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+# %% tags=["hide-output", "nbval-check-output", "wide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 for name, loader in fixed._asdict().items():
     *_, last = loader
     shape = tuple(last.input_ids.shape)
@@ -466,7 +465,7 @@ for name, way in (("fixed", fixed), ("dynamic", dynamic)):
 
 # %% [markdown]
 # With fixed padding there is one width for all; with dynamic padding each batch is as wide as it needs to be. A
-# model takes both: no weight of a GPT depends on the width of its input, up to its context length.
+# model takes both: no weight of a GPT depends on the width of its input, up to the length of its {term}`context`.
 
 # %% [markdown]
 # ## What padding costs
@@ -617,13 +616,13 @@ check(count_batches)
 # %% [markdown]
 # ## Questions
 #
-# <details><summary>1. Why can GPT-2's tokenizer write a word that it has never met?</summary>
+# <details><summary>1. Why can GPT-2’s tokenizer write a word that it has never met?</summary>
 #
 # All 256 bytes are tokens. In the worst case the word is written byte by byte.
 #
 # </details>
 #
-# <details><summary>2. You feed a model the token ids of another model's tokenizer. What happens?</summary>
+# <details><summary>2. You feed a model the token ids of another model’s tokenizer. What happens?</summary>
 #
 # No error, as long as the ids are small enough; but each number stands for another piece of text, so the model
 # reads nonsense.
@@ -661,5 +660,5 @@ check(count_batches)
 # padding and the dataset by hand, met the library's, built loaders with fixed and with dynamic padding, and
 # measured what each wastes.
 #
-# **Next:** the batches are ready; they need a reader. Chapter 3 loads a {term}`pretrained model` and lets it show
+# **Next:** the batches are ready; they need a reader. [Chapter 3](03_pretrained.ipynb) loads a {term}`pretrained model` and lets it show
 # what it knows.

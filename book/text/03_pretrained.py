@@ -42,7 +42,7 @@ backbone, device = choose_backbone(), choose_device()
 print(provenance(backbone, device))
 
 # %% [markdown]
-# The line that begins with `backbone` names the model of this page. The book is written for GPT-2
+# The line that begins with `backbone` names the model of this page and the {term}`device` it runs on. The book is written for GPT-2
 # {cite}`radford2019`; where its weights are not available, SmolLM2 {cite}`allal2025` takes its place and a line
 # says so. Every cell below runs with either. What the model says depends on which one you have. Whether two ways
 # of computing agree does not.
@@ -685,5 +685,5 @@ check(greedy)
 # renamed, turned over and unpacked, strung the parts of the model together by hand, and let it write. Asking it
 # about spam gave you a number to beat.
 #
-# **Next:** the model answers with scores for tens of thousands of tokens, and we need two. Chapter 4 gives it a
+# **Next:** the model answers with scores for tens of thousands of tokens, and we need two. [Chapter 4](04_head.ipynb) gives it a
 # new {term}`head`.

@@ -46,7 +46,7 @@ print(provenance(backbone))
 # A model in PyTorch is a tree of modules. Printed, it can be read from top to bottom, in the order in which a
 # message passes through.
 
-# %%
+# %% tags=["wide-output"]
 from llmclf.tokenizer import encode, load_tokenizer
 from llmclf.weights import load_pretrained
 
@@ -607,5 +607,5 @@ check(last_token_rows)
 # you made the causal mask visible, and you know now why the last real token is read, and why padding on its right
 # does no harm.
 #
-# **Next:** the head guesses. Chapter 5 says how badly, in two numbers: the {term}`accuracy`, which people
+# **Next:** the head guesses. [Chapter 5](05_loss_accuracy.ipynb) says how badly, in two numbers: the {term}`accuracy`, which people
 # understand, and the loss, which training can lower.

@@ -536,7 +536,7 @@ table = score(F.one_hot(answer).float(), truth).by_class(["ham", "spam"])
 table.round(2)
 
 # %% [markdown]
-# The row *spam* agrees with the two lines above it. `Evaluation.by_class` adds `f1`, the harmonic mean of both
+# The row *spam* agrees with the two lines above it. `Evaluation.by_class` adds {term}`f1`, the harmonic mean of both
 # shares, and the number of messages on which a row rests. For a spam filter look at the precision of spam and the
 # recall of ham: both fall when private messages are thrown away.
 #
@@ -721,4 +721,4 @@ check(messages_needed)
 # Cross-entropy is the price of surprise, a stand-in with a slope, and ln 2 is what a coin pays. You averaged over
 # messages, saw NaN for nothing, and took the errors apart by class.
 #
-# **Next:** you can now measure the model and feel which way is down. Chapter 6 takes the steps.
+# **Next:** you can now measure the model and feel which way is down. [Chapter 6](06_fine_tuning.ipynb) takes the steps.

@@ -70,7 +70,7 @@ model = untrained()
 # :::{figure-md} fig-training-loop
 # ![Four boxes, one below the other: forward gives logits, loss compares them with the labels, backward clears the old gradients and computes new ones, step moves the weights a little. An arrow leads back to the first for the next batch. Every fifty steps the losses are measured, after each epoch the accuracies.](figures/training_loop.svg)
 #
-# The training loop. One turn is a step; when all batches have had their turn, an {term}`epoch` is over.
+# The training loop. One turn is a {term}`step`; when all batches have had their turn, an {term}`epoch` is over.
 # :::
 #
 # The first half, forward and loss, you know from chapter 5:
@@ -90,7 +90,7 @@ print(f"loss {loss.item():.3f} on {len(batch.labels)} messages")
 #
 # **Predict before you run.** Which parts of the model will have gradients afterwards?
 
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+# %% tags=["hide-output", "nbval-check-output", "wide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 loss.backward()
 for name, part in model.backbone.named_children():
     grads = [weight.grad is not None for weight in part.parameters()]
@@ -238,8 +238,8 @@ print("same losses with and without kept states:", close)
 # %% [markdown]
 # The same mathematics, many times faster. Three more ideas help. The first you know from chapter 2: while the
 # frozen part is computed, and in every evaluation, messages of like length go together, so that almost nothing is
-# padding. (The batches of training stay shuffled.) The second: of the last block only what the token needs that
-# is read, because nobody looks at its output for the others.
+# padding. (The batches of training stay shuffled.) The second: the last block is computed only as far as the one
+# token needs it that is read, because nobody looks at its output for the others.
 
 # %% [markdown]
 # The third is for GPT-2 and takes a pencil. In each head, the one token asks all others with its query $q$; each
@@ -554,4 +554,5 @@ check(times_less_work)
 # losses to show for it. You read the curves, judged the result by its interval, compared two recipes and said
 # what the comparison does not show, and saved the classifier.
 #
-# **Next:** use it. Chapter 7 lets it read messages that it has never seen, token by token.
+# **Next:** use it. [Chapter 7](07_classifying.ipynb) lets it read messages that it has never seen, token by
+# token.

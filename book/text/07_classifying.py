@@ -383,30 +383,30 @@ from llmclf import plots
 
 
 def plot_reading(reading, color, marker):
-    figure, axes = plots.new_figure(width=5, height=3)
-    curve = reading["spam so far"]
-    axes.plot(curve, color=color, marker=marker, markersize=5)
-    axes.axhline(0.5, color=plots.INK, linestyle=":")
-    axes.set_ylim(-0.04, 1.04)
-    axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.set_ylabel("probability of spam")
+    curve, places = reading["spam so far"], range(len(reading))
+    figure, axes = plots.new_figure(height=0.7 + len(curve) / 5)
+    axes.plot(curve, places, color=color, marker=marker, markersize=5)
+    axes.axvline(0.5, color=plots.INK, linestyle=":")
+    axes.set_xlim(-0.04, 1.04)
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.set_xlabel("probability of spam")
     words = [token.strip() or "(space)" for token in reading["token"]]
-    places = range(len(words))
-    axes.set_xticks(places, words, rotation=90, parse_math=False)
+    axes.set_yticks(places, words, parse_math=False)
+    axes.invert_yaxis()
     return figure
 
 
-# %% mystnb={"figure": {"caption": "The advertisement, read token by token: the probability of spam if the message ended there. Dotted: one half, where the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "A line over the tokens of the advertisement. It stays at the bottom through the opening words, winner and selected included, jumps to the top at the first digit, falls to the bottom at the word cash, rises again at once and ends well above one half."}}
+# %% mystnb={"figure": {"caption": "The advertisement, read token by token from top to bottom: the probability of spam if the message ended there. Dotted: one half, where the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "The tokens of the advertisement from top to bottom, and beside each the probability of spam. It stays near zero through the opening words, winner and selected included, jumps up at the first digit, falls back at the word cash, rises again at once and ends well above one half."}}
 plot_reading(advert, plots.COLORS[3], "o")
 
-# %% mystnb={"figure": {"caption": "The private message in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "A line over the tokens of the private message. It stays at the bottom from the first word to the last, far below one half."}}
+# %% mystnb={"figure": {"caption": "The private message in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "The tokens of the private message from top to bottom, and beside each the probability of spam. It stays close to zero from the first word to the last, far below one half."}}
 plot_reading(dinner, plots.COLORS[0], "s")
 
 # %% [markdown]
 # ## What the two curves teach
 #
 # **It is no list of bad words.** On this page, made with SmolLM2, *winner* and *selected* leave the first curve
-# at the bottom. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is
+# near zero. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is
 # read in the light of all earlier ones: what counts is not the word alone, but what stands before it.
 #
 # **It moves in jumps, both ways.** One token can overturn the verdict, and the next can take it back. In the
@@ -575,7 +575,7 @@ for row in worst:
     chance = logits[row].softmax(dim=0)[spam]
     print(f"truly {names[labels[row]]}, loss {losses[row]:.2f},", end=" ")
     print(f"probability of spam {chance:.2%}")
-    print(fill(texts[row], 66, initial_indent="  ", subsequent_indent="  "))
+    print(fill(texts[row], 60))
 
 # %% [markdown]
 # Read like this, mistakes fall into a few kinds. Some labels are themselves debatable. Some advertisements are
