@@ -61,7 +61,7 @@ execute: .venv/installed
 	for text in book/text/*.py; do \
 	  $(BIN)/jupytext --quiet --to ipynb --update --output book/$$(basename $$text .py).ipynb $$text || exit; done
 	CI=true $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace book/[0-9]*.ipynb \
-	  --ExecutePreprocessor.record_timing=False
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace book/[0-9]*.ipynb \
 	  --CoalesceStreamsPreprocessor.enabled=True # in a pass of its own: while executing it has no effect
 	for script in book/figures/[!_]*.py; do $(BIN)/python $$script || exit; done

@@ -169,7 +169,8 @@ def test_e_book_holds_every_page_and_figure_and_is_well_formed(built_book, tmp_p
             assert len(images) == len([image for image in online.images if image["src"].startswith("_images")])
             assert set(images) <= names
             assert len(list(page.iter("{http://www.w3.org/1999/xhtml}table"))) == len(online.tables)
-            assert ("<math" in text) == bool(re.search(rf'href="{entry}.xhtml"[^>]* properties="mathml"', listing))
+            held = re.search(rf'href="{entry}.xhtml"[^>]*?(?: properties="([^"]*)")? />', listing)[1]
+            assert (held or "").split() == [word for word, tag in [("mathml", "<math"), ("svg", "<svg")] if tag in text]
         for plot in (name for name in names if name.endswith(".svg")):
             assert b"<!DOCTYPE" not in archive.read(plot)
 

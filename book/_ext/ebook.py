@@ -1,4 +1,4 @@
-"""A Sphinx extension: the e-book says what it is, and which of its pages hold formulas, as EPUB 3 demands."""
+"""A Sphinx extension: the e-book says what it is, and which of its pages hold formulas or drawings (EPUB 3 asks)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class EbookBuilder(Epub3Builder):
         listing = Path(self.outdir, "content.opf")
 
         def declare(item: re.Match) -> str:
-            has_formula = "<math" in Path(self.outdir, item[1]).read_text(encoding="utf-8")
-            return item[0].replace("/>", 'properties="mathml" />') if has_formula else item[0]
+            page = Path(self.outdir, item[1]).read_text(encoding="utf-8")
+            holds = " ".join(word for word, tag in (("mathml", "<math"), ("svg", "<svg")) if tag in page)
+            return item[0].replace("/>", f'properties="{holds}" />') if holds else item[0]
 
         items = re.sub(r'<item [^>]*href="([^"]+\.xhtml)"[^>]*/>', declare, listing.read_text(encoding="utf-8"))
         listing.write_text(items, encoding="utf-8")

@@ -6,11 +6,10 @@ The classifier is the one that chapter 6 saves: the picture shows its real proba
 import sys
 from pathlib import Path
 
-import torch
 from _svg import EDGE, INK, QUIET, RED, Drawing
 
 from llmclf.classify import TextClassifier
-from llmclf.tokenizer import encode
+from llmclf.demo import Reading, read
 
 FOLDER = Path(__file__).parents[1] / "output" / "full" / "classifier"
 MESSAGES = (
@@ -20,30 +19,22 @@ MESSAGES = (
 LETTER, ROW, RIGHT = 8.4, 54, 462  # widths and heights in the drawing's units
 
 
-def read_along(classifier: TextClassifier, text: str) -> list[tuple[str, float]]:
-    """Each token, and the probability of spam once the model has read so far."""
-    input_ids = encode(classifier.tokenizer, text)
-    with torch.inference_mode():
-        logits = classifier.model.backbone(torch.tensor([input_ids]))[0]  # (tokens, classes)
-    probabilities = logits.softmax(dim=1)[:, classifier.label_names.index("spam")].tolist()
-    return list(zip(map(classifier.tokenizer.decode, ([number] for number in input_ids)), probabilities, strict=True))
-
-
-def in_words(probability: float) -> str:
-    """A percentage that is never rounded to certainty."""
-    return "over 99.9%" if probability > 0.999 else f"{probability:.1%}"
+def in_words(reading: Reading) -> str:
+    """The answer, its percentage never rounded to certainty."""
+    probability = reading.course(reading.label)[-1]
+    return f"{reading.label}, {'over 99.9%' if probability > 0.999 else f'{probability:.1%}'}"
 
 
 def draw(classifier: TextClassifier) -> Drawing:
-    readings = [read_along(classifier, text) for text in MESSAGES]
-    answers = [f"{classifier.predict(text)}, {in_words(max(classifier.predict_proba(text)))}" for text in MESSAGES]
+    readings = [read(classifier, text) for text in MESSAGES]
+    answers = [in_words(reading) for reading in readings]
     title = "The finished classifier reads two messages"
     summary = "; ".join(f"'{text}' is {answer}" for text, answer in zip(MESSAGES, answers, strict=True))
     drawing = Drawing(480, 346, title, f"{summary}. A bar under each token shows the probability of spam so far.")
     top = 34
     for reading, answer in zip(readings, answers, strict=True):
         x = 18.0
-        for token, probability in reading:
+        for token, probability in zip(reading.pieces, map(float, reading.course("spam")), strict=True):
             width = LETTER * len(token)
             if x + width > RIGHT:
                 x, top, token = 18.0, top + ROW, token.lstrip()

@@ -362,8 +362,15 @@ eighth = advert["spam so far"][7]
 alone = classifier.predict_proba(beginning)[spam]
 print("agrees:", np.isclose(eighth, alone, atol=1e-4))
 
+# %% tags=["nbval-check-output"]
+from llmclf.demo import read
+
+library = read(classifier, messages[0]).course("spam")
+same = np.allclose(library, advert["spam so far"], atol=1e-4)
+print("read agrees:", same)
+
 # %% [markdown]
-# Both agree. **Predict before you run:** look at the two messages once more. Which tokens will move the
+# All agree, the library's `read` as well. **Predict before you run:** look at the two messages once more. Which tokens will move the
 # probability of spam most? Write down three. Then look at the five largest moves in the advertisement, in the
 # order of reading. A `change` of 0.5 means fifty percentage points.
 
@@ -419,9 +426,9 @@ plot_reading(dinner, plots.COLORS[0], "s")
 # explanation. Even the last step, a mere full stop, may move it.
 
 # %% [markdown]
-# Try it with messages of your own: copy a cell, change the text, run it. Add an exclamation mark, exchange the
-# sum for a word, greet a friend first. It is the quickest way to get a feeling for what the model has learnt, and
-# for how little it takes to turn it round.
+# Try it with messages of your own: add an exclamation mark, exchange the sum for a word, greet a friend first. A section
+# near the end, *Play with it*, has a field to type in. It is the quickest way to get a feeling for what the model has
+# learnt, and for how little it takes to turn it round.
 
 # %% [markdown]
 # ## Saving
@@ -668,6 +675,36 @@ for text, name in zip(today, classifier.predict(today), strict=True):
 # What you have is something else: a complete example of which you know every step.
 
 # %% [markdown]
+# ## Play with it
+#
+# Curves are slow to make. The library's `show` puts a reading into a few lines: the answer, a bar with the threshold, the
+# message with each token on a ground that tells how it moved the probability (orange up, blue down, and a sign where it
+# moved it much), and a small curve. Here are four messages that you can pick from in a moment.
+
+# %%
+from IPython.display import HTML
+
+from llmclf.demo import EXAMPLES, ClassifierDemo, show
+
+readings = [read(classifier, text) for text in EXAMPLES.values()]
+HTML("".join(show(reading, "spam") for reading in readings))
+
+# %% [markdown]
+# On this page the advertisement is called spam and the two private notes are not. The code is called spam too, with
+# great confidence, and that would be a harmful mistake: you are waiting for it. Look at where its probability jumps.
+#
+# Now your own. The last cell makes a field to type in, with a slider for the threshold and a table of what you tried. It
+# needs a running notebook; a page alone cannot compute.
+
+# %% tags=["remove-output"]
+ClassifierDemo(classifier)
+
+# %% [markdown]
+# What to try: move the threshold and see which messages change sides. Write the advertisement in capitals, in another
+# language, or with a friend's greeting before it. Find a message of yours that it gets wrong, and one that it gets right
+# for no good reason. Then read *Why might this be wrong?* below the field.
+
+# %% [markdown]
 # ## Exercises
 #
 # **1. The name of the largest.** Write `label_of(logits, names)`: given the logits of one message (a tensor with
@@ -792,5 +829,5 @@ check(adjust)
 # This is the end of the way that began with a text file. You know each step of it, from a tab between label and
 # message to a probability and a sense of how far to trust it.
 #
-# **Next:** nothing that you need. An interactive demo, where the bars move while you type, is planned for a later
-# edition. Until then, `python -m llmclf classify` awaits your messages.
+# **Next:** nothing that you need. `python -m llmclf classify` awaits your messages, and the [reference](api.md) the
+# questions that are left.
