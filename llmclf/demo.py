@@ -150,7 +150,7 @@ def shaded(reading: Reading, course: np.ndarray) -> str:
     moves = np.diff(course, prepend=course[:1])
     spans = []
     for piece, move, so_far in zip(reading.pieces, moves, course, strict=True):
-        color = f"rgba({'213,94,0' if move > 0 else '0,114,178'},{min(1.0, abs(move) * 1.5):.2f})"
+        color = f"rgba({'213,94,0' if move > 0 else '0,114,178'},{min(0.6, abs(move)):.2f})"
         sign = ("▲" if move > 0 else "▼") if abs(move) >= 0.1 else ""
         mark = f"<sup>{sign}</sup>" if sign else ""
         spans.append(f'<span style="background:{color}" title="{percent(float(so_far))}">{visible(piece)}</span>{mark}')
@@ -217,7 +217,7 @@ class ClassifierDemo(widgets.VBox):
         self.history: list[dict[str, object]] = []
         self.readings: list[Reading] = []
         self._waiting: asyncio.TimerHandle | None = None
-        wide = widgets.Layout(width="100%")
+        wide = widgets.Layout(width="auto")
         self.text = widgets.Textarea(
             next(iter(examples.values()), ""), description="message", rows=3, layout=wide, continuous_update=True
         )
@@ -294,6 +294,7 @@ def history_table(history: list[dict[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(history)
     data = base64.b64encode(file.getvalue().encode("utf-8", "replace")).decode("ascii")
-    link = f'<a download="history.csv" href="data:text/csv;charset=utf-8;base64,{data}">Download as CSV</a>'
+    address = f'href="data:text/csv;charset=utf-8;base64,{data}"'
+    link = f'<a style="text-decoration:underline" download="history.csv" {address}>Download as CSV</a>'
     head = f"<caption>History, the latest first</caption><thead><tr>{head}</tr></thead>"
     return f"<table>{head}<tbody>{rows}</tbody></table><p>{link}</p>"
