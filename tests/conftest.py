@@ -11,7 +11,9 @@ import torch
 from building import build_book
 
 from llmclf import assets
+from llmclf.classify import TextClassifier
 from llmclf.data import Splits
+from llmclf.head import Classifier
 from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
 from llmclf.models.state import build, initialise
 from llmclf.tokenizer import GPT2_PATTERN, build_encoding, gguf_tokenizer, gpt2_tokenizer, printable_bytes
@@ -130,6 +132,12 @@ def tiny_llama(seed: int = 0, **changes) -> Llama:
 def tiny_backbone(request: pytest.FixtureRequest):
     """A model of each family."""
     return request.param()
+
+
+@pytest.fixture
+def classifier(tiny_backbone, tiny_tokenizer) -> TextClassifier:
+    """A whole classifier, of each family, that has learnt nothing."""
+    return TextClassifier(Classifier(tiny_backbone, 2), tiny_tokenizer, ["ham", "spam"], "random-tiny")
 
 
 @pytest.fixture

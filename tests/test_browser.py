@@ -191,7 +191,8 @@ def jupyter(tmp_path_factory):
 def test_reader_types_picks_and_moves_the_slider(jupyter, browser, tmp_path):
     tab = browser.new_page(viewport={"width": 1200, "height": 1100})
     tab.goto(f"{jupyter}/lab/tree/demo.ipynb?reset")
-    tab.locator(".jp-Notebook .jp-CodeCell").first.click()
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # before that, JupyterLab runs no cell
+    tab.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     tab.keyboard.press("Shift+Enter")
     text = tab.locator(".widget-textarea textarea")
     text.wait_for(timeout=60_000)

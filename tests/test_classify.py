@@ -42,11 +42,6 @@ STRANGE_TEXTS = [
 ]
 
 
-@pytest.fixture
-def classifier(tiny_backbone, tiny_tokenizer) -> TextClassifier:
-    return TextClassifier(Classifier(tiny_backbone, 2), tiny_tokenizer, ["ham", "spam"], "random-tiny")
-
-
 @pytest.fixture(autouse=True)
 def tiny_tokenizer_by_any_name(monkeypatch, tiny_tokenizer):
     monkeypatch.setattr(classify, "load_tokenizer", lambda backbone: tiny_tokenizer)

@@ -22,11 +22,6 @@ from llmclf.errors import LlmclfError
 from llmclf.head import Classifier
 
 
-@pytest.fixture
-def classifier(tiny_backbone, tiny_tokenizer) -> TextClassifier:
-    return TextClassifier(Classifier(tiny_backbone, 2), tiny_tokenizer, ["ham", "spam"], "random-tiny")
-
-
 class Shown(HTMLParser):
     """The tags of a piece of HTML, and its words."""
 
