@@ -1,4 +1,4 @@
-# make book | pdf | epub | test | finetune | lab: each sets up .venv first. Without make, see README.md.
+# make book | pdf | epub | test | finetune | demo | lab: each sets up .venv first. Without make, see README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 BUILD := $(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(CURDIR)/_toc.yml -n -W --keep-going
@@ -6,7 +6,7 @@ BUILD := $(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(C
 CHROMIUM ?= chromium
 CLASSIFIER ?= output/classifier
 
-.PHONY: help book pdf epub test finetune lab execute lock clean
+.PHONY: help book pdf epub test finetune demo lab execute student lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make epub      make it an e-book"
 	@echo "make test      check the code, the notebooks and the book"
 	@echo "make finetune  train a classifier on the full data, then classify two messages"
+	@echo "make demo      type messages and watch it judge (trains it first where that has not been done)"
 	@echo "make lab       open the notebooks"
 
 .venv/installed: requirements.txt pyproject.toml
@@ -53,6 +54,14 @@ finetune: .venv/installed
 	  "You are a winner you have been specially selected to receive 1000 cash or a 2000 award." \
 	  "Hey, just wanted to check if we're still on for dinner tonight? Let me know!"
 
+output/classifier/classifier.json: | .venv/installed
+	$(BIN)/python -m llmclf train --output output/classifier
+
+# A page of its own, on this computer only; its settings keep it from asking other hosts for anything.
+demo: .venv/installed output/classifier/classifier.json
+	$(BIN)/jupytext --quiet --to ipynb --output output/demo.ipynb book/play/demo.py
+	$(BIN)/voila output/demo.ipynb --Voila.config_file_paths=book/play $(VOILA)
+
 lab: .venv/installed
 	$(BIN)/jupyter lab book
 
@@ -60,11 +69,15 @@ lab: .venv/installed
 execute: .venv/installed
 	for text in book/text/*.py; do \
 	  $(BIN)/jupytext --quiet --to ipynb --update --output book/$$(basename $$text .py).ipynb $$text || exit; done
-	CI=true $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace book/[0-9]*.ipynb \
+	CI=true $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace book/*.ipynb \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False
-	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace book/[0-9]*.ipynb \
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace book/*.ipynb \
 	  --CoalesceStreamsPreprocessor.enabled=True # in a pass of its own: while executing it has no effect
 	for script in book/figures/[!_]*.py; do $(BIN)/python $$script || exit; done
+
+# The small model of the page Play, from the classifier that chapter 6 saved: a quarter of an hour. Then: make execute.
+student: .venv/installed
+	$(BIN)/python -m llmclf distil book/output/full/classifier --output book/play/student.safetensors --bfloat16
 
 # The exact environment, for every platform. What torch brings along for CUDA is left to torch.
 lock: .venv/installed

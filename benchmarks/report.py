@@ -181,10 +181,23 @@ def precision(_: str, found: dict) -> str:
     )
 
 
+def playing(_: str, found: dict) -> str:
+    """A section: milliseconds a message, and the first answer."""
+    medians = found["medians"]
+    rows = [[name, value, value / medians["student, in a browser"]] for name, value in medians.items()]
+    first = ", ".join(f"{seconds:.2f}" for seconds in found["first answer"])
+    return (
+        f"## Reading one message for the demo\n\n{found['messages']} messages of the test set, one by one.\n\n"
+        + table(["way", "median, ms", "times the student in a browser"], rows)
+        + f"\nFrom opening the page to the first answer, page and model loaded from a disk, seconds: {first}.\n"
+    )
+
+
 SECTIONS = {
     "training": training,
     "classifying": classifying,
     "memory": memory,
     "growth": growth,
     "precision": precision,
+    "playing": playing,
 }

@@ -61,6 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
     classify.add_argument("--format", choices=("text", "csv", "json"), default="text")
     add_device(classify)
 
+    distil = commands.add_parser("distil", help="teach a small model, for a web page, to answer as a classifier does")
+    distil.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote, of SMS messages")
+    distil.add_argument("--output", required=True, metavar="FILE", help="such as student.safetensors")
+    distil.add_argument("--epochs", type=int, default=10, metavar="N", help="passes over the texts (default 10)")
+    distil.add_argument("--bfloat16", action="store_true", help="the teacher reads in bfloat16, for a recent processor")
+    add_device(distil)
+
     commands.add_parser("info", help="what is installed, which device is used, which files are where")
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show the trace of an error")

@@ -255,4 +255,23 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "weigh both answers, p by s and 1 - p by 1 - s, then divide by the sum of the two.",
     ),
+    # Play
+    "soft_cross_entropy": Exercise(
+        lambda: [
+            ((torch.tensor([[0.0, 0.0]]), torch.tensor([[0.5, 0.5]])), 0.6931472),
+            ((torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.2, 0.8]])), 0.4100376),
+            ((torch.tensor([[2.0, 0.0]]), torch.tensor([[0.25, 0.75]])), 1.6269280),
+            ((torch.tensor([[1000.0, 0.0]]), torch.tensor([[0.5, 0.5]])), 500.0),
+        ],
+        "log_softmax along the classes, times the targets, summed; the minus sign, and the mean over the messages.",
+    ),
+    "to_bytes": Exercise(
+        lambda: [
+            (([1.0, 0.3, 0.0],), [127, 38, 0]),
+            (([0.5, -0.26, 0.013, -0.004],), [127, -66, 3, -1]),
+            (([-4.0, 1.9, 1.0],), [-127, 60, 32]),
+            (([0.001],), [127]),
+        ],
+        "the step is the largest size divided by 127; divide by it, and round.",
+    ),
 }

@@ -259,3 +259,18 @@ def classify(options: Namespace) -> None:
     else:
         for text, label, row in zip(texts, labels, probabilities, strict=True):
             print(f"{label} ({row.max():.1%})\t{text}")
+
+
+def distil(options: Namespace) -> None:
+    """Train a small model on what a classifier says of the SMS collection, and write it into one file."""
+    from llmclf.classify import TextClassifier
+    from llmclf.distil import distil, teaching_texts
+
+    teacher = TextClassifier.load(options.folder, device=options.device)
+    texts = teaching_texts()
+    print(f"{len(texts)} texts, none of the validation or test set among them")
+    started = time.perf_counter()
+    student = distil(teacher, texts, epochs=options.epochs, bfloat16=options.bfloat16)
+    student.save(options.output)
+    print(f"distilled in {time.perf_counter() - started:.0f} s")
+    print(f"{options.output}: {os.path.getsize(options.output):,} bytes")

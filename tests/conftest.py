@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from browsing import CHROMIUM, served
 from building import build_book
 
 from llmclf import assets
@@ -63,6 +64,23 @@ def calm_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
 def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The HTML folder of a strict build."""
     return build_book(tmp_path_factory.mktemp("book")) / "html"
+
+
+@pytest.fixture(scope="session")
+def address(built_book):
+    """Where the built book is served, on this machine only."""
+    with served(built_book) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")  # while it runs, no other test of this process can run an event loop
+def browser():
+    """A browser without window; tests that ask for it are marked `needs_browser`."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as program:
+        browser = program.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 # Real files. Session fixtures are made before a test's network ban begins. --------------------------------------------

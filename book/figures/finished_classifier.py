@@ -9,7 +9,7 @@ from pathlib import Path
 from _svg import EDGE, INK, QUIET, RED, Drawing
 
 from llmclf.classify import TextClassifier
-from llmclf.demo import Reading, read
+from llmclf.reading import Reading, read
 
 FOLDER = Path(__file__).parents[1] / "output" / "full" / "classifier"
 MESSAGES = (

@@ -363,7 +363,7 @@ alone = classifier.predict_proba(beginning)[spam]
 print("agrees:", np.isclose(eighth, alone, atol=1e-4))
 
 # %% tags=["nbval-check-output"]
-from llmclf.demo import read
+from llmclf.reading import read
 
 library = read(classifier, messages[0]).course("spam")
 same = np.allclose(library, advert["spam so far"], atol=1e-4)
@@ -677,26 +677,28 @@ for text, name in zip(today, classifier.predict(today), strict=True):
 # %% [markdown]
 # ## Play with it
 #
-# Curves are slow to make. The library's `show` puts a reading into a few lines: the answer, a bar with the threshold, the
+# Curves are slow to make. The library's `render` puts a reading into a few lines: the answer, a bar with the threshold, the
 # message with each token on a ground that tells how it moved the probability (orange up, blue down, and a sign where it
 # moved it much), and a small curve. Here are four messages that you can pick from in a moment.
 
 # %%
 from IPython.display import HTML
 
-from llmclf.demo import EXAMPLES, ClassifierDemo, show
+from llmclf.reading import EXAMPLES, render
 
 readings = [read(classifier, text) for text in EXAMPLES.values()]
-HTML("".join(show(reading, "spam") for reading in readings))
+HTML("".join(render(reading, "spam") for reading in readings))
 
 # %% [markdown]
 # On this page the advertisement is called spam and the two private notes are not. The code is called spam too, with
 # great confidence, and that would be a harmful mistake: you are waiting for it. Look at where its probability jumps.
 #
 # Now your own. The last cell makes a field to type in, with a slider for the threshold and a table of what you tried. It
-# needs a running notebook; a page alone cannot compute.
+# needs a running notebook. In the page alone, a smaller model takes its place: [Play](play.ipynb).
 
 # %% tags=["remove-output"]
+from llmclf.demo import ClassifierDemo
+
 ClassifierDemo(classifier)
 
 # %% [markdown]
@@ -829,5 +831,5 @@ check(adjust)
 # This is the end of the way that began with a text file. You know each step of it, from a tab between label and
 # message to a probability and a sense of how far to trust it.
 #
-# **Next:** nothing that you need. `python -m llmclf classify` awaits your messages, and the [reference](api.md) the
-# questions that are left.
+# **Next:** [Play](play.ipynb), where a small copy of the classifier runs inside the page. `python -m llmclf classify` awaits your
+# messages, and the [reference](api.md) the questions that are left.

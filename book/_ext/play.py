@@ -1,0 +1,51 @@
+"""A Sphinx extension: the page "Play" gets its scripts, and the student as one of them.
+
+As a script it can be loaded by a page that was opened from a disk, too; a browser fetches no data from there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from llmclf.demo import WHY_WRONG
+from llmclf.reading import EXAMPLES
+
+PAGE = "play"
+
+
+def write_scripts(app: Sphinx) -> None:
+    if app.builder.name != "html":
+        return
+    source, target = Path(app.srcdir, PAGE), Path(app.outdir, "_static")
+    target.mkdir(parents=True, exist_ok=True)
+    for script in source.glob("*.js"):
+        shutil.copy(script, target)
+    file = (source / "student.safetensors").read_bytes()
+    student = {"file": base64.b64encode(file).decode("ascii"), "examples": EXAMPLES, "why": WHY_WRONG}
+    student["measured"] = measured(Path(app.srcdir, f"{PAGE}.ipynb"))
+    (target / "student.js").write_text(f"const STUDENT = {json.dumps(student)};\n", encoding="ascii")
+
+
+def measured(notebook: Path) -> list[str]:
+    """The lines that the page's own cells printed about the student."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    outputs = [output for cell in cells if "measured" in cell.metadata.get("tags", []) for output in cell.outputs]
+    return [line for output in outputs for line in output.text.splitlines()]
+
+
+def load_script(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    if page == PAGE and app.builder.name == "html":
+        app.add_js_file("play.js", loading_method="defer")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("builder-inited", write_scripts)
+    app.connect("html-page-context", load_script)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

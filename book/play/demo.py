@@ -1,0 +1,20 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Is it spam?
+#
+# Type a message: two classifiers read it on this computer, and nothing leaves it. Beside the one that `make finetune` has
+# trained stands the student that runs in the book's page *Play*. Neither may decide about anybody's messages.
+
+# %%
+from llmclf.classify import TextClassifier
+from llmclf.demo import ClassifierDemo
+from llmclf.student import Student
+
+ClassifierDemo(TextClassifier.load("classifier"), Student.load("../book/play/student.safetensors"))

@@ -1,0 +1,109 @@
+"""Play: a classifier small enough for a web page, as one file. A GPT-2 in small, its weights in eight bits each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import tiktoken
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from llmclf.classify import TextClassifier
+from llmclf.files import FileError, read_safetensors, replacing
+from llmclf.head import Classifier
+from llmclf.models import GPT2Config
+from llmclf.models.state import build, check_tensors
+from llmclf.tokenizer import SMOLLM2_LACKS
+
+# 256 tokens hold every message of the collection but one; the vocabulary weighs more than all blocks.
+STUDENT = GPT2Config(
+    vocab_size=8192, context_length=256, hidden_size=128, num_layers=4, num_heads=4, tied_embeddings=False
+)
+FORMAT = 1  # of the file; raised whenever an older library could misread a newer file
+SCALE = ".scale"  # behind a weight's name: the factors of its rows
+
+
+def first_tokens(tokenizer: tiktoken.Encoding, size: int) -> tiktoken.Encoding:
+    """The tokenizer with its first `size` tokens only, as if its training had stopped there.
+
+    Byte-pair encoding numbers its merges in the order in which it learnt them, and applies earlier ones first. So the
+    small tokenizer cuts any text wherever the large one does, and in some places more. End-of-text keeps its number if
+    that is among the first, and is the last one otherwise.
+    """
+    parts = tokenizer.__getstate__()  # what a copy in another process is made of
+    end = min(tokenizer.eot_token, size - 1)
+    ranks = {token: rank for token, rank in parts["mergeable_ranks"].items() if rank < size and rank != end}
+    return tiktoken.Encoding(
+        tokenizer.name, pat_str=parts["pat_str"], mergeable_ranks=ranks, special_tokens={"<|endoftext|>": end}
+    )
+
+
+def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix as whole numbers from -127 to 127, (rows, columns), and a factor for each row, (rows,)."""
+    scale = (weight.abs().amax(dim=1) / 127).clamp(min=1e-12)
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
+class Student(TextClassifier):
+    """A small GPT-2 classifier that is kept in one file, with its tokenizer, matrices in eight bits a number."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the file; one that is there is replaced at the end."""
+        tensors = {}
+        for name, weight in self.model.backbone.named_parameters():
+            weight = weight.detach().float().cpu()
+            if weight.ndim == 2:
+                tensors[name], tensors[name + SCALE] = quantise(weight)
+            else:
+                tensors[name] = weight
+        parts = self.tokenizer.__getstate__()
+        record = {
+            "format": FORMAT,
+            "config": asdict(self.model.backbone.config),
+            "labels": self.label_names,
+            "tokenizer": self.tokenizer.name,
+            "pattern": parts["pat_str"],
+            "lacks": SMOLLM2_LACKS.pattern if self.tokenizer.name == "smollm2" else None,
+            "tokens": {token.decode("latin-1"): rank for token, rank in parts["mergeable_ranks"].items()},
+            "end_of_text": self.tokenizer.eot_token,
+            "training": self.training,
+        }
+        with replacing(path) as unfinished:
+            save_file(tensors, unfinished, metadata={"llmclf": json.dumps(record)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Student:
+        """The classifier that `save` wrote, on the CPU, its weights as floats again.
+
+        Raises
+        ------
+        FileError, WeightsError
+            The file is missing, damaged, or of another kind.
+        """
+        tensors, metadata = read_safetensors(path)
+        record = json.loads(metadata.get("llmclf", "{}"))
+        if record.get("format") != FORMAT or "tokens" not in record:
+            raise FileError(
+                f"{path}: not a student of this library, format {FORMAT}; python -m llmclf distil makes one"
+            )
+        tokenizer = tiktoken.Encoding(
+            record["tokenizer"],
+            pat_str=record["pattern"],
+            mergeable_ranks={token.encode("latin-1"): rank for token, rank in record["tokens"].items()},
+            special_tokens={"<|endoftext|>": record["end_of_text"]},
+        )
+        backbone = build(GPT2Config(**record["config"]))
+        model = Classifier(backbone, len(record["labels"]))
+        state = {
+            name: weight.float() * tensors[name + SCALE][:, None] if weight.dtype == torch.int8 else weight
+            for name, weight in tensors.items()
+            if not name.endswith(SCALE)
+        }
+        shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
+        check_tensors(Path(path), {name: tuple(weight.shape) for name, weight in state.items()}, shapes)
+        backbone.load_state_dict(state, assign=True)
+        model.requires_grad_(False).eval()
+        return cls(model, tokenizer, record["labels"], "student", training=record["training"])

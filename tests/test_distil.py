@@ -1,0 +1,160 @@
+"""Distillation: the lessons say what the teacher says, where it says it; and the student comes to say the same."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_gpt2, tiny_llama
+
+from llmclf import data
+from llmclf import distil as module
+from llmclf.classify import TextClassifier
+from llmclf.distil import ask, distil, draw_batches, lesson, mix, new_student, teaching_texts, whole_words
+from llmclf.head import Classifier
+from llmclf.models import GPT2Config
+from llmclf.reading import read
+from llmclf.student import Student, first_tokens
+from llmclf.tokenizer import encode
+
+SMALL = GPT2Config(vocab_size=257, context_length=32, hidden_size=32, num_layers=2, num_heads=2, tied_embeddings=False)
+TEXTS = [f"{word} {number}" for word in ("see you", "WIN", "call", "ok") for number in range(10)]
+
+
+@pytest.fixture(params=[tiny_gpt2, tiny_llama], ids=["gpt2", "llama"])
+def teacher(request, tiny_tokenizer):
+    """Has strong opinions, if no good ones."""
+    model = Classifier(request.param(), 2)
+    torch.nn.init.normal_(model.backbone.head.weight, generator=torch.Generator().manual_seed(1))
+    return TextClassifier(model.requires_grad_(False), tiny_tokenizer, ["ham", "spam"], "random-tiny")
+
+
+def test_teacher_answers_as_in_reading_along(teacher):
+    texts = ["WIN now", "a", "", "see you at eight then"]
+    answers = ask(teacher, [encode(teacher.tokenizer, text) for text in texts])
+    for text, answer in zip(texts, answers, strict=True):
+        np.testing.assert_allclose(answer, read(teacher, text).probabilities, atol=1e-5)
+
+
+def test_target_stands_where_a_token_ends_for_both(smollm2_encoding):
+    small = first_tokens(smollm2_encoding, 1000)
+    text = "unsubscribe tomorrow"
+    heard = encode(smollm2_encoding, text)
+    answer = torch.rand(len(heard), 2)
+    input_ids, targets, weights = lesson(text, answer, smollm2_encoding, small, 64)
+    assert len(input_ids) > len(heard)
+    read_so_far = [small.decode(input_ids[: place + 1]) for place in range(len(input_ids))]
+    for place, beginning in enumerate(read_so_far):
+        whole = [smollm2_encoding.decode(heard[: end + 1]) for end in range(len(heard))]
+        if beginning in whole:
+            torch.testing.assert_close(targets[place], answer[whole.index(beginning)])
+            assert weights[place] > 0
+        else:
+            assert not targets[place].any()
+            assert weights[place] == 0
+    assert weights.sum().item() == pytest.approx(1)
+    assert weights[-1].item() == pytest.approx(0.5 + 0.5 / len(heard))
+
+
+def test_text_longer_than_the_context_is_cut_for_the_student(tiny_tokenizer):
+    input_ids, targets, weights = lesson("abcdefgh", torch.rand(5, 2), tiny_tokenizer, tiny_tokenizer, 4)
+    assert len(input_ids) == len(targets) == len(weights) == 4
+    assert weights.tolist() == [0.125, 0.125, 0.125, 0.625]
+    input_ids, _, weights = lesson("abcdefgh", torch.rand(3, 2), tiny_tokenizer, tiny_tokenizer, 6)
+    assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6 + 1 / 2, 0, 0, 0])
+
+
+def test_empty_text_is_a_lesson_of_one_token(tiny_tokenizer):
+    input_ids, targets, weights = lesson("", torch.tensor([[0.2, 0.8]]), tiny_tokenizer, tiny_tokenizer, 4)
+    assert (input_ids, weights.tolist()) == ([256], [1.0])
+    torch.testing.assert_close(targets, torch.tensor([[0.2, 0.8]]))
+
+
+def test_epoch_brings_every_lesson_once_with_padding_that_weighs_nothing(tiny_tokenizer, monkeypatch):
+    monkeypatch.setattr(module, "TOKENS_PER_BATCH", 40)
+    lessons = [lesson(text, torch.rand(len(text), 2), tiny_tokenizer, tiny_tokenizer, 32) for text in TEXTS]
+    seen = []
+    for input_ids, targets, weights in draw_batches(lessons, random.Random(1)):
+        assert input_ids.numel() <= 40 + 6 * len(input_ids)
+        assert input_ids.shape == weights.shape == targets.shape[:2]
+        torch.testing.assert_close(weights.sum(dim=1), torch.ones(len(weights)))
+        for row, weight in zip(input_ids.tolist(), weights.tolist(), strict=True):
+            seen.append(tiny_tokenizer.decode([number for number, share in zip(row, weight, strict=True) if share]))
+    assert sorted(seen) == sorted(TEXTS)
+
+
+def test_mixtures_are_made_of_the_texts_and_the_words():
+    generator = random.Random(0)
+    mixed = [mix(["one two three", "Four"], ["five"], generator) for _ in range(200)]
+    assert {word.lower() for text in mixed for word in text.split()} == {"one", "two", "three", "four", "five"}
+    assert {text.isupper() for text in mixed} == {True, False}
+    assert len(set(mixed)) > 50
+
+
+def test_whole_words_are_words_that_follow_a_space(smollm2_encoding):
+    words = whole_words(smollm2_encoding)
+    assert {"the", "number"} <= set(words)
+    assert all(word.isalpha() for word in words)
+
+
+def test_nothing_that_resembles_a_held_out_message_is_taught(any_sms_path, monkeypatch):
+    monkeypatch.setattr(data.assets, "fetch", lambda name: any_sms_path)
+    texts = teaching_texts()
+    splits = data.split(data.number_labels(data.balance(data.read_sms(any_sms_path)), data.SMS_LABELS))
+
+    def letters(text: str) -> str:
+        return " ".join(re.findall(r"[^\W\d_]+", text.lower()))
+
+    held_out = {letters(text) for table in splits[1:] for text in table["text"]}
+    assert not held_out & set(map(letters, texts))
+    assert len(texts) == len(set(texts)) > 4000
+
+
+def test_student_knows_words_of_the_teacher_that_it_was_never_shown(teacher):
+    student = new_student(teacher, SMALL, 0.0, seed=1)
+    known, shrink = student.backbone.token_embedding
+    assert not known.weight.requires_grad
+    assert shrink.weight.requires_grad
+    theirs = teacher.model.backbone.token_embedding.weight
+    torch.testing.assert_close(known.weight * theirs.std(), theirs)
+
+
+def test_student_learns_to_say_what_the_teacher_says_after_every_token(teacher, monkeypatch):
+    monkeypatch.setattr(module, "TOKENS_PER_BATCH", 200)
+    before = [weight.clone() for weight in teacher.model.parameters()]
+    apart = []
+    for epochs in (1, 25):
+        student = distil(teacher, TEXTS, SMALL, epochs=epochs, learning_rate=5e-3, dropout=0.0)
+        pairs = [(read(teacher, text).probabilities, read(student, text).probabilities) for text in TEXTS]
+        apart.append(np.mean([np.abs(ours - theirs).mean() for ours, theirs in pairs]))
+    assert apart[1] < 0.06
+    assert apart[1] < 0.5 * apart[0]
+    assert student.label_names == teacher.label_names
+    assert student.max_length == SMALL.context_length
+    assert all(torch.equal(*pair) for pair in zip(before, teacher.model.parameters(), strict=True))
+
+
+def test_same_seed_gives_the_same_student(teacher):
+    logits = [distil(teacher, TEXTS, SMALL, epochs=1, seed=seed).logits(TEXTS) for seed in (1, 1, 2)]
+    assert torch.equal(logits[0], logits[1])
+    assert not torch.equal(logits[0], logits[2])
+
+
+def test_command_writes_a_student(teacher, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(TextClassifier, "load", lambda folder, device: teacher)
+    monkeypatch.setattr(module, "teaching_texts", lambda: TEXTS)
+    monkeypatch.setattr(module.distil, "__defaults__", (SMALL,))
+    path = tmp_path / "new" / "student.safetensors"
+    from llmclf.__main__ import main
+
+    assert main(["distil", "folder", "--output", str(path), "--epochs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "40 texts, none of the validation or test set among them" in printed
+    assert f"{path}: {path.stat().st_size:,} bytes" in printed
+    student = Student.load(path)
+    assert student.label_names == ["ham", "spam"]
+    assert student.model.backbone.config == SMALL
+    assert student.training["epochs"] == 1

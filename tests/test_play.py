@@ -1,0 +1,184 @@
+"""The student in the page: JavaScript says what PyTorch says, on any text, without network, from a server or a disk."""
+
+from __future__ import annotations
+
+import pytest
+from browsing import Visit, needs_browser, take_screenshot
+from building import BOOK, toc_entries
+
+from llmclf.data import read_sms
+from llmclf.demo import WHY_WRONG
+from llmclf.reading import EXAMPLES, in_words, read
+from llmclf.student import Student
+
+pytestmark = needs_browser
+
+MAKE = "window.classifier ??= new StudentClassifier(STUDENT.file)"
+STRANGE = [
+    "",
+    " ",
+    "\n\n \t x  \r\n",
+    "<script>alert(1)</script> & \"quotes\" 'n' <|endoftext|>",
+    "مرحبا بالعالم! שלום",
+    "👩‍👩‍👧 party 🎉🎉 Zoë naïve 日本語 ½ ٣ Ⅷ",
+    "\x00\x04\x06\x1d\x7f\x85\xa0\u2003\ufeff\u200b",
+    "\U00050000 \U000e0001 \U0010ffff",
+    "don't I'll WE'VE it's 'twas 12345 $9.99 !!!???",
+    "x" * 3000,
+    "free money " * 1000,
+    "🎉" * 300,
+]
+
+
+@pytest.fixture(scope="module")
+def student() -> Student:
+    return Student.load(BOOK / "play" / "student.safetensors")
+
+
+@pytest.fixture(scope="module")
+def visit(browser, address):
+    with Visit(browser, address, "play.html") as visit:
+        visit.tab.locator("#play-result strong").wait_for()
+        yield visit
+
+
+def in_browser(visit: Visit, texts: list[str]) -> list[dict]:
+    script = f"async texts => {{ {MAKE}; const found = []; for (const text of texts) "
+    return visit.tab.evaluate(script + "found.push(await classifier.read(text)); return found; }", texts)
+
+
+def check_same(student: Student, text: str, found: dict) -> None:
+    expected = read(student, text)
+    assert found["pieces"] == expected.pieces
+    assert found["leftOut"] == expected.left_out
+    assert abs(expected.probabilities - found["probabilities"]).max() < 1e-3
+
+
+def test_browser_and_pytorch_agree_on_a_hundred_messages(visit, student, any_sms_path):
+    messages = read_sms(any_sms_path)["text"].sample(100, random_state=5).tolist()
+    for text, found in zip(messages, in_browser(visit, messages), strict=True):
+        check_same(student, text, found)
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
+def test_browser_and_pytorch_agree_on_any_text(visit, student, text):
+    check_same(student, text, in_browser(visit, [text])[0])
+
+
+def test_half_a_character_is_read_as_the_replacement_character(visit, student):
+    found = visit.tab.evaluate(f"async () => {{ {MAKE}; return classifier.read('half \\ud83d of it \\ude00'); }}")
+    check_same(student, "half \N{REPLACEMENT CHARACTER} of it \N{REPLACEMENT CHARACTER}", found)
+
+
+def test_what_was_read_before_does_not_matter(visit, student):
+    texts = ["Win a prize", "Win a prize now", "Win", "Call me", "Win a prize"]
+    for text, found in zip(texts, in_browser(visit, texts), strict=True):
+        check_same(student, text, found)
+
+
+def test_text_that_is_exchanged_while_it_is_read_leaves_nothing_behind(visit, student):
+    """The first reading is given up half-way, the second one is right."""
+    first, second = "word " * 250, "word " * 20 + "Call 08000 to win"
+    script = f"""async ([first, second]) => {{ {MAKE}; let wanted = true;
+      const one = classifier.read(first, () => wanted); wanted = false;
+      const two = await classifier.read(second); return [await one, two]; }}"""
+    given_up, found = visit.tab.evaluate(script, [first, second])
+    assert given_up is None
+    check_same(student, second, found)
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+
+def wait_for_result(visit: Visit, words: str) -> None:
+    visit.tab.wait_for_function(
+        "words => document.querySelector('#play-result').innerText.replace(/[▲▼]/g, '').includes(words)", arg=words
+    )
+
+
+def test_reader_types_and_reads_the_result(visit, student):
+    text = '<b>Win</b> a prize, call "now"'
+    visit.tab.locator("#play-message").fill(text)
+    wait_for_result(visit, text)
+    assert visit.tab.locator("#play-result b").count() == 0
+    assert visit.tab.locator(".play-verdict").inner_text() == in_words(read(student, text), "spam")
+    titles = visit.tab.locator(".play-text span").evaluate_all("spans => spans.map(span => span.textContent)")
+    assert titles == read(student, text).pieces
+    take_screenshot(visit.tab, "play")
+
+
+def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, student):
+    visit.tab.locator("#play-example").select_option("an advertisement")
+    wait_for_result(visit, EXAMPLES["an advertisement"])
+    share = read(student, EXAMPLES["an advertisement"]).course("spam")[-1]
+    assert 0.5 < share < 0.99
+    visit.tab.locator("#play-threshold").focus()
+    visit.tab.keyboard.press("End")
+    wait_for_result(visit, "ham: ")
+    wait_for_result(visit, "threshold 99 %")
+    visit.tab.keyboard.press("Home")
+    wait_for_result(visit, "threshold 1 %")
+
+
+def test_result_is_spoken_by_an_element_that_stays_once_typing_has_paused(visit, student):
+    visit.tab.evaluate("() => { window.kept = document.querySelector('#play [role=status]'); }")
+    visit.tab.locator("#play-threshold").fill("50")
+    visit.tab.locator("#play-message").press_sequentially(" Quickly typed", delay=20)
+    text = visit.tab.locator("#play-message").input_value()
+    sentence = in_words(read(student, text), "spam")
+    visit.tab.wait_for_function("words => window.kept.isConnected && window.kept.textContent === words", arg=sentence)
+
+
+def test_what_was_measured_stands_beside_it(visit):
+    words = visit.tab.locator(".play-measured").inner_text()
+    assert "student: accuracy" in words
+    assert "they agree on" in words
+    assert words.count("95 % interval") == 3
+    assert visit.tab.locator("#play details li").count() == WHY_WRONG.count("<li>")
+
+
+def test_very_long_text_is_read_as_far_as_the_student_can(visit):
+    visit.tab.locator("#play-message").fill("free money " * 900)
+    wait_for_result(visit, "tokens were not read: the text is too long.")
+
+
+def test_page_complains_of_nothing_and_asks_nobody(visit):
+    assert visit.complaints == []
+    assert visit.elsewhere == []
+
+
+def test_student_is_loaded_by_no_other_page_and_is_small(browser, address, built_book):
+    for entry in set(toc_entries()) - {"play"}:
+        assert "play.js" not in (built_book / f"{entry}.html").read_text(encoding="utf-8")
+    with Visit(browser, address, "07_classifying.html") as visit:
+        assert not [url for url in visit.loaded if "student" in url or "gpt2.js" in url]
+    size = sum((built_book / "_static" / name).stat().st_size for name in ("play.js", "gpt2.js", "student.js"))
+    assert size < 6_000_000
+
+
+def test_page_opened_from_a_disk_can_do_the_same(browser, built_book, student):
+    with Visit(browser, built_book.as_uri() + "/", "play.html") as visit:
+        visit.tab.locator("#play-message").fill("see you at eight")
+        wait_for_result(visit, "see you at eight")
+        assert visit.tab.locator(".play-verdict").inner_text() == in_words(read(student, "see you at eight"), "spam")
+        assert visit.elsewhere == []
+
+
+def test_page_without_its_scripts_keeps_the_examples_and_says_what_to_do(browser, address):
+    with Visit(browser, address, "index.html") as visit:
+        visit.tab.route("**/student.js", lambda route: route.abort())
+        visit.tab.goto(f"{address}play.html")
+        alert = visit.tab.locator("#play [role=alert]")
+        alert.wait_for()
+        assert "student.js could not be loaded" in alert.inner_text()
+        assert "make book" in alert.inner_text()
+        for text in EXAMPLES.values():
+            assert text in visit.tab.locator("article").inner_text().translate(dict.fromkeys(map(ord, "▲▼")))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_on_a_phone(browser, address, scheme):
+    with Visit(browser, address, "play.html", viewport={"width": 390, "height": 844}, color_scheme=scheme) as visit:
+        visit.tab.locator("#play-result strong").wait_for()
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") == 390
+        take_screenshot(visit.tab, f"play-phone-{scheme}")
