@@ -264,13 +264,15 @@ def classify(options: Namespace) -> None:
 def distil(options: Namespace) -> None:
     """Train a small model on what a classifier says of the SMS collection, and write it into one file."""
     from llmclf.classify import TextClassifier
-    from llmclf.distil import distil, teaching_texts
+    from llmclf.data import SMS_LABELS
+    from llmclf.distil import distil, sms_texts
 
     teacher = TextClassifier.load(options.folder, device=options.device)
-    texts = teaching_texts()
-    print(f"{len(texts)} texts, none of the validation or test set among them")
-    started = time.perf_counter()
-    student = distil(teacher, texts, epochs=options.epochs, bfloat16=options.bfloat16)
+    if teacher.label_names != list(SMS_LABELS):
+        raise LlmclfError(f"{options.folder} labels {teacher.label_names}; only a classifier of SMS has texts to teach")
+    texts, held_out = sms_texts()
+    student = distil(teacher, texts, held_out, epochs=options.epochs, bfloat16=options.bfloat16)
     student.save(options.output)
-    print(f"distilled in {time.perf_counter() - started:.0f} s")
+    for name, value in student.training.items():
+        print(f"{name}: {value}")
     print(f"{options.output}: {os.path.getsize(options.output):,} bytes")

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
-import pandas as pd
 import tiktoken
 import torch
 from torch import Tensor, nn
 
 from llmclf.classify import TextClassifier
-from llmclf.data import SEED, SMS_LABELS, balance, find_leakage, number_labels, read_sms, split
+from llmclf.data import SEED, SMS_LABELS, balance, number_labels, read_sms, split
+from llmclf.errors import LlmclfError
+from llmclf.frozen import fingerprint
 from llmclf.head import Classifier
 from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.models import GPT2Config
@@ -31,6 +34,7 @@ from llmclf.tokenizer import encode
 
 TOKENS_PER_BATCH = 2048
 MIXTURES = 3  # mixed texts for every text of the collection
+RUN = 5  # words in a row that no text of a lesson may share with a held-out one
 RANDOM_WORDS = 0.15  # their share, in half of the mixed texts
 
 
@@ -52,12 +56,41 @@ class Lesson(NamedTuple):
     weights: Tensor
 
 
-def teaching_texts() -> list[str]:
-    """Every text of the SMS collection once, but those of the validation and test set and what resembles one."""
-    held_out = pd.concat(split(number_labels(balance(read_sms()), SMS_LABELS))[1:])
-    table = read_sms(every_row=True)
-    copies = find_leakage(held_out, table, ignore_details=True)
-    return table.drop(copies.index)["text"].drop_duplicates().tolist()
+def sms_texts() -> tuple[list[str], list[str]]:
+    """Every text of the SMS collection once; and those of the validation and test set, which must not be taught."""
+    splits = split(number_labels(balance(read_sms()), SMS_LABELS))
+    held_out = [text for table in splits[1:] for text in table["text"]]
+    return read_sms(every_row=True)["text"].drop_duplicates().tolist(), held_out
+
+
+class Resemblance:
+    """Finds the texts that would give away the answer to a held-out one.
+
+    Digits, case and punctuation aside, these share five words in a row with it, or all its words where it has only
+    three or four; a text of one or two words must be the same. A student is taught after every token, so a text that
+    no more than begins like a held-out one would tell too much.
+    """
+
+    def __init__(self, held_out: Iterable[str]) -> None:
+        self.runs: set[tuple[str, ...]] = set()
+        self.short: set[tuple[str, ...]] = set()
+        for words in map(self.words, held_out):
+            self.runs.update(self.runs_of(words, min(RUN, len(words))) if len(words) > 2 else [])
+            self.short.update([words] if len(words) < 3 else [])
+
+    def __contains__(self, text: str) -> bool:
+        words = self.words(text)
+        return words in self.short or any(
+            run in self.runs for size in range(3, RUN + 1) for run in self.runs_of(words, size)
+        )
+
+    @staticmethod
+    def words(text: str) -> tuple[str, ...]:
+        return tuple(re.findall(r"[^\W\d_]+", text.lower()))
+
+    @staticmethod
+    def runs_of(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
+        return (words[start : start + size] for start in range(len(words) - size + 1))
 
 
 def mix(texts: Sequence[str], words: Sequence[str], generator: random.Random) -> str:
@@ -114,8 +147,6 @@ def lesson(
         The most tokens the student can read.
     """
     input_ids = encode(student, text, context_length)
-    if not text:
-        return Lesson(input_ids, answer, torch.ones(1))
     place_of = {end: place for place, end in enumerate(ends(teacher, encode(teacher, text, len(answer))))}
     places = torch.tensor([place_of.get(end, -1) for end in ends(student, input_ids)])
     known = places >= 0  # (tokens,)
@@ -159,7 +190,9 @@ def new_student(teacher: TextClassifier, config: GPT2Config, dropout: float, see
     model = build(replace(config, dropout=dropout), device="cpu")
     initialise(model, seed)
     student = Classifier(model, len(teacher.label_names), trainable="all", seed=seed)
-    known = teacher.model.backbone.token_embedding.weight[: config.vocab_size].detach().float().cpu()
+    rows = torch.arange(config.vocab_size)
+    rows[min(teacher.tokenizer.eot_token, config.vocab_size - 1)] = teacher.tokenizer.eot_token  # as in `first_tokens`
+    known = teacher.model.backbone.token_embedding.weight.detach()[rows].float().cpu()
     shrink = nn.Linear(known.shape[1], config.hidden_size, bias=False)
     nn.init.normal_(shrink.weight, std=0.2 * known.shape[1] ** -0.5)
     model.token_embedding = nn.Sequential(nn.Embedding.from_pretrained(known / known.std()), shrink)
@@ -193,8 +226,9 @@ def learn(student: Classifier, lessons: Sequence[Lesson], epochs: int, learning_
 def distil(
     teacher: TextClassifier,
     texts: Sequence[str],
-    config: GPT2Config = STUDENT,
+    held_out: Sequence[str] = (),
     *,
+    config: GPT2Config = STUDENT,
     epochs: int = 10,
     learning_rate: float = 2e-3,
     dropout: float = 0.1,
@@ -208,7 +242,9 @@ def distil(
     teacher
         Reads at the last token.
     texts
-        Need no labels. What the student shall be tested on must not be among them.
+        Need no labels.
+    held_out
+        Texts to test the student on. Nothing that resembles one is taught (see `Resemblance`).
     config
         The student's shape.
     epochs, learning_rate, dropout
@@ -222,25 +258,48 @@ def distil(
     -------
     Student
         On the CPU, with the first `config.vocab_size` tokens of the teacher's tokenizer.
+
+    Raises
+    ------
+    LlmclfError
+        No texts, no epochs, a vocabulary larger than the teacher's, or a teacher that reads elsewhere.
     """
-    generator = random.Random(seed)
-    words = whole_words(teacher.tokenizer)
-    texts = [*texts, *(mix(texts, words, generator) for _ in range(MIXTURES * len(texts))), ""]
+    forbidden = Resemblance(held_out)
+    texts = [text for text in texts if text not in forbidden]
+    check_distillation(teacher, texts, config, epochs)
+    generator, words = random.Random(seed), whole_words(teacher.tokenizer)
+    mixtures: list[str] = []
+    while len(mixtures) < MIXTURES * len(texts):
+        mixture = mix(texts, words, generator)
+        mixtures += [mixture] if mixture not in forbidden else []
     tokenizer = first_tokens(teacher.tokenizer, config.vocab_size)
-    answers = ask(
-        teacher, [encode(teacher.tokenizer, text, config.context_length) for text in texts], bfloat16=bfloat16
-    )
+    started = time.perf_counter()
+    taught = [*texts, *mixtures, ""]
+    heard = [encode(teacher.tokenizer, text, config.context_length) for text in taught]
+    answers = ask(teacher, heard, bfloat16=bfloat16)
     lessons = [
         lesson(text, answer, teacher.tokenizer, tokenizer, config.context_length)
-        for text, answer in zip(texts, answers, strict=True)
+        for text, answer in zip(taught, answers, strict=True)
     ]
+    asked = time.perf_counter()
     torch.manual_seed(seed)
     student = new_student(teacher, config, dropout, seed)
     learn(student, lessons, epochs, learning_rate, seed)
     known, shrink = student.backbone.token_embedding
     student.backbone.token_embedding = nn.Embedding.from_pretrained(shrink(known.weight).detach())
     student.backbone.config = config  # dropout was for training
-    record = {"teacher": teacher.backbone, "texts": len(texts), "epochs": epochs, "learning_rate": learning_rate}
+    record = {"teacher": teacher.backbone, "teacher's weights": fingerprint(teacher.model.parameters())}
+    record |= {"texts": len(texts), "mixtures": len(mixtures), "epochs": epochs, "learning_rate": learning_rate}
     record |= {"dropout": dropout, "seed": seed, "bfloat16": bfloat16}
-    names = list(teacher.label_names)
-    return Student(student.eval(), tokenizer, names, "student", training=record)
+    record |= {"seconds reading": round(asked - started), "seconds learning": round(time.perf_counter() - asked)}
+    return Student(student.eval(), tokenizer, list(teacher.label_names), "student", training=record)
+
+
+def check_distillation(teacher: TextClassifier, texts: Sequence[str], config: GPT2Config, epochs: int) -> None:
+    """Raise what `distil` raises."""
+    if teacher.model.pooling != "last_token":
+        raise LlmclfError(f"a teacher that reads at {teacher.model.pooling!r} has no answer after each token")
+    if not texts or epochs < 1:
+        raise LlmclfError(f"nothing to learn from {len(texts)} texts in {epochs} epochs: give at least one of both")
+    if config.vocab_size > teacher.tokenizer.n_vocab:
+        raise LlmclfError(f"a student of {config.vocab_size} tokens, but its teacher has {teacher.tokenizer.n_vocab}")

@@ -120,15 +120,17 @@ def test_long_text_is_read_beside_the_kernel_and_says_so(classifier, monkeypatch
 
 def test_result_is_spoken_once_and_when_it_has_settled(classifier, monkeypatch):
     monkeypatch.setattr(demo, "QUIET_TIME", 0.01)
-    monkeypatch.setattr(demo, "SPEAKING_TIME", 0.2)
+    monkeypatch.setattr(demo, "SPEAKING_TIME", 0.4)
     spoken = []
 
     async def type_and_wait() -> ClassifierDemo:
         app = ClassifierDemo(classifier)
         app.announcement.observe(lambda change: spoken.append(change["new"]), "words")
-        app.text.value = "W"
-        await until(lambda: app.readings[0].text == "W")
-        app.text.value = "Win"
+        for text in ("W", "Wi", "Win"):
+            app.text.value = text
+            await until(lambda: app.readings[0].text == app.text.value)
+            await asyncio.sleep(0.3)
+        assert spoken == []
         await until(lambda: spoken)
         return app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +12,23 @@ from conftest import tiny_gpt2, tiny_llama
 
 from llmclf import data
 from llmclf import distil as module
+from llmclf.__main__ import main
 from llmclf.classify import TextClassifier
-from llmclf.distil import ask, distil, draw_batches, lesson, mix, new_student, teaching_texts, whole_words
+from llmclf.distil import (
+    Lesson,
+    Resemblance,
+    ask,
+    distil,
+    draw_batches,
+    learn,
+    lesson,
+    mix,
+    new_student,
+    sms_texts,
+    whole_words,
+)
+from llmclf.errors import LlmclfError
+from llmclf.frozen import fingerprint
 from llmclf.head import Classifier
 from llmclf.models import GPT2Config
 from llmclf.reading import read
@@ -86,6 +101,24 @@ def test_epoch_brings_every_lesson_once_with_padding_that_weighs_nothing(tiny_to
     assert sorted(seen) == sorted(TEXTS)
 
 
+def test_batches_come_in_another_order_each_time(monkeypatch):
+    monkeypatch.setattr(module, "TOKENS_PER_BATCH", 1)
+    lessons = [Lesson([1] * size, torch.zeros(size, 2), torch.ones(size)) for size in range(10, 100, 10)]
+    generator = random.Random(1)
+    orders = [[ids.shape[1] for ids, _, _ in draw_batches(lessons, generator)] for _ in range(2)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10, 100, 10))
+    assert list(range(10, 100, 10)) != orders[0] != orders[1]
+
+
+def test_answer_without_weight_is_not_learnt(teacher):
+    """The first token means one thing at the end of a text, and another, of no weight, in the middle."""
+    shares = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    lessons = [Lesson([1, 2], shares, torch.tensor([0.0, 1.0])), Lesson([1], shares[1:], torch.ones(1))] * 8
+    student = new_student(teacher, SMALL, 0.0, seed=1)
+    learn(student, lessons, epochs=10, learning_rate=5e-3, seed=1)
+    assert student.backbone(torch.tensor([[1]])).softmax(dim=2)[0, 0, 1] > 0.8
+
+
 def test_mixtures_are_made_of_the_texts_and_the_words():
     generator = random.Random(0)
     mixed = [mix(["one two three", "Four"], ["five"], generator) for _ in range(200)]
@@ -100,17 +133,79 @@ def test_whole_words_are_words_that_follow_a_space(smollm2_encoding):
     assert all(word.isalpha() for word in words)
 
 
-def test_nothing_that_resembles_a_held_out_message_is_taught(any_sms_path, monkeypatch):
+HELD_OUT = ["Call 0800 now to claim your prize!", "Sorry, I'll be late", "See you soon", "Ok..", ":)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("CALL NOW: to claim your... prize", True),
+        ("You won? Then call, now to claim your holiday", True),
+        ("call to claim your prize", False),
+        ("oh. See you soon. love", True),
+        ("see you very soon", False),
+        ("ok", True),
+        ("ok then", False),
+        ("?!", True),
+        ("sorry I ll be", False),
+        ("", True),
+    ],
+)
+def test_text_that_would_give_away_a_held_out_one_is_found(text, found):
+    assert (text in Resemblance(HELD_OUT)) is found
+
+
+def test_nothing_resembles_no_text():
+    assert "anything" not in Resemblance([])
+
+
+def test_held_out_texts_are_taught_neither_whole_nor_in_mixtures(teacher, monkeypatch):
+    heard = []
+    monkeypatch.setattr(module, "ask", lambda teacher, texts, bfloat16: heard.extend(texts) or ask(teacher, texts))
+    texts = ["one two three", "four five six", "red", "Red!", "blue"]
+    student = distil(teacher, texts, ["One, two, three", "red", "three four five"], config=SMALL, epochs=1)
+    taught = [teacher.tokenizer.decode(text) for text in heard[:-1]]
+    assert taught[:2] == ["four five six", "blue"]
+    assert student.training["texts"] == 2
+    assert student.training["mixtures"] == len(taught) - 2 == 2 * module.MIXTURES
+    assert not [text for text in taught if text in Resemblance(["One, two, three", "red", "three four five"])]
+
+
+def test_validation_and_test_set_are_held_out(any_sms_path, monkeypatch):
     monkeypatch.setattr(data.assets, "fetch", lambda name: any_sms_path)
-    texts = teaching_texts()
+    texts, held_out = sms_texts()
     splits = data.split(data.number_labels(data.balance(data.read_sms(any_sms_path)), data.SMS_LABELS))
-
-    def letters(text: str) -> str:
-        return " ".join(re.findall(r"[^\W\d_]+", text.lower()))
-
-    held_out = {letters(text) for table in splits[1:] for text in table["text"]}
-    assert not held_out & set(map(letters, texts))
+    assert held_out == [*splits.validation["text"], *splits.test["text"]]
     assert len(texts) == len(set(texts)) > 4000
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": 0}, "nothing to learn from 40 texts in 0 epochs: give at least one of both"),
+        ({"texts": []}, "nothing to learn from 0 texts in 1 epochs"),
+        ({"held_out": TEXTS}, "nothing to learn from 0 texts"),
+        ({"config": replace(SMALL, vocab_size=258)}, "a student of 258 tokens, but its teacher has 257"),
+    ],
+)
+def test_what_would_make_a_useless_student_is_refused(teacher, changes, words):
+    with pytest.raises(LlmclfError, match=words):
+        distil(**({"teacher": teacher, "texts": TEXTS, "config": SMALL, "epochs": 1} | changes))
+
+
+def test_teacher_that_reads_elsewhere_is_refused(teacher):
+    teacher.model.pooling = "mean"
+    with pytest.raises(LlmclfError, match="a teacher that reads at 'mean' has no answer after each token"):
+        distil(teacher, TEXTS, config=SMALL)
+
+
+def test_end_of_text_keeps_its_meaning_where_its_number_changes(gpt2_encoding):
+    backbone = tiny_gpt2(vocab_size=gpt2_encoding.n_vocab)
+    teacher = TextClassifier(Classifier(backbone, 2), gpt2_encoding, ["ham", "spam"], "random-tiny")
+    known, _ = new_student(teacher, replace(SMALL, vocab_size=500), 0.0, seed=1).backbone.token_embedding
+    theirs = backbone.token_embedding.weight
+    rows = torch.cat([theirs[:499], theirs[gpt2_encoding.eot_token :]])
+    torch.testing.assert_close(known.weight, rows / rows.std())
 
 
 def test_student_knows_words_of_the_teacher_that_it_was_never_shown(teacher):
@@ -127,7 +222,7 @@ def test_student_learns_to_say_what_the_teacher_says_after_every_token(teacher, 
     before = [weight.clone() for weight in teacher.model.parameters()]
     apart = []
     for epochs in (1, 25):
-        student = distil(teacher, TEXTS, SMALL, epochs=epochs, learning_rate=5e-3, dropout=0.0)
+        student = distil(teacher, TEXTS, config=SMALL, epochs=epochs, learning_rate=5e-3, dropout=0.0)
         pairs = [(read(teacher, text).probabilities, read(student, text).probabilities) for text in TEXTS]
         apart.append(np.mean([np.abs(ours - theirs).mean() for ours, theirs in pairs]))
     assert apart[1] < 0.06
@@ -138,23 +233,28 @@ def test_student_learns_to_say_what_the_teacher_says_after_every_token(teacher, 
 
 
 def test_same_seed_gives_the_same_student(teacher):
-    logits = [distil(teacher, TEXTS, SMALL, epochs=1, seed=seed).logits(TEXTS) for seed in (1, 1, 2)]
+    logits = [distil(teacher, TEXTS, config=SMALL, epochs=1, seed=seed).logits(TEXTS) for seed in (1, 1, 2)]
     assert torch.equal(logits[0], logits[1])
     assert not torch.equal(logits[0], logits[2])
 
 
 def test_command_writes_a_student(teacher, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(TextClassifier, "load", lambda folder, device: teacher)
-    monkeypatch.setattr(module, "teaching_texts", lambda: TEXTS)
-    monkeypatch.setattr(module.distil, "__defaults__", (SMALL,))
+    monkeypatch.setattr(module, "sms_texts", lambda: (TEXTS, ["ok 1"]))
+    monkeypatch.setitem(module.distil.__kwdefaults__, "config", SMALL)
     path = tmp_path / "new" / "student.safetensors"
-    from llmclf.__main__ import main
-
     assert main(["distil", "folder", "--output", str(path), "--epochs", "1"]) == 0
     printed = capsys.readouterr().out
-    assert "40 texts, none of the validation or test set among them" in printed
+    assert "texts: 30\nmixtures: 90\nepochs: 1\n" in printed
     assert f"{path}: {path.stat().st_size:,} bytes" in printed
     student = Student.load(path)
     assert student.label_names == ["ham", "spam"]
     assert student.model.backbone.config == SMALL
-    assert student.training["epochs"] == 1
+    assert student.training["teacher's weights"] == fingerprint(teacher.model.parameters())
+
+
+def test_command_refuses_a_classifier_of_other_texts(teacher, monkeypatch, capsys):
+    teacher.label_names = ["bill", "offer"]
+    monkeypatch.setattr(TextClassifier, "load", lambda folder, device: teacher)
+    assert main(["distil", "folder", "--output", "never"]) == 2
+    assert "folder labels ['bill', 'offer']; only a classifier of SMS has texts to teach" in capsys.readouterr().err

@@ -107,6 +107,11 @@ def test_reader_types_and_reads_the_result(visit, student):
     take_screenshot(visit.tab, "play")
 
 
+def test_control_characters_can_be_seen(visit):
+    visit.tab.locator("#play-message").fill("one\x7ftwo\nthree")
+    wait_for_result(visit, "one␡two↵\nthree")
+
+
 def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, student):
     visit.tab.locator("#play-example").select_option("an advertisement")
     wait_for_result(visit, EXAMPLES["an advertisement"])
@@ -121,12 +126,15 @@ def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, stud
 
 
 def test_result_is_spoken_by_an_element_that_stays_once_typing_has_paused(visit, student):
-    visit.tab.evaluate("() => { window.kept = document.querySelector('#play [role=status]'); }")
     visit.tab.locator("#play-threshold").fill("50")
-    visit.tab.locator("#play-message").press_sequentially(" Quickly typed", delay=20)
+    visit.tab.wait_for_timeout(1500)
+    visit.tab.evaluate("""() => { window.kept = document.querySelector('#play [role=status]'); window.times = 0;
+      new MutationObserver(() => { window.times += 1; }).observe(window.kept, { childList: true }); }""")
+    visit.tab.locator("#play-message").press_sequentially(" typed", delay=400)
     text = visit.tab.locator("#play-message").input_value()
     sentence = in_words(read(student, text), "spam")
     visit.tab.wait_for_function("words => window.kept.isConnected && window.kept.textContent === words", arg=sentence)
+    assert visit.tab.evaluate("window.times") == 1
 
 
 def test_what_was_measured_stands_beside_it(visit):

@@ -131,4 +131,5 @@ def test_sentence_says_what_the_picture_shows(classifier):
     assert in_words(reading, "spam", 0.5) in Shown(render(reading, "spam", 0.5)).words
     assert in_words(reading, "spam", 0.5).endswith("The last 3 tokens were not read: the text is too long.")
     colon = reading_of(0.9, names=("a: b", "c: d"))
+    assert Shown(render(reading_of(0.9, names=("<i>", "<b>")), "<b>")).tags.count("b") == 0
     assert Shown(render(colon, "c: d")).words.startswith("c: d: probability of c: d 90.0 %, threshold 50 %.")

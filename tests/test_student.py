@@ -65,7 +65,7 @@ def test_quantised_row_is_off_by_half_a_step_at_most():
 def test_row_of_zeros_stays_zero():
     whole, scale = quantise(torch.zeros(2, 5))
     assert not whole.any()
-    assert (whole * scale[:, None] == 0).all()
+    assert (scale > 0).all()  # nothing is ever divided by zero
 
 
 @pytest.fixture
