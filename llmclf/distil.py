@@ -46,7 +46,7 @@ class Lesson(NamedTuple):
     input_ids
         In the student's tokens.
     targets
-        (tokens, classes): the teacher's probabilities; zeros after a token in the middle of one of the teacher's.
+        (tokens, classes): the teacher's probabilities.
     weights
         (tokens,), of sum 1: one half shared by all tokens with a target, one half for the last of them.
     """
@@ -133,7 +133,10 @@ def ask(teacher: TextClassifier, texts: Sequence[list[int]], *, bfloat16: bool =
 def lesson(
     text: str, answer: Tensor, teacher: tiktoken.Encoding, student: tiktoken.Encoding, context_length: int
 ) -> Lesson:
-    """A text in the student's tokens: where one of them ends with one of the teacher's, its answer is the target.
+    """A text in the student's tokens, the target of each being what the teacher has said last.
+
+    Where a token ends inside one of the teacher's, the teacher has said nothing new: its answer before that stands.
+    There is no target before its first answer, nor after its last one.
 
     Parameters
     ----------
@@ -147,13 +150,13 @@ def lesson(
         The most tokens the student can read.
     """
     input_ids = encode(student, text, context_length)
-    place_of = {end: place for place, end in enumerate(ends(teacher, encode(teacher, text, len(answer))))}
-    places = torch.tensor([place_of.get(end, -1) for end in ends(student, input_ids)])
-    known = places >= 0  # (tokens,)
-    targets = torch.where(known[:, None], answer[places], 0.0)
+    said = torch.tensor(ends(teacher, encode(teacher, text, len(answer))))  # (teacher's tokens,)
+    heard = torch.tensor(ends(student, input_ids))  # (tokens,)
+    last_said = torch.searchsorted(said, heard, right=True) - 1
+    known = (last_said >= 0) & (heard <= said[-1])
     weights = known / (2 * known.sum())
     weights[known.nonzero()[-1]] += 0.5
-    return Lesson(input_ids, targets, weights)
+    return Lesson(input_ids, answer[last_said.clamp(min=0)], weights)
 
 
 def ends(tokenizer: tiktoken.Encoding, input_ids: Sequence[int]) -> list[int]:
