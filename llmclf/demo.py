@@ -15,12 +15,13 @@ import traitlets
 
 from llmclf.classify import TextClassifier
 from llmclf.errors import LlmclfError
-from llmclf.reading import EXAMPLES, Reading, in_words, read, render, visible
+from llmclf.reading import EXAMPLES, Reading, in_words, read, render, token_table, visible
 
 WHY_WRONG = """<details><summary>Why might this be wrong?</summary><ul>
-<li>It has learnt from about a thousand messages of before 2011. Today's advertising, other languages and other kinds of
+<li>It has learnt from a few thousand messages of before 2011. Today's advertising, other languages and other kinds of
 text are new to it.</li>
-<li>It was trained on as much spam as ham. Where spam is rarer, more of what it calls spam is ham.</li>
+<li>It does not know how rare spam is where your messages come from. The rarer, the more of what it calls spam is
+ham.</li>
 <li>Its probabilities are often too near to 0 and 100 %: they say how sure it is, not how often it is right.</li>
 <li>In the middle of a message it answers for a text that breaks off there. The shading shows how its answer moved, not
 how suspicious a word is.</li></ul></details>"""
@@ -95,16 +96,21 @@ class ClassifierDemo(widgets.VBox):
         self.keep = widgets.Button(
             description="keep in history", tooltip="Add this message and its result to the table"
         )
+        self.numbers = widgets.ToggleButton(
+            description="token by token", tooltip="Show each token and the probability after it as a table"
+        )
         self.results = [widgets.HTML(layout=widgets.Layout(flex="1 1 20em")) for _ in self.classifiers]
         self.table = widgets.HTML()
         self.announcement = Announcement()
         why = widgets.HTML(WHY_WRONG)  # not an Accordion, which no key opens
         side_by_side = widgets.Box(self.results, layout=widgets.Layout(flex_flow="row wrap"))
-        parts = [self.example, self.text, self.threshold, side_by_side, self.keep, self.table, why, self.announcement]
+        buttons = widgets.HBox([self.numbers, self.keep])
+        parts = [self.example, self.text, self.threshold, side_by_side, buttons, self.table, why, self.announcement]
         super().__init__(parts)
         self.example.observe(self._pick, "value")
         self.text.observe(self._follow_typing, "value")
         self.threshold.observe(lambda change: self._show(), "value")
+        self.numbers.observe(lambda change: self._show(), "value")
         self.keep.on_click(self._keep)
         self._read(self.text.value)
 
@@ -144,7 +150,8 @@ class ClassifierDemo(widgets.VBox):
     def _show(self) -> None:
         for classifier, result, reading in zip(self.classifiers, self.results, self.readings, strict=True):
             title = f"<h4>{escape(str(classifier.backbone))}</h4>" if len(self.classifiers) > 1 else ""
-            result.value = title + render(reading, self.name, self.threshold.value)
+            numbers = token_table(reading, self.name) if self.numbers.value else ""
+            result.value = title + render(reading, self.name, self.threshold.value) + numbers
         if self._speaking:
             self._speaking.cancel()
         try:

@@ -19,6 +19,11 @@ EXAMPLES = {
     "a reminder": "Don't forget to buy milk and bread on your way home, love you",
 }
 SVG = 'xmlns="http://www.w3.org/2000/svg" width="100%"'
+THIN = 'vector-effect="non-scaling-stroke"'  # however wide the picture is drawn
+# Without width, or marks that turn the direction of what follows. (Emoji and Persian need U+200C and U+200D.)
+UNSEEN = [0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
+SIGNS = {number: chr(0x2400 + number) for number in range(32)} | {127: "\u2421", 10: "↵\n"}
+SIGNS |= {number: f"[U+{number:04X}]" for number in UNSEEN}
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ def render(reading: Reading, name: str, threshold: float = 0.5) -> str:
     verdict = verdict_of(reading, name, threshold)
     rest = in_words(reading, name, threshold).removeprefix(verdict)
     words = f'<p style="font-size:1.15em"><strong>{escape(verdict)}</strong>{escape(rest)}</p>'
-    pictures = f"{bar(float(course[-1]), threshold)}{shaded(reading, course)}{curve(course, name)}"
-    return f'<div style="max-width:44em">{words}{pictures}</div>'
+    pictures = f"{bar(float(course[-1]), threshold)}{shaded(reading, course)}{curve(course, name, threshold)}"
+    return f'<div style="max-width:44em;margin-bottom:2em">{words}{pictures}</div>'
 
 
 def in_words(reading: Reading, name: str, threshold: float = 0.5) -> str:
@@ -154,21 +159,33 @@ def shaded(reading: Reading, course: np.ndarray) -> str:
 
 
 def visible(piece: str) -> str:
-    """Escaped for HTML; control characters become signs that can be seen."""
-    signs = {number: chr(0x2400 + number) for number in range(32)} | {127: "\u2421", 10: "↵\n"}
-    return escape(piece.translate(signs))
+    """Escaped for HTML; what would be invisible or turn the text round becomes signs that can be seen."""
+    return escape(piece.translate(SIGNS))
 
 
-def curve(course: np.ndarray, name: str) -> str:
-    """A small line of the probability over the pieces of the text."""
-    across = np.linspace(4, 436, len(course)) if len(course) > 1 else np.array([220.0])
-    points = " ".join(f"{x:.1f},{44 - 40 * y:.1f}" for x, y in zip(across, course, strict=True))
+def token_table(reading: Reading, name: str) -> str:
+    """The same in numbers: each piece, the probability after it, and how it moved that, in percentage points."""
+    course = reading.course(name)
+    moves = ["", *(f"{100 * move:+.1f}" for move in np.diff(course))]
+    rows = "".join(
+        f'<tr><th scope="row">{visible(piece)}</th><td>{percent(float(share))}</td><td>{move}</td></tr>'
+        for piece, share, move in zip(reading.pieces, course, moves, strict=True)
+    )
+    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in ("token", f"{name} so far", "moved by, points"))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def curve(course: np.ndarray, name: str, threshold: float) -> str:
+    """A small line of the probability over the pieces of the text, dashed the threshold."""
+    course_or_level = course if len(course) > 1 else course.repeat(2)
+    across = np.linspace(4, 436, len(course_or_level))
+    points = " ".join(f"{x:.1f},{44 - 40 * y:.1f}" for x, y in zip(across, course_or_level, strict=True))
     words = (
         f"Probability of {escape(name)} from the first token to the last: begins at {percent(float(course[0]))}, "
         f"highest {percent(float(course.max()))}, ends at {percent(float(course[-1]))}."
     )
     return (
-        f'<svg {SVG} viewBox="0 0 440 48" style="max-height:60px" role="img" aria-label="{words}">'
-        '<path d="M0 24H440" stroke="#999" stroke-dasharray="3 4"/>'
-        f'<polyline points="{points}" fill="none" stroke="#0072b2" stroke-width="2"/></svg>'
+        f'<svg {SVG} viewBox="0 0 440 48" height="48" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f'<path d="M0 {44 - 40 * threshold:.1f}H440" stroke="#767676" stroke-dasharray="3 4" {THIN}/>'
+        f'<polyline points="{points}" fill="none" stroke="#0072b2" stroke-width="2" {THIN}/></svg>'
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 from llmclf.classify import TextClassifier
 from llmclf.files import FileError, read_safetensors, replacing
 from llmclf.head import Classifier
-from llmclf.models import GPT2Config
+from llmclf.models import GPT2, GPT2Config
 from llmclf.models.state import build, check_tensors
 from llmclf.tokenizer import SMOLLM2_LACKS
 
@@ -23,6 +23,7 @@ STUDENT = GPT2Config(
     vocab_size=8192, context_length=256, hidden_size=128, num_layers=4, num_heads=4, tied_embeddings=False
 )
 FORMAT = 1  # of the file; raised whenever an older library could misread a newer file
+ENTRIES = {"config", "labels", "tokenizer", "pattern", "tokens", "end_of_text", "training"}  # of its record
 SCALE = ".scale"  # behind a weight's name: the factors of its rows
 
 
@@ -41,9 +42,12 @@ def first_tokens(tokenizer: tiktoken.Encoding, size: int) -> tiktoken.Encoding:
     )
 
 
-def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix as whole numbers from -127 to 127, (rows, columns), and a factor for each row, (rows,)."""
-    scale = (weight.abs().amax(dim=1) / 127).clamp(min=1e-12)
+def quantise(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """A matrix as whole numbers, (rows, columns), and a factor for each row, (rows,).
+
+    With 8 bits the whole numbers reach from -127 to 127, and the largest of each row, in size, is one of these.
+    """
+    scale = (weight.abs().amax(dim=1) / (2 ** (bits - 1) - 1)).clamp(min=1e-12)
     return (weight / scale[:, None]).round().to(torch.int8), scale
 
 
@@ -84,11 +88,7 @@ class Student(TextClassifier):
             The file is missing, damaged, or of another kind.
         """
         tensors, metadata = read_safetensors(path)
-        record = json.loads(metadata.get("llmclf", "{}"))
-        if record.get("format") != FORMAT or "tokens" not in record:
-            raise FileError(
-                f"{path}: not a student of this library, format {FORMAT}; python -m llmclf distil makes one"
-            )
+        record = _read_record(path, metadata)
         tokenizer = tiktoken.Encoding(
             record["tokenizer"],
             pat_str=record["pattern"],
@@ -97,13 +97,32 @@ class Student(TextClassifier):
         )
         backbone = build(GPT2Config(**record["config"]))
         model = Classifier(backbone, len(record["labels"]))
+        _check_tensors(Path(path), tensors, backbone)
         state = {
             name: weight.float() * tensors[name + SCALE][:, None] if weight.dtype == torch.int8 else weight
             for name, weight in tensors.items()
             if not name.endswith(SCALE)
         }
-        shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
-        check_tensors(Path(path), {name: tuple(weight.shape) for name, weight in state.items()}, shapes)
         backbone.load_state_dict(state, assign=True)
         model.requires_grad_(False).eval()
         return cls(model, tokenizer, record["labels"], "student", training=record["training"])
+
+
+def _read_record(path: str | Path, metadata: dict[str, str]) -> dict:
+    try:
+        record = json.loads(metadata.get("llmclf", ""))
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or record.get("format") != FORMAT or not record.keys() >= ENTRIES:
+        raise FileError(f"{path}: not a student of this library, format {FORMAT}; python -m llmclf distil makes one")
+    return record
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor], backbone: GPT2) -> None:
+    """Matrices in whole numbers, each with its factors; everything else in float32."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
+    scales = {name + SCALE: shape[:1] for name, shape in shapes.items() if len(shape) == 2}
+    check_tensors(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, shapes | scales)
+    for name, tensor in tensors.items():
+        if tensor.dtype != (expected := torch.int8 if name + SCALE in scales else torch.float32):
+            raise FileError(f"{path}: {name} holds {tensor.dtype}, expected {expected}; save the student again")

@@ -34,6 +34,14 @@ def test_typing_picking_and_moving_the_slider_change_the_result(classifier):
     assert len(seen) == 3
 
 
+def test_numbers_are_shown_on_request(classifier):
+    app = ClassifierDemo(classifier)
+    assert "<table>" not in app.results[0].value
+    app.numbers.value = True
+    app.text.value = "Win"
+    assert app.results[0].value.count('<th scope="row">') == 3
+
+
 def test_two_classifiers_stand_side_by_side(classifier, tiny_tokenizer):
     other = TextClassifier(Classifier(tiny_gpt2(), 2, seed=9), tiny_tokenizer, ["ham", "spam"], "<other>")
     app = ClassifierDemo(classifier, other)

@@ -8,8 +8,9 @@ from building import BOOK, toc_entries
 
 from llmclf.data import read_sms
 from llmclf.demo import WHY_WRONG
-from llmclf.reading import EXAMPLES, in_words, read
-from llmclf.student import Student
+from llmclf.reading import EXAMPLES, in_words, percent, read
+from llmclf.student import Student, first_tokens
+from llmclf.tokenizer import GPT2_PATTERN
 
 pytestmark = needs_browser
 
@@ -79,12 +80,21 @@ def test_what_was_read_before_does_not_matter(visit, student):
 def test_text_that_is_exchanged_while_it_is_read_leaves_nothing_behind(visit, student):
     """The first reading is given up half-way, the second one is right."""
     first, second = "word " * 250, "word " * 20 + "Call 08000 to win"
-    script = f"""async ([first, second]) => {{ {MAKE}; let wanted = true;
-      const one = classifier.read(first, () => wanted); wanted = false;
-      const two = await classifier.read(second); return [await one, two]; }}"""
+    script = f"""async ([first, second]) => {{ {MAKE}; classifier.model.ids.length = 0;
+      const one = classifier.read(first), two = classifier.read(second); return [await one, await two]; }}"""
     given_up, found = visit.tab.evaluate(script, [first, second])
     assert given_up is None
     check_same(student, second, found)
+
+
+def test_gpt2_pattern_cuts_as_tiktoken_does(visit, gpt2_encoding):
+    """The student of a GPT-2 would have this pattern; its \\S and \\s mean the same in both."""
+    texts = ["a   \x85b", "\x85x  \x85x", "don't 12345  \n\n x\ufeff y", "a \u2003 b   "]
+    small = first_tokens(gpt2_encoding, 5000)
+    tokens = {token.decode("latin-1"): rank for token, rank in small.__getstate__()["mergeable_ranks"].items()}
+    record = {"pattern": GPT2_PATTERN, "tokens": tokens, "end_of_text": small.eot_token}
+    script = "([record, texts]) => { const one = new Tokenizer(record); return texts.map(text => one.encode(text)); }"
+    assert visit.tab.evaluate(script, [record, texts]) == [small.encode_ordinary(text) for text in texts]
 
 
 # The page -------------------------------------------------------------------------------------------------------------
@@ -107,9 +117,28 @@ def test_reader_types_and_reads_the_result(visit, student):
     take_screenshot(visit.tab, "play")
 
 
-def test_control_characters_can_be_seen(visit):
-    visit.tab.locator("#play-message").fill("one\x7ftwo\nthree")
-    wait_for_result(visit, "one␡two↵\nthree")
+def test_what_cannot_be_seen_or_turns_the_text_round_becomes_a_sign(visit):
+    visit.tab.locator("#play-message").fill("one\x7ftwo\nthree\u202efour")
+    wait_for_result(visit, "one␡two↵\nthree[U+202E]four")
+
+
+def test_table_has_the_numbers(visit, student):
+    visit.tab.locator("#play-message").fill("Win a prize")
+    wait_for_result(visit, "Win a prize")
+    reading = read(student, "Win a prize")
+    table = visit.tab.locator("#play table")
+    assert table.locator("tbody th").all_text_contents() == reading.pieces
+    shown = table.locator("tbody td:nth-child(2)").all_text_contents()
+    assert shown == [percent(float(share)) for share in reading.course("spam")]
+
+
+def test_example_can_be_picked_again_after_it_was_changed(visit):
+    picker, message = visit.tab.locator("#play-example"), visit.tab.locator("#play-message")
+    picker.select_option("a reminder")
+    message.fill("something else")
+    assert picker.input_value() == ""
+    picker.select_option("a reminder")
+    assert message.input_value() == EXAMPLES["a reminder"]
 
 
 def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, student):
@@ -172,9 +201,16 @@ def test_page_opened_from_a_disk_can_do_the_same(browser, built_book, student):
         assert visit.elsewhere == []
 
 
+def test_damaged_student_is_told(browser, address):
+    with Visit(browser, address, "index.html") as visit:
+        visit.tab.route("**/student.js*", lambda route: route.fulfill(body="const STUDENT = {file: 'AAAA'};"))
+        visit.tab.goto(f"{address}play.html")
+        visit.tab.locator("#play [role=alert]").wait_for()
+
+
 def test_page_without_its_scripts_keeps_the_examples_and_says_what_to_do(browser, address):
     with Visit(browser, address, "index.html") as visit:
-        visit.tab.route("**/student.js", lambda route: route.abort())
+        visit.tab.route("**/student.js*", lambda route: route.abort())
         visit.tab.goto(f"{address}play.html")
         alert = visit.tab.locator("#play [role=alert]")
         alert.wait_for()

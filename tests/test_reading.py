@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmclf.classify import TextClassifier
 from llmclf.errors import LlmclfError
 from llmclf.head import Classifier
-from llmclf.reading import Reading, in_words, percent, read, render
+from llmclf.reading import Reading, in_words, percent, read, render, token_table, visible
 
 
 class Shown(HTMLParser):
@@ -123,6 +123,22 @@ def test_percentage_is_never_certain(share, words):
 def test_curve_says_in_words_what_it_shows():
     shown = render(reading_of(0.1, 0.9, 0.3), "spam")
     assert "begins at 10.0 %, highest 90.0 %, ends at 30.0 %" in shown
+
+
+def test_dashed_line_stands_at_the_threshold_and_one_token_is_a_level():
+    shown = render(reading_of(0.3), "spam", 0.75)
+    assert 'd="M0 14.0H440"' in shown
+    assert 'points="4.0,32.0 436.0,32.0"' in shown
+
+
+def test_marks_that_would_turn_the_text_round_can_be_seen():
+    assert visible("a\u202eb\ufeff\x00<") == "a[U+202E]b[U+FEFF]␀&lt;"
+    assert visible("👩\u200d👧") == "👩\u200d👧"
+
+
+def test_table_says_in_numbers_what_the_colours_show():
+    table = Shown(token_table(reading_of(0.5, 0.9, 0.2), "spam")).words
+    assert table == "tokenspam so farmoved by, pointsa50.0 %b90.0 %+40.0c20.0 %-70.0"
 
 
 def test_sentence_says_what_the_picture_shows(classifier):

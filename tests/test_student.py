@@ -19,7 +19,7 @@ from llmclf.evaluate import score
 from llmclf.files import FileError, read_safetensors
 from llmclf.head import Classifier
 from llmclf.models.state import WeightsError
-from llmclf.student import STUDENT, Student, first_tokens, quantise
+from llmclf.student import ENTRIES, STUDENT, Student, first_tokens, quantise
 from llmclf.tokenizer import encode
 
 FILE = Path(__file__).parents[1] / "book" / "play" / "student.safetensors"
@@ -103,10 +103,10 @@ def test_matrices_take_one_byte_a_weight(small_classifier, tmp_path):
     assert {tensor.dtype for tensor in tensors.values() if tensor.ndim == 2} == {torch.int8}
 
 
-@pytest.mark.parametrize("record", [None, {}, {"format": 1}, {"format": 2, "tokens": {}}])
+@pytest.mark.parametrize("record", [None, "{", "{}", "[]", '{"format": 1}', json.dumps(dict.fromkeys(ENTRIES))])
 def test_other_file_is_refused(tmp_path, record):
     path = tmp_path / "other.safetensors"
-    save_file({"weight": torch.zeros(1)}, path, metadata=record if record is None else {"llmclf": json.dumps(record)})
+    save_file({"weight": torch.zeros(1)}, path, metadata=record and {"llmclf": record})
     with pytest.raises(FileError, match=r"other\.safetensors: not a student of this library, format 1; python -m"):
         Student.load(path)
 
@@ -121,6 +121,29 @@ def test_missing_file_and_missing_tensor_are_told(small_classifier, tmp_path):
     save_file(kept, path, metadata=metadata)
     with pytest.raises(WeightsError, match=r"missing tensors: blocks\.1\.mlp\.up\.bias, blocks\.1\.mlp\.up\.weight"):
         Student.load(path)
+
+
+def test_numbers_of_another_kind_are_told(small_classifier, tmp_path):
+    path = tmp_path / "student.safetensors"
+    small_classifier.save(path)
+    tensors, metadata = read_safetensors(path)
+    whole = {name: tensor.clone() for name, tensor in tensors.items()}
+    save_file(whole | {"final_norm.bias": whole["final_norm.bias"].half()}, path, metadata=metadata)
+    with pytest.raises(FileError, match=r"final_norm\.bias holds torch\.float16, expected torch\.float32; save the"):
+        Student.load(path)
+    save_file({name: tensor for name, tensor in whole.items() if name != "head.weight.scale"}, path, metadata=metadata)
+    with pytest.raises(WeightsError, match=r"missing tensors: head\.weight\.scale"):
+        Student.load(path)
+
+
+def test_fewer_bits_are_coarser():
+    weight = torch.randn(5, 50)
+    errors = []
+    for bits in (8, 6, 4, 2):
+        whole, scale = quantise(weight, bits)
+        assert whole.abs().max() == 2 ** (bits - 1) - 1
+        errors.append((whole * scale[:, None] - weight).abs().mean().item())
+    assert errors == sorted(errors)
 
 
 # The student of the book ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ As a script it can be loaded by a page that was opened from a disk, too; a brows
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -41,8 +42,11 @@ def measured(notebook: Path) -> list[str]:
 
 
 def load_script(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """To this page only, and with a version that changes whenever one of the scripts does."""
     if page == PAGE and app.builder.name == "html":
-        app.add_js_file("play.js", loading_method="defer")
+        scripts = [Path(app.outdir, "_static", name).read_bytes() for name in ("play.js", "gpt2.js", "student.js")]
+        version = hashlib.sha256(b"".join(scripts)).hexdigest()[:8]
+        app.add_js_file("play.js", loading_method="defer", **{"data-version": version})
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

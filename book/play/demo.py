@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Is it spam?
 #
-# Type a message: two classifiers read it on this computer, and nothing leaves it. Beside the one that `make finetune` has
-# trained stands the student that runs in the book's page *Play*. Neither may decide about anybody's messages.
+# Type a message: two classifiers read it on this computer, and nothing leaves it. Beside the one in
+# `output/classifier` stands the student that runs in the book's page *Play*. Neither may decide about anybody's messages.
 
 # %%
 from llmclf.classify import TextClassifier

@@ -32,8 +32,9 @@ function readSafetensors(file) {
 /** Byte-pair encoding. A token is kept as a string of its bytes, one character for each. */
 class Tokenizer {
   constructor(record) {
-    // \s means other characters here than in Python: the Unicode property is the same in both.
-    this.pattern = new RegExp(record.pattern.replaceAll("\\s", "\\p{White_Space}"), "gu");
+    // \s means other characters here than in tiktoken: the Unicode property is the same in both.
+    const pattern = record.pattern.replaceAll("\\s", "\\p{White_Space}").replaceAll("\\S", "\\P{White_Space}");
+    this.pattern = new RegExp(pattern, "gu");
     this.lacks = record.lacks ? new RegExp(record.lacks, "gu") : null;
     this.ranks = new Map(Object.entries(record.tokens));
     this.tokens = new Map(Object.entries(record.tokens).map(([token, rank]) => [rank, token]));
@@ -81,10 +82,12 @@ class GPT2 {
     }));
     this.ids = []; // read so far
     this.logits = []; // after each of them
+    this.turn = 0; // counts the texts that were asked for
   }
 
-  /** Logits after each token; what an earlier text began with is not computed again. */
-  async read(ids, stillWanted = () => true) {
+  /** Logits after each token, or null where another text was asked for meanwhile. */
+  async read(ids) {
+    const mine = ++this.turn;
     let same = 0;
     while (same < Math.min(ids.length, this.ids.length) && ids[same] === this.ids[same]) same++;
     this.ids.length = this.logits.length = same;
@@ -94,7 +97,7 @@ class GPT2 {
       this.ids.push(id);
       if (performance.now() - rested > 30) { // milliseconds: the page stays alive
         await new Promise((resume) => setTimeout(resume));
-        if (!stillWanted()) return null;
+        if (mine !== this.turn) return null;
         rested = performance.now();
       }
     }
@@ -163,7 +166,7 @@ function softmax(scores) {
   return shares.map((share) => share / sum);
 }
 
-/** The finished classifier; `read` gives what llmclf.reading.read does. */
+/** The finished classifier; `read` gives what llmclf.reading.read does, or null (see GPT2.read). */
 class StudentClassifier {
   constructor(base64) {
     const letters = atob(base64), file = new Uint8Array(letters.length);
@@ -174,11 +177,10 @@ class StudentClassifier {
     this.names = record.labels;
   }
 
-  /** The pieces of a text and the probabilities after each; null where `stillWanted` has become false meanwhile. */
-  async read(text, stillWanted) {
+  async read(text) {
     const ids = this.tokenizer.encode(text);
     const kept = ids.slice(0, this.model.config.context_length);
-    const logits = await this.model.read(kept, stillWanted);
+    const logits = await this.model.read(kept);
     if (logits === null) return null;
     const pieces = [], probabilities = [];
     let unfinished = "";
