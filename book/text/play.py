@@ -9,23 +9,30 @@
 # %% [markdown]
 # # Play · A classifier in the page
 #
-# Type a message. A small GPT reads it here, in your browser, and nothing that you type leaves this page. Each word
-# stands on a ground that tells how it moved the probability of {term}`spam`: orange and ▲ up, blue and ▼ down.
+# Type a message. A small GPT reads it here, in your browser, and nothing that you type leaves this page. It says *spam* for
+# unwanted advertising and *ham* for everything else.
 #
-# <div id="play"><p>(In the HTML edition a field to type in stands here. In a notebook it is at the end of this page.)</p></div>
+# <div id="play"><p>(In the HTML edition a field to type in stands here; it needs JavaScript. In a notebook it is at the end
+# of this page.)</p></div>
 
 # %% [markdown]
-# Who answers here is not the {term}`classifier` of chapter 6, which is far too large for a page, but a pupil of it. At the
+# The bar is the probability of {term}`spam`, the mark in it the threshold from which you want to call a message so. Each
+# {term}`token`, a word or a part of one, stands on a ground that tells how it moved the probability: orange up, blue down,
+# with an arrow where it moved it by ten percentage points or more. The line below shows the probability from the first
+# token to the last; dashed, the threshold.
+
+# %% [markdown]
+# What answers here is not the {term}`classifier` of chapter 6, which is far too large for a page. It is its pupil. At the
 # end you can
 #
-# - **teach** a small model to answer as a large one does ({term}`distillation`),
-# - **explain** why texts without labels are enough for that,
-# - **shrink** weights to one byte each, and say what it costs,
-# - **measure** how far pupil and teacher agree, and where they part.
+# - **explain** how a small model learns to answer as a large one does ({term}`distillation`),
+# - **say** why texts without labels are enough for that,
+# - **shrink** weights to one byte each, and measure what it costs,
+# - **judge** how far pupil and teacher agree, and where they part.
 
 # %% [markdown]
 # > **Before you start.** You need the ideas of chapters 5 to 7. To run this page, run chapter 6 or 7 first: it makes the
-# > teacher. It takes about half a minute on a laptop's CPU; a GPU was not at hand. Download: nothing new.
+# > teacher. It takes about a minute on a laptop's CPU. On a GPU: not measured. Download: nothing new.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -42,8 +49,8 @@ print(provenance(backbone, choose_device()))
 # %% [markdown]
 # ## How good is it?
 #
-# The pupil, or *student*, lies in one file beside this page. It was made once, by the command at the end, from the
-# classifier of chapter 6 with SmolLM2. Load both, and compare their sizes.
+# The *teacher* is the classifier of chapter 6. The pupil, or *student*, lies in one file beside this page; it was made once,
+# by a command that you find below, from such a classifier on SmolLM2. Load both, and compare their sizes.
 
 # %%
 from pathlib import Path
@@ -56,17 +63,23 @@ folder = Path("output", "fast" if is_fast() else "full", "classifier")
 teacher = TextClassifier.load(folder)
 file = Path("play/student.safetensors")
 student = Student.load(file)
+both = {"teacher": teacher, "student": student}
 
 # %%
-for name, one in (("teacher", teacher), ("student", student)):
+from llmclf.frozen import fingerprint
+
+for name, one in both.items():
     count = sum(weight.numel() for weight in one.model.parameters())
     print(f"{name}: {count / 1e6:6.1f} million weights")
-print(f"file: {file.stat().st_size / 1e6:.1f} MB")
+print(f"the student's file: {file.stat().st_size / 1e6:.1f} MB")
+own = fingerprint(teacher.model.parameters())
+print("its own teacher:", own == student.training["teacher's weights"])
 
 # %% [markdown]
-# Both are asked about the {term}`test set`. The student has heard of none of these messages, nor of a text that differs
-# from one only in digits, case or punctuation. Its teacher's training was not so strict: copies of some test messages
-# stood in it, as chapter 1 shows, and a little of its lead may be memory.
+# If the last line says `False`, your teacher was trained on another machine or in another way than the student's; then
+# they agree a little less. Both are asked about the {term}`test set`. Nothing that resembles one of its messages was
+# taught to the student, not even a text that shares five words in a row with one. Its teacher's training was not so strict:
+# chapter 1 counts the copies.
 
 # %% tags=["measured"]
 import torch
@@ -76,35 +89,50 @@ from llmclf.evaluate import score, wilson_interval
 
 test = prepare_sms().test
 texts, labels = test["text"].tolist(), torch.tensor(test["label"].tolist())
-both = {"teacher": teacher, "student": student}
 logits = {name: one.logits(texts) for name, one in both.items()}
 for name, rows in logits.items():
-    print(f"{name}: {score(rows, labels)}")
+    result = score(rows, labels)
+    missed, alarms = result.confusion[1, 0], result.confusion[0, 1]
+    print(f"{name}: {result}")
+    print(f"{name}: {missed} spams missed, {alarms} false alarms")
 
 # %% tags=["measured"]
-same = logits["student"].argmax(dim=1) == logits["teacher"].argmax(dim=1)
+said = {name: rows.argmax(dim=1) for name, rows in logits.items()}
+same = said["student"] == said["teacher"]
 low, high = wilson_interval(int(same.sum()), len(texts))
 print(f"they agree on {same.sum()} of {len(texts)} messages,", end=" ")
 print(f"{same.double().mean():.1%} (95 % interval {low:.1%} to {high:.1%})")
 
 # %% [markdown]
-# The student comes close to its teacher, with a small part of its weights. The intervals of the two accuracies overlap,
-# but they were measured on the same messages, and agreement is the sharper question: it asks message by message. Where do
-# the two part? Read all the messages on which they do:
+# With a small part of the weights the student comes close. Which of the two is better? Both read the same messages, so
+# only those count on which they part: where one is right there, the other is wrong.
 
 # %%
+right = int((said["teacher"] == labels)[~same].sum())
+low, high = wilson_interval(right, int((~same).sum()))
+print(f"the teacher is right in {right} of these {(~same).sum()},", end=" ")
+print(f"{right / max(1, (~same).sum()):.0%} (95 % interval {low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# If this interval reached below one half, the lead might be luck. On this page it does not: the teacher is the better one,
+# by a little. Read the messages themselves, since they are few. The first number is the teacher's probability of
+# spam, the second the student's, and the word is the label:
+
+# %%
+from textwrap import shorten
+
 spam = [rows.softmax(dim=1)[:, 1] for rows in logits.values()]
 for row in (~same).nonzero().flatten().tolist():
     probabilities = " ".join(f"{one[row]:4.0%}" for one in spam)
     name = student.label_names[labels[row]]
-    print(f"{probabilities}  {name:<4}  {texts[row][:44]} …")
+    print(f"{probabilities} {name:<4} {shorten(texts[row], 52, placeholder=' …')}")
 
 # %% [markdown]
-# The first number is the teacher's probability of spam, the second the student's, and the word is the label. On this page
-# nearly all of it is spam that the student lets pass. Some of these messages open like a story or a friendly question:
-# to see through them it helps to have read more than a few thousand messages. The teacher has, before it became a
-# classifier.
-#
+# On this page all of them are spam, and all but one are spam that the student lets pass. The one is the *Ringtone Club*, which
+# its teacher misses. Some open like a story or a friendly question, and perhaps one must have read a great deal to see
+# through those. Others, like the last, are plain enough.
+
+# %% [markdown]
 # ## Lessons without labels
 #
 # A label says *spam*. The teacher says how sure it is, and it says so after every token, because its
@@ -123,9 +151,9 @@ for number, row in list(zip(heard, answer, strict=True))[:6]:
     print(f"{teacher.tokenizer.decode([number])!r:<10} {row[1]:.3f}")
 
 # %% [markdown]
-# So the student could learn from all messages of the collection, not from the balanced thousand alone, and from mixtures
-# of them: parts of several messages in a row, random words thrown in, capitals, small letters. They make odd reading,
-# and good lessons. Here is one:
+# So the student learnt from the whole collection, but for what resembles a message of the validation or test set, and from
+# mixtures: parts of several messages in a row, random words thrown in, capitals, small letters. They make odd reading,
+# and good lessons. Here is one, and then the record of the whole training:
 
 # %% tags=["nbval-check-output"]
 import random
@@ -135,63 +163,94 @@ from llmclf.distil import mix
 some = ["See you at eight then", "WIN a prize, text GO to 80086 now"]
 print(mix(some, ["lamp", "river"], random.Random(25)))
 
+# %% tags=["nbval-check-output"]
+for name in ("texts", "mixtures", "epochs", "seconds reading", "seconds learning"):
+    print(f"{name}: {student.training[name]:,}")
+
 # %% [markdown]
+# The last two lines are seconds on the two cores where it was made: first the teacher read all texts once (in
+# bfloat16, a shorter kind of number), then the student learnt from them.
+#
 # ## A smaller vocabulary
 #
-# Most of a small model is its {term}`vocabulary`: one row of numbers for each token. The student has only the teacher's
-# first tokens. {term}`Byte-pair encoding <byte-pair encoding>` learns its merges one after the other, and numbers them
-# so; whoever keeps the first few has the tokenizer as it was at that hour of its training.
+# Most of such a small model is its {term}`vocabulary`, a row of numbers for each token. So the student has only the
+# teacher's first tokens. {term}`Byte-pair encoding <byte-pair encoding>` learns its merges one after the other, and numbers
+# them so; whoever keeps the first ones has the tokenizer as it was at that hour of its training.
 
 # %%
 from llmclf.student import first_tokens
 
+rows = student.model.backbone.token_embedding.weight
+total = sum(weight.numel() for weight in student.model.parameters())
+print(f"vocabulary: {rows.numel() / total:.0%} of the student's weights")
 large = teacher.tokenizer
-small = first_tokens(large, 8192)
+small = first_tokens(large, len(rows))
 for tokenizer in (large, small):
     numbers = encode(tokenizer, "unsubscribe tomorrow")
     pieces = [tokenizer.decode([number]) for number in numbers]
     print(f"{tokenizer.n_vocab:>6} tokens: {pieces}")
 
 # %% [markdown]
-# **Predict before you run.** Every cut of the large tokenizer is a cut of the small one, too; only the reverse does not
-# hold. Why must that be so? And what does the student get to learn after a token that ends in the middle of one of the
-# teacher's?
+# The place between two tokens is a cut. Every cut of the large tokenizer is a cut of the small one, too; the reverse does
+# not hold. **Predict before you run:** why must that be so? And what can the student be taught after a token that ends
+# inside one of the teacher's, where the teacher has given no answer?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.distil import lesson
 
 one = lesson(text, answer, large, small, context_length=256)
-for number, target, weight in list(zip(*one, strict=True))[:7]:
+rows = list(zip(*one, strict=True))
+for number, target, weight in [*rows[:6], *rows[-2:]]:
     token = small.decode([number])
     print(f"{token!r:<8} target {target[1]:.3f}  weight {weight:.3f}")
 
 # %% [markdown]
-# The small tokenizer does the same merges in the same order and stops earlier; what the large one does after that can
-# only remove cuts. Where a token of the student ends inside one of the teacher's, nobody has said anything: it has no
-# target and the weight zero. Half of all weight is shared by the tokens with a target, and half goes to the last one,
-# since that is the answer that counts.
+# The small tokenizer does the same merges in the same order and stops earlier; whatever the large one does after that only
+# removes cuts. Inside a token of the teacher's nothing new has been said, so its last answer stands. Before its first
+# answer there is none, and the lesson there has no weight.
+
+# %% [markdown]
+# Half of all weight is shared by the tokens, and the other half goes to the last one: its answer is the one that counts.
 #
-# ## A loss for shades of grey
+# ## A loss for shares
 #
-# The {term}`cross-entropy` of chapter 5 takes the logarithm of the probability of the right class. With two shares in
-# place of one right class, take both logarithms, each weighed by its share. **Predict before you run:** what is the loss of a student
-# that answers exactly as the teacher does? Is it zero?
+# The {term}`cross-entropy` of chapter 5 takes the logarithm of the probability of the right class. The teacher gives no
+# right class, but a share for each. So take both logarithms, each weighted by its share. **Predict before you run:** what is
+# the loss of a student that answers exactly as the teacher does? Is it zero?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 target = torch.tensor([0.3, 0.7])  # the teacher: ham, spam
 for share in (0.5, 0.7, 0.9):
-    said = torch.tensor([1 - share, share])
-    print(f"student {share:.1f}: loss {-(target * said.log()).sum():.3f}")
+    guess = torch.tensor([1 - share, share])
+    print(f"student {share:.1f}: loss {-(target * guess.log()).sum():.3f}")
 
 # %% [markdown]
 # It is smallest where the student says what the teacher says, and even there it is not zero: what is left is the teacher's
-# own doubt (its entropy). PyTorch's `cross_entropy` takes such targets as well. The rest of the training is chapter 6
-# over again, a loop of forward, loss, backward, step, on a GPT-2 of four blocks. It stands in `llmclf/distil.py`.
-#
+# own doubt (its entropy). Now teach a student yourself, with a few messages only, for a short and for a longer time. The
+# number is its mean distance from the teacher on the messages that it was taught.
+
+# %%
+import numpy as np
+
+from llmclf.distil import distil
+
+few = prepare_sms().train["text"].tolist()[:16]
+for epochs in (1, 15):
+    young = distil(teacher, few, texts, epochs=epochs)
+    gaps = np.abs(teacher.predict_proba(few) - young.predict_proba(few))
+    print(f"{epochs:>2} epochs: {gaps.mean():.3f} apart")
+
+# %% [markdown]
+# It comes closer. The loop inside `distil` is that of chapter 6, forward, loss, backward, step, with three differences.
+# Its blocks begin with random weights and all of them learn. Its token embeddings are the teacher's, passed through one
+# small matrix that learns, so that it knows something of words that no lesson holds. And the
+# {term}`learning rate` first rises, then falls to zero.
+
+# %% [markdown]
 # ## One byte a weight
 #
-# A weight of 32 bits takes four bytes. The file keeps one: in each row of a matrix the largest weight becomes 127, and
-# all others whole numbers in proportion ({term}`quantisation`). A factor for each row turns them back.
+# A weight of 32 bits takes four bytes. The file keeps one: in each row of a matrix the weight of the largest size becomes
+# 127 or -127, and all others whole numbers in proportion ({term}`quantisation`). A factor for each row turns them back.
 
 # %% tags=["nbval-check-output"]
 from llmclf.student import quantise
@@ -203,17 +262,29 @@ print("whole numbers:", whole.tolist()[0], f"factor: {scale.item():.5f}")
 print("back again:   ", [round(value, 4) for value in restored])
 
 # %% [markdown]
-# The error is at most half a step, that is half a factor, and small weights suffer most: the last one lost an eighth of
-# its size. Does it matter? The accuracy above is that of the file, of the whole numbers turned back, so it is
-# paid for already.
+# The error is at most half a factor. Measured by their own size, small weights suffer most: the last one lost an eighth. Does
+# it matter? **Predict before you run:** we round the student's weights once more, to fewer and fewer bits. At how many does
+# it begin to hurt?
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+for bits in (8, 6, 4, 3, 2):
+    coarse = Student.load(file)
+    for weight in coarse.model.parameters():
+        if weight.ndim == 2:
+            whole, scale = quantise(weight.data, bits)
+            weight.data = whole * scale[:, None]
+    print(f"{bits} bits: {score(coarse.logits(texts), labels)}")
+
+# %% [markdown]
+# Eight bits cost nothing that this test set could show; on this page neither do four or three. Only with two, when every
+# weight is -1, 0 or 1 times its factor, the accuracy falls. The file could be smaller still.
 #
-# ## Teacher and pupil side by side
+# ## Side by side
 #
-# {numref}`fig-play-both` draws both readings of one message. They share the words, and every step of the student is an
-# imitation.
+# {numref}`fig-play-both` draws both readings of one message, over the share of its characters that has been read.
 
 
-# %% mystnb={"figure": {"caption": "One message, read by both: the probability of spam if the message ended there, over the share of its characters. Dotted: one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines over the course of one message, the probability of spam as the teacher and as the student see it. Both stay near zero over the first half, jump to nearly one at the telephone number, fall behind it and end near nine tenths. The student falls less at first, and falls once more just before the end, inside a word that its tokenizer cuts in two."}}
+# %% mystnb={"figure": {"caption": "One message, read by both: the probability of spam if the message ended there, over the share of its characters. Dotted: one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines over the course of one message, the probability of spam as the teacher and as the student see it. Both stay near zero over the first half and rise at the telephone number, the teacher's at once, the student's over several digits. Behind the number both fall, waver, and end above one half, the teacher's higher."}}
 from llmclf import plots
 from llmclf.reading import read
 
@@ -231,8 +302,8 @@ axes.legend()
 figure
 
 # %% [markdown]
-# They rise together and fall at different places: in the middle of a message the imitation is rougher than at its end,
-# on which half of all weight lay. How long does each take? Time both, on this computer:
+# The student follows its teacher's large moves, more slowly and less far: where the teacher is sure at the first digit, it
+# waits for more. How long does each take? Time both with PyTorch, on this computer:
 
 # %%
 import time
@@ -245,9 +316,23 @@ for name, one in both.items():
     print(f"{name}: {(time.perf_counter() - start) * 100:.1f} ms a message")
 
 # %% [markdown]
-# The teacher takes many times as long. Every static page can hold a model of the student's size. The script that runs it here is about two hundred lines of plain
-# JavaScript, `book/play/gpt2.js`, and a test compares its probabilities with PyTorch's. It reads one token at a
-# time and keeps what it has seen, so that a further word costs only itself.
+# The page has no PyTorch: there a script of plain JavaScript does the same sums, `book/play/gpt2.js`, and a test compares
+# its probabilities with PyTorch's. It is slower, and fast enough to keep up with typing. Here are its milliseconds as the
+# benchmark of this book measured them, on the machine that is named:
+
+# %%
+import json
+
+results = Path("../benchmarks/results/playing.json")
+found = json.loads(results.read_text())
+machine = found["machine"]
+print(machine["processor"], "with", machine["cores"], "cores")
+for name, value in found["medians"].items():
+    print(f"{name}: {value:.1f} ms")
+
+# %% [markdown]
+# The script reads one token at a time and keeps what it has computed. Under the causal mask nothing of that ever changes, so
+# one word more costs little more than itself.
 #
 # ## Four messages, and your own
 #
@@ -256,15 +341,37 @@ for name, one in both.items():
 # %%
 from IPython.display import HTML
 
-from llmclf.reading import EXAMPLES, render
+from llmclf.reading import EXAMPLES, percent, render
 
-readings = [read(student, text) for text in EXAMPLES.values()]
-HTML("".join(render(reading, "spam") for reading in readings))
+shown = [render(read(student, text), "spam") for text in EXAMPLES.values()]
+HTML("".join(shown))
 
 # %% [markdown]
-# Compare with chapter 7. On these pages they disagree about the code to log in: the teacher is sure that it is spam, the
-# student that it is not. Neither has ever learnt from such a message, and each stretches what it knows in its own way.
-# That the student is right here is luck. Agreement on the test set says nothing about messages of another kind.
+# And in one table, beside its teacher:
+
+# %%
+import pandas as pd
+
+columns = {"message": [shorten(text, 48, placeholder=' …') for text in EXAMPLES.values()]}
+for name, one in both.items():
+    chances = one.predict_proba(list(EXAMPLES.values()))[:, 1]
+    columns[name] = [percent(chance) for chance in chances]
+pd.DataFrame(columns, index=list(EXAMPLES))
+
+# %% [markdown]
+# Look at the code to log in. The teacher is sure that it is spam, and the student leans that way; it would be a harmful
+# mistake, for you are waiting for that message. Where does it come from? Search what the teacher was trained on:
+
+# %%
+train = prepare_sms().train
+alike = train["text"].str.contains("password|Pin is")
+for label, text in train[alike][["label", "text"]].to_numpy():
+    print(f"{student.label_names[label]}: {shorten(text, 66, placeholder=' …')}")
+
+# %% [markdown]
+# Whatever of this kind the teacher has seen came from paid services and was labelled spam; codes of today, which people
+# ask for, are not among its messages. It learnt that lesson well, and passed it on. Agreement on the test set says
+# nothing about messages of another kind.
 #
 # In a notebook the last cell puts both side by side. (On a page without a kernel, the field at the top does the work of
 # the student.)
@@ -275,14 +382,12 @@ from llmclf.demo import ClassifierDemo
 ClassifierDemo(teacher, student)
 
 # %% [markdown]
-# To make a student of your own, from a classifier that `python -m llmclf train` has saved:
+# To make a student of your own, from a classifier that `python -m llmclf train` has saved (`--bfloat16` makes the teacher
+# read faster on a recent processor):
 #
 # ```sh
-# python -m llmclf distil output/classifier --output student.safetensors
+# python -m llmclf distil output/classifier --output student.safetensors --bfloat16
 # ```
-#
-# For half of the time the teacher reads, for the other half the student learns: a quarter of an hour on the two cores where
-# it was made, with `--bfloat16`, which recent processors know; longer without.
 
 # %% [markdown]
 # ## Exercises
@@ -349,10 +454,10 @@ check(to_bytes)
 # </details>
 
 # %% [markdown]
-# <details><summary>3. Why were copies of test messages kept out of the student's lessons, although it sees no labels?</summary>
+# <details><summary>3. Why was all that resembles a test message kept out of the student's lessons, although it sees no labels?</summary>
 #
-# Because it sees the teacher's answers. To be asked about a message whose answer one was told is no test, whoever told
-# it.
+# Because it sees the teacher's answers, after every token. A question whose answer one has been told tests nothing, and
+# a text that only begins like a test message tells that answer, too.
 #
 # </details>
 #
@@ -374,7 +479,7 @@ check(to_bytes)
 # ## What you have learnt
 #
 # A large classifier can teach a small one, without a single label, by answering after every token. A vocabulary can be cut
-# at its end and stays a vocabulary. Weights take one byte each with little harm. And a model that small runs anywhere,
+# at its end and stays a vocabulary. Weights can take one byte each, or less, and you measured the harm. And a model that small runs anywhere,
 # even inside the page that explains it. How far it can be trusted was measured, on the test set, and holds for
 # messages of that kind.
 
