@@ -111,7 +111,7 @@ print(f"{same.double().mean():.1%} (95 % interval {low:.1%} to {high:.1%})")
 right = int((said["teacher"] == labels)[~same].sum())
 low, high = wilson_interval(right, int((~same).sum()))
 print(f"the teacher is right in {right} of these {(~same).sum()},", end=" ")
-print(f"{right / max(1, (~same).sum()):.0%} (95 % interval {low:.0%} to {high:.0%})")
+print(f"(95 % interval of the share: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
 # If this interval reached below one half, the lead might be luck. On this page it does not: the teacher is the better one,
@@ -125,7 +125,8 @@ spam = [rows.softmax(dim=1)[:, 1] for rows in logits.values()]
 for row in (~same).nonzero().flatten().tolist():
     probabilities = " ".join(f"{one[row]:4.0%}" for one in spam)
     name = student.label_names[labels[row]]
-    print(f"{probabilities} {name:<4} {shorten(texts[row], 52, placeholder=' …')}")
+    words = shorten(texts[row], 52, placeholder=" …")
+    print(f"{probabilities} {name:<4} {words}")
 
 # %% [markdown]
 # On this page all of them are spam, and all but one are spam that the student lets pass. The one is the *Ringtone Club*, which
@@ -164,8 +165,11 @@ some = ["See you at eight then", "WIN a prize, text GO to 80086 now"]
 print(mix(some, ["lamp", "river"], random.Random(25)))
 
 # %% tags=["nbval-check-output"]
-for name in ("texts", "mixtures", "epochs", "seconds reading", "seconds learning"):
-    print(f"{name}: {student.training[name]:,}")
+record = student.training
+for name in ("texts", "mixtures", "epochs"):
+    print(f"{name}: {record[name]:,}")
+for name in ("seconds reading", "seconds learning"):
+    print(f"{name}: {record[name]}")
 
 # %% [markdown]
 # The last two lines are seconds on the two cores where it was made: first the teacher read all texts once (in
@@ -352,9 +356,11 @@ HTML("".join(shown))
 # %%
 import pandas as pd
 
-columns = {"message": [shorten(text, 48, placeholder=' …') for text in EXAMPLES.values()]}
+messages = list(EXAMPLES.values())
+shortened = [shorten(text, 48, placeholder=" …") for text in messages]
+columns = {"message": shortened}
 for name, one in both.items():
-    chances = one.predict_proba(list(EXAMPLES.values()))[:, 1]
+    chances = one.predict_proba(messages)[:, 1]
     columns[name] = [percent(chance) for chance in chances]
 pd.DataFrame(columns, index=list(EXAMPLES))
 
@@ -366,7 +372,8 @@ pd.DataFrame(columns, index=list(EXAMPLES))
 train = prepare_sms().train
 alike = train["text"].str.contains("password|Pin is")
 for label, text in train[alike][["label", "text"]].to_numpy():
-    print(f"{student.label_names[label]}: {shorten(text, 66, placeholder=' …')}")
+    words = shorten(text, 66, placeholder=" …")
+    print(f"{student.label_names[label]}: {words}")
 
 # %% [markdown]
 # Whatever of this kind the teacher has seen came from paid services and was labelled spam; codes of today, which people
