@@ -14,11 +14,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from llmclf import assets
 from llmclf.errors import LlmclfError
 from llmclf.files import replacing
+from llmclf.leakage import deal_groups
 
 SEED = 123  # the source's; with it the split of the reference results is recreated row for row
 SMS_LABELS = ("ham", "spam")
@@ -194,14 +196,47 @@ def balance(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
     return pd.concat(part if len(part) == smallest else part.sample(smallest, random_state=seed) for part in parts)
 
 
-def split(table: pd.DataFrame, *, train_share: float = 0.7, validation_share: float = 0.1, seed: int = SEED) -> Splits:
-    """Shuffle, then cut: 70 % to learn from, 10 % to choose with, the rest to judge by."""
+def split(
+    table: pd.DataFrame,
+    *,
+    train_share: float = 0.7,
+    validation_share: float = 0.1,
+    seed: int = SEED,
+    groups: Sequence[int] | None = None,
+) -> Splits:
+    """Shuffle, then cut: 70 % to learn from, 10 % to choose with, the rest to judge by.
+
+    Parameters
+    ----------
+    table
+        Columns `label` and `text`.
+    train_share, validation_share
+        What remains is for the test.
+    seed
+        Of the order.
+    groups
+        (rows,) numbers, such as `leakage.near_duplicate_groups` gives: rows of one group stay together, and every part
+        has nearly the same share of each label. Without them rows are dealt as the source does, each by itself.
+
+    Raises
+    ------
+    DataError
+        Shares that leave nothing for one part; another number of groups than of rows.
+    """
     if min(train_share, validation_share) <= 0 or train_share + validation_share >= 1:
         raise DataError(f"shares must be positive and leave some for the test, got {train_share}, {validation_share}")
+    if groups is not None and len(groups) != len(table):
+        raise DataError(f"{len(groups)} groups for {len(table)} rows: give a number for every row")
     shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
-    train_end = int(len(shuffled) * train_share)
-    validation_end = train_end + int(len(shuffled) * validation_share)
-    splits = Splits(shuffled[:train_end], shuffled[train_end:validation_end], shuffled[validation_end:])
+    if groups is None:
+        train_end = int(len(shuffled) * train_share)
+        validation_end = train_end + int(len(shuffled) * validation_share)
+        splits = Splits(shuffled[:train_end], shuffled[train_end:validation_end], shuffled[validation_end:])
+    else:
+        shares = (train_share, validation_share, 1 - train_share - validation_share)
+        in_order = pd.Series(np.asarray(groups)).sample(frac=1, random_state=seed)  # shuffled like the table
+        parts = deal_groups(shuffled["label"], in_order, shares, seed=seed)
+        splits = Splits(*(shuffled.iloc[rows] for rows in parts))
     for name, part in splits._asdict().items():
         if part.empty:
             raise DataError(f"{len(table)} rows are too few: nothing is left for {name}")

@@ -1,0 +1,75 @@
+"""Chapter 8: what a classifier must beat. Each takes texts and labels as scikit-learn's estimators do."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_is_fitted
+
+
+class KeywordRule(ClassifierMixin, BaseEstimator):
+    """Spam is what holds one of a few words: those whose presence alone would make fewest mistakes in training.
+
+    Parameters
+    ----------
+    count
+        Of words to look for.
+
+    Attributes
+    ----------
+    words_
+        The words, found greedily: each is the one that mends most mistakes of those before it.
+    """
+
+    def __init__(self, count: int = 10) -> None:
+        self.count = count
+
+    def fit(self, texts: Sequence[str], labels: Sequence[int]) -> KeywordRule:
+        self.classes_ = np.unique(labels)
+        left = [(self.words_in(text), label == self.classes_[-1]) for text, label in zip(texts, labels, strict=True)]
+        self.words_: list[str] = []
+        for _ in range(self.count):
+            gain: Counter[str] = Counter()
+            for words, is_spam in left:
+                gain.update(dict.fromkeys(words, 1 if is_spam else -1))
+            word, mended = max(gain.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+            if mended <= 0:
+                break
+            self.words_.append(word)
+            left = [(words, is_spam) for words, is_spam in left if word not in words]
+        return self
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        check_is_fitted(self)
+        found = [bool(self.words_in(text) & set(self.words_)) for text in texts]
+        return np.where(found, self.classes_[-1], self.classes_[0])
+
+    @staticmethod
+    def words_in(text: str) -> set[str]:
+        """Distinct words, small letters; any number counts as the same word."""
+        return {"0" if word.isdigit() else word for word in re.findall(r"\w+", text.lower())}
+
+
+def majority() -> DummyClassifier:
+    """Always the most frequent label."""
+    return DummyClassifier(strategy="most_frequent")
+
+
+def tfidf_words() -> Pipeline:
+    """Counted words and pairs of words, rare ones weighing more, and a straight line between the classes."""
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000))
+
+
+def tfidf_characters() -> Pipeline:
+    """The same with runs of two to five characters inside words: it sees through some misspellings."""
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000))

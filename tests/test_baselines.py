@@ -1,0 +1,48 @@
+"""The baselines learn what they can learn, and the keyword rule is as simple as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
+
+from llmclf.baselines import KeywordRule, majority, tfidf_characters, tfidf_words
+from llmclf.data import SMS_LABELS, number_labels, read_sms, split
+from llmclf.leakage import near_duplicate_groups
+
+TEXTS = ["Win 100 now", "WIN a prize", "call 0800", "see you", "call me", "you win, love", "ok"]
+LABELS = [1, 1, 1, 0, 0, 0, 0]
+
+
+def test_keyword_rule_takes_the_words_that_mend_most():
+    rule = KeywordRule(count=5).fit(TEXTS, LABELS)
+    assert rule.words_[0] == "0"  # any number
+    assert set(rule.words_) <= {"0", "a", "prize"}
+    assert rule.predict(["I have 3 cats", "nothing", "see you", ""]).tolist() == [1, 0, 0, 0]
+
+
+def test_keyword_rule_stops_where_a_word_would_do_harm():
+    assert KeywordRule(count=50).fit(["a b", "b"], [0, 1]).words_ == []
+    assert len(KeywordRule(count=1).fit(TEXTS, LABELS).words_) == 1
+
+
+def test_keyword_rule_keeps_the_names_of_labels_and_is_an_estimator():
+    rule = clone(KeywordRule(count=3)).fit(TEXTS, np.where(LABELS, "spam", "ham"))
+    assert rule.predict(["win 5", "see you"]).tolist() == ["spam", "ham"]
+    with pytest.raises(NotFittedError):
+        KeywordRule().predict(["a"])
+
+
+def test_majority_says_the_same_of_everything():
+    assert majority().fit(TEXTS, LABELS).predict(["win 100"] * 3).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("make", [tfidf_words, tfidf_characters, KeywordRule])
+def test_baseline_learns_the_sms_collection(make, any_sms_path):
+    table = number_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
+    splits = split(table, groups=near_duplicate_groups(table["text"]))
+    baseline = make().fit(splits.train["text"], splits.train["label"])
+    accuracy = accuracy_score(splits.test["label"], baseline.predict(splits.test["text"]))
+    assert accuracy > (splits.test["label"] == 0).mean() + 0.05

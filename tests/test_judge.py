@@ -1,0 +1,127 @@
+"""Intervals, comparisons, thresholds and calibration agree with what other libraries or plain counting give."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from torch.nn import functional as F
+
+from llmclf.errors import LlmclfError
+from llmclf.evaluate import wilson_interval
+from llmclf.judge import (
+    bootstrap_interval,
+    calibration_error,
+    calibration_table,
+    fit_temperature,
+    mcnemar,
+    threshold_of_least_cost,
+)
+
+
+def test_bootstrap_of_a_share_is_near_wilsons_interval():
+    right = np.arange(400) < 340
+    assert bootstrap_interval(np.mean, right, samples=4000) == pytest.approx(wilson_interval(340, 400), abs=0.01)
+
+
+def test_bootstrap_is_wider_where_copies_are_drawn_together():
+    right = np.repeat(np.arange(100) < 80, 5)  # every message five times
+    alone = bootstrap_interval(np.mean, right)
+    together = bootstrap_interval(np.mean, right, groups=np.repeat(np.arange(100), 5))
+    assert together == pytest.approx(wilson_interval(80, 100), abs=0.03)
+    assert together[1] - together[0] > 1.8 * (alone[1] - alone[0])
+
+
+def test_bootstrap_draws_columns_together_and_the_seed_decides():
+    one, other = np.arange(50.0), np.arange(50.0) + 7
+    assert bootstrap_interval(lambda x, y: float((y - x).mean()), one, other) == (7.0, 7.0)
+    same, again, different = (bootstrap_interval(np.mean, one, seed=seed) for seed in (1, 1, 2))
+    assert same == again != different
+
+
+def test_bootstrap_leaves_out_samples_without_a_number():
+    low, high = bootstrap_interval(lambda x: x.mean() if x.any() else float("nan"), [1, 0])
+    assert (low, high) == (0.5, 1.0)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_mcnemar_is_the_exact_binomial_test_on_the_messages_they_part_on(one, other, both):
+    first = [True] * one + [False] * other + [True] * both + [False] * both
+    second = [False] * one + [True] * other + [True] * both + [False] * both
+    found = mcnemar(first, second)
+    assert (found.only_first, found.only_second) == (one, other)
+    expected = binomtest(one, one + other).pvalue if one + other else 1.0
+    assert found.p_value == pytest.approx(expected)
+
+
+def test_mcnemar_wants_both_answers_for_each_message():
+    with pytest.raises(LlmclfError, match="3 answers of the first, 2 of the second: give both for each message"):
+        mcnemar([True] * 3, [True] * 2)
+
+
+def cost_at(threshold: float, probabilities, labels, false_alarm: float, miss: float) -> float:
+    called = np.asarray(probabilities) >= threshold
+    spam = np.asarray(labels) == 1
+    return (called & ~spam).sum() * false_alarm + (~called & spam).sum() * miss
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.5, 0.9, 1.0]), st.integers(0, 1)), max_size=12),
+    st.sampled_from([0.5, 1.0, 10.0]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_threshold_costs_less(pairs, false_alarm):
+    probabilities, labels = [share for share, _ in pairs], [label for _, label in pairs]
+    found = threshold_of_least_cost(probabilities, labels, false_alarm=false_alarm, miss=2.0)
+    candidates = [*probabilities, math.inf]
+    least = min(cost_at(one, probabilities, labels, false_alarm, 2.0) for one in candidates)
+    assert cost_at(found, probabilities, labels, false_alarm, 2.0) == least
+    assert found == max(one for one in candidates if cost_at(one, probabilities, labels, false_alarm, 2.0) == least)
+
+
+def test_calibration_table_is_scikit_learns_curve_with_counts():
+    generator = np.random.default_rng(1)
+    probabilities = generator.random(500) ** 2
+    labels = (generator.random(500) < probabilities**1.5).astype(int)
+    table = calibration_table(probabilities, labels, bins=8)
+    true, announced = calibration_curve(labels, probabilities, n_bins=8)
+    np.testing.assert_allclose(table["true"], true)
+    np.testing.assert_allclose(table["announced"], announced)
+    assert table["messages"].sum() == 500
+    assert (table["low"] <= table["true"]).all()
+    assert (table["true"] <= table["high"]).all()
+
+
+def test_calibration_error_of_the_honest_and_of_the_boastful():
+    labels = np.array([0, 1] * 500)
+    assert calibration_error(np.full(1000, 0.5), labels) == 0
+    assert calibration_error(np.full(1000, 1.0), labels) == pytest.approx(0.5)
+    assert calibration_error([0.2] * 10 + [0.9] * 30, [0] * 10 + [1] * 30) == pytest.approx(0.25 * 0.2 + 0.75 * 0.1)
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
+def test_temperature_is_what_pytorch_finds_by_gradients(true_temperature):
+    torch.manual_seed(3)
+    honest = torch.randn(4000, 3, dtype=torch.float64)
+    labels = torch.distributions.Categorical(logits=honest).sample()
+    logits = honest * true_temperature
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits / log_temperature.exp(), labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    found = fit_temperature(logits.numpy(), labels.numpy())
+    assert found == pytest.approx(log_temperature.exp().item(), rel=1e-4)
+    assert found == pytest.approx(true_temperature, rel=0.1)
