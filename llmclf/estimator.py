@@ -109,12 +109,13 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         LlmclfError
-            For what is no text or label, and for settings that cannot be used; before anything is trained.
+            X is one text, a table of several columns, empty, or holds something that is no string; y lacks a label or
+            has too many, or holds one class only; a setting cannot be used. Nothing has been trained then.
         ValueError, TypeError
-            From scikit-learn, for labels that are measurements, or numbers and strings at once.
+            From scikit-learn: y has several columns, or holds measurements, or numbers and strings at once.
         """
-        texts = check_texts(X)
-        labels = check_labels(y, len(texts))
+        texts = _texts(X)
+        labels = _labels(y, len(texts))
         encoder = LabelEncoder()
         numbers = encoder.fit_transform(labels)  # first, because it says it best where numbers and strings are mixed
         check_classification_targets(labels)
@@ -148,22 +149,20 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
 
         pad_to = loaders.train.dataset.max_length if fixed else None
         record = {"settings": asdict(settings), "batch_size": batch_size, "trainable": self.trainable}
-        self.text_classifier_ = TextClassifier(
-            model, tokenizer, names, str(backbone), max_length=limit, pad_to=pad_to, training=record
-        )
-        self.classes_ = encoder.classes_
-        self.n_features_in_ = 1
+        lengths = {"max_length": limit, "pad_to": pad_to}
+        self.text_classifier_ = TextClassifier(model, tokenizer, names, str(backbone), **lengths, training=record)
+        self.classes_, self.n_features_in_ = encoder.classes_, 1
         return self
 
     def predict(self, X: Texts) -> np.ndarray:
-        """The most probable label of each text, (texts,), each as it was in `y`."""
+        """The most probable label of each text, (texts,), each as it was in `y`; for X and errors see `fit`."""
         check_is_fitted(self)
-        return self.classes_[self.text_classifier_.logits(check_texts(X)).argmax(dim=1).numpy()]
+        return self.classes_[self.text_classifier_.logits(_texts(X)).argmax(dim=1).numpy()]
 
     def predict_proba(self, X: Texts) -> np.ndarray:
-        """Probabilities (texts, classes), in the order of `classes_`."""
+        """Probabilities (texts, classes), in the order of `classes_`; for X and errors see `fit`."""
         check_is_fitted(self)
-        return self.text_classifier_.predict_proba(check_texts(X))
+        return self.text_classifier_.predict_proba(_texts(X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -172,15 +171,8 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def check_texts(X: Texts) -> list[str]:
-    """The texts as a list.
-
-    Raises
-    ------
-    LlmclfError
-        A single text or no sequence at all; a table with more than one column; nothing in it; something in it that is
-        no string.
-    """
+def _texts(X: Texts) -> list[str]:
+    """The texts as a list, if all of them are texts."""
     array = np.asarray(X, dtype=object)
     if array.ndim == 0:
         raise LlmclfError(f"X is {shorten(X)}, a {type(X).__name__}; expected many texts: put a single one into a list")
@@ -196,16 +188,8 @@ def check_texts(X: Texts) -> list[str]:
     return texts
 
 
-def check_labels(y: Sequence | np.ndarray | pd.Series, count: int) -> np.ndarray:
-    """The labels as an array (count,).
-
-    Raises
-    ------
-    LlmclfError
-        None at all; another number of them than of texts; a missing one.
-    ValueError
-        From scikit-learn: more than one column, or measurements instead of classes.
-    """
+def _labels(y: Sequence | np.ndarray | pd.Series, count: int) -> np.ndarray:
+    """The labels as an array (count,), if none is missing."""
     if y is None:
         raise LlmclfError("fit requires y to be passed, but the target y is None: give a label for each text")
     labels = column_or_1d(y, warn=True)

@@ -120,6 +120,21 @@ def test_texts_are_cut_to_max_length(texts, labels):
     assert not np.array_equal(classifier.predict_proba(["abcd" + "f" * 30]), classifier.predict_proba(["abcde"]))
 
 
+@pytest.mark.parametrize("pooling", ["last_token", "last_position", "first_token", "mean"])
+def test_answer_does_not_depend_on_the_other_texts(texts, labels, pooling):
+    classifier = LLMClassifier(epochs=1, pooling=pooling, device="cpu").fit(texts, labels)
+    alone = np.concatenate([classifier.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(classifier.predict_proba(texts), alone, atol=1e-5)
+
+
+def test_numpys_random_numbers_go_on_as_if_nothing_had_been_trained(texts, labels):
+    np.random.seed(0)
+    expected = np.random.rand()
+    np.random.seed(0)
+    LLMClassifier(epochs=1, device="cpu").fit(texts, labels)
+    assert np.random.rand() == expected
+
+
 # Texts and labels of every kind ---------------------------------------------------------------------------------------
 
 
@@ -185,7 +200,7 @@ def test_strange_texts_are_learnt_from_and_classified():
 
 
 def test_cross_validation_scores_every_fold(texts, labels):
-    assert cross_val_score(LLMClassifier(**LEARNING), texts, labels, cv=2).tolist() > [0.8, 0.8]
+    assert cross_val_score(LLMClassifier(**LEARNING), texts, labels, cv=2).min() > 0.8
 
 
 class TinyInAnyProcess(LLMClassifier):
