@@ -119,7 +119,8 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         encoder = LabelEncoder()
         numbers = encoder.fit_transform(labels)  # first, because it says it best where numbers and strings are mixed
         check_classification_targets(labels)
-        table = pd.DataFrame({"label": numbers, "text": pd.Series(texts, dtype=object)})
+        messages = pd.Series(texts, dtype=object)  # pandas' own strings may be PyArrow's, which hold no half characters
+        table = pd.DataFrame({"label": numbers, "text": messages})
         names = [str(label) for label in encoder.classes_]
         if len(names) < 2:
             raise LlmclfError(f"y holds one class only, {names[0]!r}; expected two or more (in every fold: stratify)")

@@ -71,11 +71,13 @@ def test_unseen_texts_are_told_apart(tiny_splits, pooling, trainable):
     assert classifier.score(tiny_splits.test["text"], tiny_splits.test["label"]) > 0.9
 
 
-def test_it_is_the_training_of_the_book(tiny_splits, tiny_tokenizer, texts, labels):
-    model = Classifier(tiny_gpt2(), 2, seed=7)
-    loaders = make_loaders(tiny_splits, tiny_tokenizer, batch_size=4, seed=7)
+@pytest.mark.parametrize(("pooling", "padding"), [("last_token", "dynamic"), ("last_position", "fixed")])
+def test_it_is_the_training_of_the_book(tiny_splits, tiny_tokenizer, texts, labels, pooling, padding):
+    model = Classifier(tiny_gpt2(), 2, pooling=pooling, trainable="last_two_blocks", seed=7)
+    loaders = make_loaders(tiny_splits, tiny_tokenizer, batch_size=4, padding=padding, max_length=30, seed=7)
     train(model, loaders.train, loaders.validation, TrainingSettings(epochs=2, learning_rate=3e-3, seed=7))
-    classifier = LLMClassifier(epochs=2, learning_rate=3e-3, batch_size=4, random_state=7, device="cpu")
+    settings = {"epochs": 2, "learning_rate": 3e-3, "batch_size": 4, "max_length": 30, "pooling": pooling}
+    classifier = LLMClassifier(**settings, trainable="last_two_blocks", random_state=7, device="cpu")
     found = classifier.fit(texts, labels).text_classifier_.model.state_dict()
     assert found.keys() == model.state_dict().keys()
     assert all(torch.equal(found[name], weight) for name, weight in model.state_dict().items())
@@ -88,6 +90,20 @@ def test_settings_are_the_ones_recommended_for_the_backbone(monkeypatch, texts, 
     assert found.backbone == "random-tiny"
     assert found.training["settings"]["learning_rate"] == expected
     assert found.max_length == 96
+
+
+def test_named_backbone_is_taken_and_put_on_the_device(monkeypatch, texts, labels):
+    asked = []
+
+    def load_pretrained(backbone, device):
+        asked.append((backbone, device))
+        return tiny_gpt2()
+
+    monkeypatch.setattr(estimator, "load_pretrained", load_pretrained)
+    monkeypatch.setattr(estimator, "choose_device", lambda name: torch.device("cpu", {"mine": 0}[name]))
+    classifier = LLMClassifier("random-other", epochs=1, device="mine").fit(texts, labels)
+    assert asked == [("random-other", torch.device("cpu", 0))]
+    assert classifier.text_classifier_.backbone == "random-other"
 
 
 def test_the_same_random_state_gives_the_same_weights_and_another_does_not(texts, labels):
