@@ -167,10 +167,10 @@ def token_table(reading: Reading, name: str) -> str:
     """The same in numbers: each piece, the probability after it, and how it moved that, in percentage points."""
     course = reading.course(name)
     moves = ["", *(f"{100 * move:+.1f}" for move in np.diff(course))]
-    rows = "".join(
-        f'<tr><th scope="row">{visible(piece)}</th><td>{percent(float(share))}</td><td>{move}</td></tr>'
-        for piece, share, move in zip(reading.pieces, course, moves, strict=True)
-    )
+    rows = ""
+    for piece, share, move in zip(reading.pieces, course, moves, strict=True):
+        token = visible(piece) if piece.strip() else "(space)"
+        rows += f'<tr><th scope="row">{token}</th><td>{percent(float(share))}</td><td>{move}</td></tr>'
     head = "".join(f'<th scope="col">{escape(word)}</th>' for word in ("token", f"{name} so far", "moved by, points"))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 

@@ -137,8 +137,10 @@ def test_marks_that_would_turn_the_text_round_can_be_seen():
 
 
 def test_table_says_in_numbers_what_the_colours_show():
-    table = Shown(token_table(reading_of(0.5, 0.9, 0.2), "spam")).words
-    assert table == "tokenspam so farmoved by, pointsa50.0 %b90.0 %+40.0c20.0 %-70.0"
+    reading = reading_of(0.5, 0.9, 0.2)
+    reading.pieces[1] = " "
+    table = Shown(token_table(reading, "spam")).words
+    assert table == "tokenspam so farmoved by, pointsa50.0 %(space)90.0 %+40.0c20.0 %-70.0"
 
 
 def test_sentence_says_what_the_picture_shows(classifier):

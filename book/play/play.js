@@ -74,7 +74,8 @@ function curve(course, name, threshold) {
 function tokenRows(pieces, course) {
   return pieces.map((piece, place) => {
     const move = place ? 100 * (course[place] - course[place - 1]) : null;
-    return element("tr", {}, element("th", { scope: "row" }, visible(piece)), element("td", {}, percent(course[place])),
+    const token = piece.trim() ? visible(piece) : "(space)";
+    return element("tr", {}, element("th", { scope: "row" }, token), element("td", {}, percent(course[place])),
       element("td", {}, move === null ? "" : `${move < 0 ? "−" : "+"}${Math.abs(move).toFixed(1)}`));
   });
 }

@@ -110,7 +110,7 @@ print(f"{same.double().mean():.1%} (95 % interval {low:.1%} to {high:.1%})")
 # %%
 right = int((said["teacher"] == labels)[~same].sum())
 low, high = wilson_interval(right, int((~same).sum()))
-print(f"the teacher is right in {right} of these {(~same).sum()},", end=" ")
+print(f"the teacher is right in {right} of these {(~same).sum()}", end=" ")
 print(f"(95 % interval of the share: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
