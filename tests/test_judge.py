@@ -99,6 +99,10 @@ def test_calibration_table_is_scikit_learns_curve_with_counts():
     assert (table["true"] <= table["high"]).all()
 
 
+def test_certainty_belongs_to_the_last_bin():
+    assert calibration_table([0.95, 1.0], [1, 1])["messages"].tolist() == [2]
+
+
 def test_calibration_error_of_the_honest_and_of_the_boastful():
     labels = np.array([0, 1] * 500)
     assert calibration_error(np.full(1000, 0.5), labels) == 0
