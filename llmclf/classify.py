@@ -22,6 +22,7 @@ from llmclf.evaluate import choose_device
 from llmclf.files import FileError, read_safetensors, replacing, sha256_of
 from llmclf.head import Classifier
 from llmclf.loaders import batches_by_tokens, pad_batch
+from llmclf.lora import corrected
 from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
@@ -120,6 +121,8 @@ class TextClassifier:
             `False` stores only the weights that differ from the public backbone's. `True` stores all, as is done in
             any case where there is no public file to add them to (random or imported weights).
         """
+        if corrected(self.model):
+            raise LlmclfError("the classifier has LoRA corrections beside its weights: call merge_lora, then save")
         folder = Path(folder)
         public = None if complete else self._public_weights()
         weights = {name: weight.detach().cpu() for name, weight in self.model.backbone.named_parameters()}

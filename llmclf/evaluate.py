@@ -113,21 +113,29 @@ def evaluate(
     description
         Of the progress bar.
     """
+    batches = loader if max_batches is None else list(islice(loader, max_batches))
+    check_kept(classifier, loader)
+    return score(*outputs(classifier, batches, description=description))
+
+
+@torch.inference_mode()
+def outputs(
+    classifier: Classifier, loader: Iterable[Batch | KeptBatch], *, description: str = "evaluating"
+) -> tuple[Tensor, Tensor]:
+    """Logits (messages, classes) and labels (messages,) of a loader's messages; parameters as in `evaluate`."""
     check_kept(classifier, loader)
     was_training = classifier.training
     classifier.eval()
     try:
-        batches = list(islice(loader, max_batches)) if max_batches is not None else loader
-        outputs = [
+        found = [
             (logits_of(classifier, batch).float().cpu(), batch.labels.cpu())
-            for batch in (batch.to(classifier.device) for batch in progress(batches, description=description))
+            for batch in (batch.to(classifier.device) for batch in progress(loader, description=description))
         ]
     finally:
         classifier.train(was_training)
     num_classes = classifier.backbone.head.out_features
-    logits = torch.cat([torch.empty(0, num_classes), *(logits for logits, _ in outputs)])  # (messages, classes)
-    labels = torch.cat([torch.empty(0, dtype=torch.int64), *(labels for _, labels in outputs)])  # (messages,)
-    return score(logits, labels)
+    logits = torch.cat([torch.empty(0, num_classes), *(logits for logits, _ in found)])
+    return logits, torch.cat([torch.empty(0, dtype=torch.int64), *(labels for _, labels in found)])
 
 
 def score(logits: Tensor, labels: Tensor) -> Evaluation:

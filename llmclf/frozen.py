@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -177,6 +178,13 @@ class KeptStates(Dataset):
         message = self.messages[index]
         return self.states[self.place[tuple(message)]], self.labels[index], 1 if self.one_row else len(message)
 
+    def select(self, rows: Sequence[int]) -> KeptStates:
+        """A dataset of these rows alone; the states are shared, not copied."""
+        chosen = copy(self)
+        chosen.messages = [self.messages[row] for row in rows]
+        chosen.labels = [self.labels[row] for row in rows]
+        return chosen
+
     def collate(self, examples: Sequence[tuple[Tensor, int, int]]) -> KeptBatch:
         """Pad with zeros to the longest of the batch."""
         states, labels, lengths = zip(*examples, strict=True)
@@ -196,24 +204,34 @@ def check_kept(classifier: Classifier, loader: Iterable) -> None:
 
 
 def keep_frozen(
-    classifier: Classifier, *loaders: DataLoader, dtype: torch.dtype | None = None, memory: int | None = None
+    classifier: Classifier,
+    *loaders: DataLoader,
+    dtype: torch.dtype | None = None,
+    memory: int | None = None,
+    quiet: bool = False,
 ) -> list[DataLoader]:
-    """The same loaders (messages, order, batches) over kept states; `dtype` and `memory` as in `KeptStates`."""
+    """The same loaders (messages, order, batches) over kept states, with one line that says so unless `quiet`.
+
+    `dtype` and `memory` are those of `KeptStates`.
+    """
     kept = [KeptStates(classifier, loader, dtype=dtype, memory=memory) for loader in loaders]
-    total = sum(states.states.nbytes for states in kept)
-    depth, blocks = kept[0].depth, len(classifier.backbone.blocks)
-    notice(f"{depth} of {blocks} blocks are frozen; their output was computed once and kept ({total / 1e6:.0f} MB)")
-    return [
-        DataLoader(
-            states,
-            loader.batch_size,
-            sampler=loader.sampler,
-            drop_last=loader.drop_last,
-            generator=loader.generator,
-            collate_fn=states.collate,
-        )
-        for states, loader in zip(kept, loaders, strict=True)
-    ]
+    if not quiet:
+        total = sum(states.states.nbytes for states in kept)
+        depth, blocks = kept[0].depth, len(classifier.backbone.blocks)
+        notice(f"{depth} of {blocks} blocks are frozen; their output was computed once and kept ({total / 1e6:.0f} MB)")
+    return [over(states, loader) for states, loader in zip(kept, loaders, strict=True)]
+
+
+def over(states: KeptStates, loader: DataLoader) -> DataLoader:
+    """The loader's batches in the loader's order, over the kept states of its messages."""
+    return DataLoader(
+        states,
+        loader.batch_size,
+        sampler=loader.sampler,
+        drop_last=loader.drop_last,
+        generator=loader.generator,
+        collate_fn=states.collate,
+    )
 
 
 def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, memory: int | None = None) -> Tensor:

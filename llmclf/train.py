@@ -45,6 +45,10 @@ class TrainingSettings:
         How many batches of training and validation set such a measurement uses; `None` for all.
     seed
         Of order and dropout: epoch e draws from `seed + e`, so that a continued run draws the same.
+    accumulate
+        Batches whose gradients are added up for one step; those that are too few for a last step are left out.
+    ignore_index
+        Messages with this label do not count for the loss. By default PyTorch's own number, which no label has.
     """
 
     epochs: int = 5
@@ -53,10 +57,14 @@ class TrainingSettings:
     evaluate_every: int = 50
     evaluate_batches: int | None = 5
     seed: int = SEED
+    accumulate: int = 1
+    ignore_index: int = -100
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.evaluate_every < 1 or self.learning_rate <= 0:
-            raise LlmclfError(f"epochs and evaluate_every must be at least 1, learning_rate above 0, got {self}")
+        if min(self.epochs, self.evaluate_every, self.accumulate) < 1 or self.learning_rate <= 0:
+            raise LlmclfError(
+                f"epochs, evaluate_every and accumulate must be at least 1, learning_rate above 0, got {self}"
+            )
 
 
 @dataclass
@@ -98,6 +106,7 @@ def train(
     checkpoint: str | Path | None = None,
     on_measurement: Callable[[History], None] | None = None,
     reuse_frozen: bool = True,
+    quiet: bool = False,
 ) -> History:
     """Fine-tune in place whatever `set_trainable` has left trainable.
 
@@ -117,6 +126,8 @@ def train(
     reuse_frozen
         Compute the frozen blocks once and train on their kept output (see `frozen`): the same mathematics, many times
         faster. Is left out by itself where it would be wrong. Loaders of `keep_frozen` are used as they are.
+    quiet
+        Leave out the line that tells of the frozen blocks.
 
     Raises
     ------
@@ -147,7 +158,7 @@ def train(
     started = time.perf_counter()
     already_kept = isinstance(train_loader.dataset, KeptStates)
     if reuse_frozen and not already_kept and why_not(classifier, train_loader) is None:
-        train_loader, validation_loader = keep_frozen(classifier, train_loader, validation_loader)
+        train_loader, validation_loader = keep_frozen(classifier, train_loader, validation_loader, quiet=quiet)
     check_kept(classifier, train_loader)
     history.seconds += time.perf_counter() - started
 
@@ -155,24 +166,31 @@ def train(
         loaders = (train_loader, validation_loader)
         return [evaluate(classifier, loader, max_batches=settings.evaluate_batches) for loader in loaders]
 
+    steps_per_epoch = len(train_loader) // settings.accumulate
+    if steps_per_epoch == 0:
+        raise LlmclfError(f"{len(train_loader)} batches are too few to accumulate {settings.accumulate} for a step")
     for epoch in range(first_epoch, settings.epochs):
         started, before = time.perf_counter(), history.seconds
         torch.manual_seed(settings.seed + epoch)
         if train_loader.generator is not None:
             train_loader.generator.manual_seed(settings.seed + epoch)
         classifier.train()
+        optimizer.zero_grad()  # of what was too little for a last step
         batches = progress(train_loader, description=f"epoch {epoch + 1} of {settings.epochs}")
-        for step, batch in enumerate(batches, start=epoch * len(train_loader)):
+        for number, batch in enumerate(batches, start=1):
             batch = batch.to(classifier.device)
             logits = logits_of(classifier, batch)  # (batch, classes)
-            loss = F.cross_entropy(logits, batch.labels)
-            optimizer.zero_grad()
-            loss.backward()
+            loss = F.cross_entropy(logits, batch.labels, ignore_index=settings.ignore_index)
+            (loss / settings.accumulate).backward()
+            if number % settings.accumulate:
+                continue
             optimizer.step()
+            optimizer.zero_grad()
+            step = epoch * steps_per_epoch + number // settings.accumulate - 1
             if step % settings.evaluate_every == 0:
                 on_train, on_validation = measure()
                 history.steps.append(step)
-                history.examples_seen.append((step + 1) * train_loader.batch_size)
+                history.examples_seen.append((step + 1) * train_loader.batch_size * settings.accumulate)
                 history.train_losses.append(on_train.loss)
                 history.validation_losses.append(on_validation.loss)
                 history.seconds = before + time.perf_counter() - started

@@ -59,13 +59,14 @@ GPT2_SIZES = {
 class Attention(nn.Module):
     """Causal self-attention: every token gathers from itself and the tokens before it.
 
-    With `read` (B,) only the token at that place of each message asks.
+    With `read` (B,) only the token at that place of each message asks. Where the attribute `causal` is set to `False`,
+    for an experiment of chapter 9, every token gathers from all, the padding included.
     """
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         size = config.hidden_size
-        self.num_heads = config.num_heads
+        self.num_heads, self.causal = config.num_heads, True
         self.query = nn.Linear(size, size, bias=config.qkv_bias)
         self.key = nn.Linear(size, size, bias=config.qkv_bias)
         self.value = nn.Linear(size, size, bias=config.qkv_bias)
@@ -80,7 +81,7 @@ class Attention(nn.Module):
             for project in (self.query, self.key, self.value)
         )
         dropout = self.dropout.p if self.training else 0.0
-        gathered = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        gathered = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=self.causal)
         return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def forward_one(self, hidden_states: Tensor, read: Tensor) -> Tensor:
@@ -96,7 +97,8 @@ class Attention(nn.Module):
         scores = asking @ hidden_states.mT  # (B, H, T)
         if self.key.bias is not None:  # the same for every token, so softmax undoes it; its gradient is 0
             scores = scores + (query * self.key.bias.unflatten(0, heads)).sum(dim=-1, keepdim=True)
-        scores = scores.masked_fill(~visible(read, scores.shape[-1]), -torch.inf)
+        if self.causal:
+            scores = scores.masked_fill(~visible(read, scores.shape[-1]), -torch.inf)
         weights = self.dropout((scores * query.shape[-1] ** -0.5).softmax(dim=-1))  # (B, H, T)
         gathered = torch.einsum("bhd,hed->bhe", weights @ hidden_states, self.value.weight.unflatten(0, heads))
         if self.value.bias is not None:

@@ -85,13 +85,13 @@ class Attention(nn.Module):
     """Causal self-attention in which several query heads share one key-value head.
 
     With `read` (B,) only the token at that place of each message asks; keys and values come from all tokens as ever.
-    (GPT-2's way around them is barred here: every key is turned by its own angle.)
+    (GPT-2's way around them is barred here: every key is turned by its own angle.) `causal` as in GPT-2's.
     """
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
         kv_size = config.num_kv_heads * config.head_size
-        self.head_size, self.rope_base = config.head_size, config.rope_base
+        self.head_size, self.rope_base, self.causal = config.head_size, config.rope_base, True
         self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.key = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.value = nn.Linear(config.hidden_size, kv_size, bias=False)
@@ -102,13 +102,13 @@ class Attention(nn.Module):
         asking, asked_from, mask = hidden_states, places, None
         if read is not None:
             asking, asked_from = take(hidden_states, read), read[:, None, None]
-            mask = visible(read, len(places))[:, None]  # (B, 1, 1, T)
+            mask = visible(read, len(places))[:, None] if self.causal else None  # (B, 1, 1, T)
         query = rotate(self.split_heads(self.query(asking)), asked_from, self.rope_base)  # (B, H, T or 1, D/H)
         key = rotate(self.split_heads(self.key(hidden_states)), places, self.rope_base)  # (B, K, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, K, T, D/H)
         sharing = query.shape[1] // key.shape[1]  # H/K
         key, value = (states.repeat_interleave(sharing, dim=1) for states in (key, value))  # (B, H, T, D/H)
-        gathered = F.scaled_dot_product_attention(query, key, value, mask, is_causal=read is None)
+        gathered = F.scaled_dot_product_attention(query, key, value, mask, is_causal=self.causal and read is None)
         return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T or 1, D)
 
     def split_heads(self, states: Tensor) -> Tensor:
