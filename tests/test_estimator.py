@@ -143,6 +143,16 @@ def test_answer_does_not_depend_on_the_other_texts(texts, labels, pooling):
     np.testing.assert_allclose(classifier.predict_proba(texts), alone, atol=1e-5)
 
 
+def test_matrix_products_run_in_bfloat16_where_asked(texts, labels):
+    exact, rounded = (
+        LLMClassifier(**LEARNING, bfloat16=wanted).fit(texts, labels).text_classifier_ for wanted in (False, True)
+    )
+    assert (exact.model.bfloat16, rounded.model.bfloat16) == (False, True)
+    assert {weight.dtype for weight in rounded.model.parameters()} == {torch.float32}
+    difference = (exact.logits(texts) - rounded.logits(texts)).abs().max()
+    assert 0 < difference < 0.5
+
+
 def test_numpys_random_numbers_go_on_as_if_nothing_had_been_trained(texts, labels):
     np.random.seed(0)
     expected = np.random.rand()

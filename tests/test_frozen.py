@@ -268,3 +268,16 @@ def test_by_default_a_quarter_of_the_free_memory_may_be_used(monkeypatch):
     assert files == []  # 1000 bytes
     assert frozen.allocate((11, 25), torch.float32, torch.device("cpu")).shape == (11, 25)
     assert len(files) == 1  # 1100 bytes
+
+
+def test_selected_rows_are_those_messages_and_share_the_states(loaders):
+    classifier = Classifier(tiny_gpt2())
+    states = KeptStates(classifier, loaders.validation)
+    rows = [5, 0, 5]
+    chosen = states.select(rows)
+    assert chosen.states is states.states
+    assert len(chosen) == 3
+    for place, row in enumerate(rows):
+        assert torch.equal(chosen[place][0], states[row][0])
+        assert chosen[place][1:] == states[row][1:]
+    assert len(states) == len(loaders.validation.dataset)

@@ -55,6 +55,20 @@ def test_a_token_changes_its_own_and_later_logits_but_no_earlier_ones(tiny_backb
     assert (difference[:, changed:] > 1e-4).all()
 
 
+def test_without_the_causal_mask_every_token_sees_all(tiny_backbone):
+    for block in tiny_backbone.blocks:
+        block.attention.causal = False
+    input_ids = torch.arange(10)[None]
+    before = tiny_backbone(input_ids)
+    input_ids[0, 7] = 99
+    assert ((tiny_backbone(input_ids) - before).abs().amax(dim=-1) > 0).all()
+    # The shortcut for one token sees the same as that token among all.
+    states = torch.randn(3, 10, tiny_backbone.config.hidden_size)
+    read = torch.tensor([0, 4, 9])
+    block = tiny_backbone.blocks[-1]
+    torch.testing.assert_close(block(states, read)[:, 0], block(states)[torch.arange(3), read], atol=1e-5, rtol=1e-4)
+
+
 def test_a_row_does_not_depend_on_the_rest_of_its_batch(tiny_backbone):
     input_ids = torch.randint(0, 257, (4, 11))
     with torch.no_grad():

@@ -16,6 +16,7 @@ from conftest import tiny_gpt2, tiny_llama
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
+from llmclf.errors import LlmclfError
 from llmclf.evaluate import evaluate
 from llmclf.files import FileError
 from llmclf.head import Classifier
@@ -271,3 +272,43 @@ def test_history_survives_json(loaders):
     again = json.loads(json.dumps(history.__dict__))
     assert again == history.__dict__
     assert not any(math.isnan(loss) for loss in history.train_losses)
+
+
+def test_accumulated_batches_learn_what_one_large_batch_does(tiny_splits, tiny_tokenizer):
+    large = make_loaders(tiny_splits, tiny_tokenizer, batch_size=8)
+    small = make_loaders(tiny_splits, tiny_tokenizer, batch_size=2)
+    settings = replace(SETTINGS, evaluate_batches=None)
+    one, first = run(large, settings)
+    other, second = run(small, replace(settings, accumulate=4))
+    assert first.steps == second.steps
+    assert first.examples_seen == second.examples_seen
+    for weight, same in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(weight, same, atol=1e-4, rtol=1e-3)
+    plain, _ = run(small, settings)
+    assert not torch.allclose(plain.backbone.head.weight, other.backbone.head.weight, atol=1e-3)
+
+
+def test_messages_left_over_by_one_epoch_do_not_count_in_the_next(tiny_splits, tiny_tokenizer):
+    """50 messages, 16 a step: in each epoch the last two are left out, accumulated or not."""
+    one, first = run(make_loaders(tiny_splits, tiny_tokenizer, batch_size=16))
+    other, second = run(make_loaders(tiny_splits, tiny_tokenizer, batch_size=1), replace(SETTINGS, accumulate=16))
+    assert first.steps == second.steps
+    torch.testing.assert_close(one.backbone.head.weight, other.backbone.head.weight, atol=1e-4, rtol=1e-3)
+
+
+def test_more_to_accumulate_than_there_is_is_refused(loaders):
+    with pytest.raises(LlmclfError, match="6 batches are too few to accumulate 7 for a step"):
+        run(loaders, replace(SETTINGS, accumulate=7))
+
+
+def test_ignored_label_does_not_count_and_a_number_that_no_label_has_changes_nothing(loaders):
+    usual, _ = run(loaders)
+    assert same_weights(run(loaders, replace(SETTINGS, ignore_index=256))[0], usual)
+    without_spam, _ = run(loaders, replace(SETTINGS, ignore_index=1))
+    confusion = evaluate(without_spam, every_message(loaders.test)).confusion
+    assert confusion[:, 1].sum() == 0  # it has learnt that there is nothing but ham
+
+
+def test_line_about_frozen_blocks_can_be_left_out(loaders, capsys):
+    run(loaders, quiet=True)
+    assert capsys.readouterr().err == ""
