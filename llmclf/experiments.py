@@ -24,13 +24,13 @@ from llmclf.baselines import BASELINES
 from llmclf.data import SEED, SMS_LABELS, Splits, balance, is_fast, number_labels, read_sms, truncate
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device, outputs, score
-from llmclf.files import replacing
 from llmclf.frozen import KeptStates, over, why_not
 from llmclf.head import Classifier
 from llmclf.leakage import deal_groups, near_duplicate_groups
 from llmclf.loaders import Loaders, MessageDataset, make_loaders
 from llmclf.lora import add_lora
 from llmclf.progress import notice
+from llmclf.results import COLUMNS, ExperimentError, add_result, read_results
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
 from llmclf.weights import RANDOM, choose_backbone, load_pretrained
@@ -38,15 +38,6 @@ from llmclf.weights import RANDOM, choose_backbone, load_pretrained
 FOLDS = 5
 LEAST_STEPS = 100  # a few messages are gone through more often than five times
 FAST_TABLE = 140  # messages under LLMCLF_FAST
-COLUMNS = [
-    "experiment", "backbone", "precision", "fold", "table_messages", "train_messages", "epochs", "learning_rate",
-    "trained", "train_right", "validation_messages", "validation_right", "test_messages", "test_spam", "false_alarms",
-    "misses", "loss", "seconds", "wrong",
-]  # fmt: skip
-
-
-class ExperimentError(LlmclfError):
-    """An experiment that is not known, or results that do not belong together."""
 
 
 @dataclass(frozen=True)
@@ -224,35 +215,6 @@ def judge(splits: Splits, answers: list[np.ndarray]) -> dict:
         "misses": int((~right[2] & spam).sum()),
         "wrong": " ".join(map(str, splits.test.index[~right[2]])),
     }
-
-
-def read_results(path: str | Path) -> pd.DataFrame:
-    """The results that `main` keeps: a row for each experiment and fold, with the columns that `run` describes.
-
-    Raises
-    ------
-    ExperimentError
-        There is no such file, or it is not one of results.
-    """
-    try:
-        results = pd.read_csv(path, dtype={"wrong": str, "epochs": "Int64", "trained": "Int64"})
-    except FileNotFoundError:
-        raise ExperimentError(f"{path}: no such file; python -m llmclf.experiments makes it") from None
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
-        raise ExperimentError(f"{path}: cannot be read: {error}; name another --output") from None
-    if list(results.columns) != COLUMNS:
-        raise ExperimentError(f"{path}: not a file of results (expected the columns {', '.join(COLUMNS)})")
-    return results.fillna({"wrong": ""})
-
-
-def add_result(path: Path, result: dict) -> None:
-    """Add a row to the file, in one step."""
-    rows = [read_results(path)] if path.is_file() else []
-    if rows and {*rows[0].query("experiment == @result['experiment']")["table_messages"]} - {result["table_messages"]}:
-        raise ExperimentError(f"{path}: holds results of another table of messages; name another --output")
-    with replacing(path) as unfinished:
-        new = pd.DataFrame([result]).reindex(columns=COLUMNS)
-        pd.concat([*rows, new]).to_csv(unfinished, index=False, lineterminator="\n")
 
 
 def run_missing(names: Iterable[str], folds: Iterable[int], place: Place, path: Path) -> None:

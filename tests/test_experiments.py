@@ -14,9 +14,11 @@ from conftest import tiny_gpt2, tiny_llama
 from llmclf import experiments
 from llmclf.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
 from llmclf.assets import AssetError
-from llmclf.experiments import COLUMNS, ExperimentError, Place, fold, main, read_results, run, table_of
+from llmclf.evaluate import wilson_interval
+from llmclf.experiments import Place, fold, main, run, table_of
 from llmclf.frozen import KeptStates
 from llmclf.lora import corrected
+from llmclf.results import COLUMNS, ExperimentError, compare, pooled, read_results, wrong_answers
 
 RESULTS = Path(__file__).parents[1] / "book" / "experiments.csv"
 TINY = Place("tiny", torch.device("cpu"))
@@ -240,6 +242,30 @@ def test_results_of_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):
     assert main([*command, "2"]) == 2
     assert f"{path}: holds results of another table of messages; name another --output" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def rows_of(**wrong: list[int]) -> pd.DataFrame:
+    """Results of ten messages, four of them spam, a fold; the row numbers of the wrong ones are given."""
+    records = [
+        {"fold": int(name[-1]), "wrong": " ".join(map(str, numbers)), "test_messages": 10, "test_spam": 4,
+         "false_alarms": sum(number > 3 for number in numbers), "misses": sum(number < 4 for number in numbers)}
+        for name, numbers in wrong.items()
+    ]  # fmt: skip
+    return pd.DataFrame(records)
+
+
+def test_results_are_compared_message_by_message_over_the_folds_that_both_have():
+    one, other = rows_of(fold1=[1, 2], fold2=[5], fold4=[0, 9]), rows_of(fold1=[2, 3, 4], fold2=[6], fold3=[7])
+    assert wrong_answers(one) == {(1, 1), (1, 2), (2, 5), (4, 0), (4, 9)}
+    assert compare(one, other)[:2] == (3, 2)  # only the first right: 3 and 4 of fold 1, 6 of fold 2
+    assert compare(one, one) == (0, 0, 1.0)
+
+
+def test_folds_are_pooled_into_one_accuracy_and_f1():
+    found = pooled(rows_of(fold1=[1, 2, 9], fold2=[0]))
+    assert found["accuracy"] == 16 / 20
+    assert (found["low"], found["high"]) == wilson_interval(16, 20)
+    assert found["f1"] == pytest.approx(2 * 5 / (2 * 5 + 3 + 1))
 
 
 # The results that the book shows --------------------------------------------------------------------------------------

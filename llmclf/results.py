@@ -1,0 +1,74 @@
+"""Chapters 8 and 9: the results of experiments, kept in a file and compared message by message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from llmclf.errors import LlmclfError
+from llmclf.evaluate import wilson_interval
+from llmclf.files import replacing
+from llmclf.judge import Comparison, mcnemar
+
+COLUMNS = [
+    "experiment", "backbone", "precision", "fold", "table_messages", "train_messages", "epochs", "learning_rate",
+    "trained", "train_right", "validation_messages", "validation_right", "test_messages", "test_spam", "false_alarms",
+    "misses", "loss", "seconds", "wrong",
+]  # fmt: skip
+
+
+class ExperimentError(LlmclfError):
+    """An experiment that is not known, or results that do not belong together."""
+
+
+def read_results(path: str | Path) -> pd.DataFrame:
+    """The results that `main` keeps: a row for each experiment and fold, with the columns that `run` describes.
+
+    Raises
+    ------
+    ExperimentError
+        There is no such file, or it is not one of results.
+    """
+    try:
+        results = pd.read_csv(path, dtype={"wrong": str, "epochs": "Int64", "trained": "Int64"})
+    except FileNotFoundError:
+        raise ExperimentError(f"{path}: no such file; python -m llmclf.experiments makes it") from None
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        raise ExperimentError(f"{path}: cannot be read: {error}; name another --output") from None
+    if list(results.columns) != COLUMNS:
+        raise ExperimentError(f"{path}: not a file of results (expected the columns {', '.join(COLUMNS)})")
+    return results.fillna({"wrong": ""})
+
+
+def add_result(path: Path, result: dict) -> None:
+    """Add a row to the file, in one step."""
+    rows = [read_results(path)] if path.is_file() else []
+    if rows and {*rows[0].query("experiment == @result['experiment']")["table_messages"]} - {result["table_messages"]}:
+        raise ExperimentError(f"{path}: holds results of another table of messages; name another --output")
+    with replacing(path) as unfinished:
+        new = pd.DataFrame([result]).reindex(columns=COLUMNS)
+        pd.concat([*rows, new]).to_csv(unfinished, index=False, lineterminator="\n")
+
+
+def wrong_answers(rows: pd.DataFrame) -> set[tuple[int, int]]:
+    """Fold and row number of every test message that was answered wrongly in these results."""
+    pairs = zip(rows["fold"], rows["wrong"], strict=True)
+    return {(fold, int(number)) for fold, wrong in pairs for number in wrong.split()}
+
+
+def compare(rows: pd.DataFrame, others: pd.DataFrame) -> Comparison:
+    """McNemar's test of two lots of results (one row a fold each), over the folds that both have."""
+    both = set(rows["fold"]) & set(others["fold"])
+    first, second = (wrong_answers(some[some["fold"].isin(both)]) for some in (rows, others))
+    apart = sorted(first ^ second)  # where both are right, or both wrong, nothing is told
+    return mcnemar([message not in first for message in apart], [message not in second for message in apart])
+
+
+def pooled(rows: pd.DataFrame) -> dict[str, float]:
+    """Accuracy over all folds of some results with its 95 % Wilson interval (`low`, `high`), and F1 of spam."""
+    count, spam, alarms, misses = rows[["test_messages", "test_spam", "false_alarms", "misses"]].sum().tolist()
+    low, high = wilson_interval(count - alarms - misses, count)
+    found = spam - misses
+    f1 = 2 * found / (2 * found + alarms + misses) if spam or alarms else float("nan")
+    return {"accuracy": (count - alarms - misses) / count, "low": low, "high": high, "f1": f1}
