@@ -255,6 +255,45 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "weigh both answers, p by s and 1 - p by 1 - s, then divide by the sum of the two.",
     ),
+    # Chapter 8
+    "precision_at": Exercise(
+        lambda: [
+            ((1.0, 0.0, 0.5), 1.0),
+            ((0.9, 0.1, 0.5), 0.9),
+            ((0.9, 0.1, 0.1), 0.5),
+            ((0.8, 0.02, 0.2), 0.16 / 0.176),
+            ((0.5, 0.5, 0.0), 0.0),
+            ((0.0, 0.0, 0.3), 0.0),
+        ],
+        "of a hundred messages, how many are spam and found, and how many are ham and called spam? Divide the first by "
+        "the sum of the two; where that sum is nothing, the answer is 0.",
+    ),
+    "cost": Exercise(
+        lambda: [
+            (([0.9, 0.2], [1, 0], 0.5, 10.0, 1.0), 0),
+            (([0.9, 0.2], [0, 1], 0.5, 10.0, 1.0), 11.0),
+            (([0.9, 0.6, 0.4, 0.3], [0, 0, 1, 1], 0.5, 10.0, 1.0), 22.0),
+            (([0.5, 0.5], [0, 1], 0.5, 3.0, 2.0), 3.0),
+            (([0.5, 0.49], [1, 1], 0.6, 3.0, 2.0), 4.0),
+            (([], [], 0.5, 10.0, 1.0), 0),
+        ],
+        "two kinds of mistakes: spam is called from the threshold on (the threshold itself is enough) but the label is "
+        "0, or it is not called and the label is 1.",
+    ),
+    # Chapter 9
+    "lora_parameters": Exercise(
+        lambda: [((576, 576, 16), 18432), ((576, 1536, 16), 33792), ((10, 4, 1), 14), ((768, 3072, 8), 30720)],
+        "A maps the inputs to as many values as the rank, B maps these to the outputs: count both.",
+    ),
+    "parted": Exercise(
+        lambda: [
+            (({1, 2}, {2, 3, 4}), (2, 1)),
+            ((set(), {5}), (1, 0)),
+            (({5}, set()), (0, 1)),
+            (({7, 8}, {7, 8}), (0, 0)),
+        ],
+        "only the first got right what the second got wrong and the first did not: a difference of two sets.",
+    ),
     # Play
     "soft_cross_entropy": Exercise(
         lambda: [

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +19,7 @@ import pandas as pd
 from llmclf import assets
 from llmclf.errors import LlmclfError
 from llmclf.files import replacing
-from llmclf.leakage import deal_groups
+from llmclf.leakage import deal_groups, words_of
 
 SEED = 123  # the source's; with it the split of the reference results is recreated row for row
 SMS_LABELS = ("ham", "spam")
@@ -300,10 +299,6 @@ def find_leakage(train: pd.DataFrame, other: pd.DataFrame, *, ignore_details: bo
         `False` finds exact copies. `True` also finds texts that differ only in digits, letter case, punctuation
         and spaces: the same advertisement sent from another number.
     """
-    reduce = _skeleton if ignore_details else str
+    reduce = words_of if ignore_details else str
     known = set(train["text"].map(reduce))
     return other[other["text"].map(reduce).isin(known)]
-
-
-def _skeleton(text: str) -> str:
-    return re.sub(r"[\W\d_]+", " ", text.lower()).strip()

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from llmclf.data import SEED, SMS_LABELS, balance, number_labels, read_sms, spli
 from llmclf.errors import LlmclfError
 from llmclf.frozen import fingerprint
 from llmclf.head import Classifier
+from llmclf.leakage import Resemblance
 from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.models import GPT2Config
 from llmclf.models.state import build, initialise
@@ -34,7 +34,6 @@ from llmclf.tokenizer import encode
 
 TOKENS_PER_BATCH = 2048
 MIXTURES = 3  # mixed texts for every text of the collection
-RUN = 5  # words in a row that no text of a lesson may share with a held-out one
 RANDOM_WORDS = 0.15  # their share, in half of the mixed texts
 
 
@@ -61,36 +60,6 @@ def sms_texts() -> tuple[list[str], list[str]]:
     splits = split(number_labels(balance(read_sms()), SMS_LABELS))
     held_out = [text for table in splits[1:] for text in table["text"]]
     return read_sms(every_row=True)["text"].drop_duplicates().tolist(), held_out
-
-
-class Resemblance:
-    """Finds the texts that would give away the answer to a held-out one.
-
-    Digits, case and punctuation aside, these share five words in a row with it, or all its words where it has only
-    three or four; a text of one or two words must be the same. A student is taught after every token, so a text that
-    no more than begins like a held-out one would tell too much.
-    """
-
-    def __init__(self, held_out: Iterable[str]) -> None:
-        self.runs: set[tuple[str, ...]] = set()
-        self.short: set[tuple[str, ...]] = set()
-        for words in map(self.words, held_out):
-            self.runs.update(self.runs_of(words, min(RUN, len(words))) if len(words) > 2 else [])
-            self.short.update([words] if len(words) < 3 else [])
-
-    def __contains__(self, text: str) -> bool:
-        words = self.words(text)
-        return words in self.short or any(
-            run in self.runs for size in range(3, RUN + 1) for run in self.runs_of(words, size)
-        )
-
-    @staticmethod
-    def words(text: str) -> tuple[str, ...]:
-        return tuple(re.findall(r"[^\W\d_]+", text.lower()))
-
-    @staticmethod
-    def runs_of(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
-        return (words[start : start + size] for start in range(len(words) - size + 1))
 
 
 def mix(texts: Sequence[str], words: Sequence[str], generator: random.Random) -> str:

@@ -7,19 +7,30 @@ learnt from and another is judged by, memory passes for insight.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import combinations
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
 RUN = 3  # words in a row that are compared; as usual for short texts (Broder 1997 calls them shingles)
+GIVEAWAY = 5  # words in a row that no text of a lesson may share with a held-out one
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, digits, case and punctuation aside."""
+    return tuple(re.findall(r"[^\W\d_]+", text.lower()))
+
+
+def runs(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
+    """Every `size` words in a row; none where there are fewer."""
+    return (words[start : start + size] for start in range(len(words) - size + 1))
 
 
 def runs_of_words(text: str, size: int = RUN) -> frozenset[tuple[str, ...]]:
-    """The runs of `size` words in a text, digits, case and punctuation aside; a shorter text is one run."""
-    words = tuple(re.findall(r"[^\W\d_]+", text.lower())) or (text.strip(),)
-    return frozenset(words[start : start + size] for start in range(max(1, len(words) - size + 1)))
+    """The runs of `size` words in a text; a shorter text is one run."""
+    words = words_of(text) or (text.strip(),)
+    return frozenset(runs(words, min(size, len(words))))
 
 
 def likeness(one: frozenset, other: frozenset) -> float:
@@ -42,23 +53,50 @@ def near_duplicate_groups(texts: Iterable[str], *, least_likeness: float = 0.5) 
     numpy.ndarray
         (texts,) numbers from 0, in the order of the first text of each group.
     """
-    runs = [runs_of_words(text) for text in texts]
-    holders = defaultdict(list)
-    for row, own in enumerate(runs):
-        for run in own:
-            holders[run].append(row)
-    parent = list(range(len(runs)))  # of each text another one of its group; the first one is its own
+    holders = defaultdict(list)  # of each run the texts so far that have it
+    sizes: list[int] = []
+    parent: list[int] = []  # of each text another one of its group; the first one is its own
 
     def first_of(row: int) -> int:
         while parent[row] != row:
             parent[row] = row = parent[parent[row]]
         return row
 
-    for rows in holders.values():
-        for one, other in combinations(rows, 2):
-            if first_of(one) != first_of(other) and likeness(runs[one], runs[other]) >= least_likeness:
-                parent[max(first_of(one), first_of(other))] = min(first_of(one), first_of(other))
-    return np.unique([first_of(row) for row in range(len(runs))], return_inverse=True)[1]
+    for row, text in enumerate(texts):
+        own = runs_of_words(text)
+        parent.append(row)
+        sizes.append(len(own))
+        # How many runs it shares with each text before it: counted, which for long texts is far less work than to
+        # compare two sets for every run that any two have in common.
+        shared = Counter(chain.from_iterable(holders[run] for run in own))
+        for other, common in shared.items():
+            if common / (sizes[row] + sizes[other] - common) >= least_likeness:
+                one, two = sorted((first_of(row), first_of(other)))
+                parent[two] = one
+        for run in own:
+            holders[run].append(row)
+    return np.unique([first_of(row) for row in range(len(parent))], return_inverse=True)[1]
+
+
+class Resemblance:
+    """Finds the texts that would give away the answer to a held-out one, as a student of every token must not see them.
+
+    Digits, case and punctuation aside, these share five words in a row with it, or all its words where it has only
+    three or four; a text of one or two words must be the same. A student is taught after every token, so a text that
+    no more than begins like a held-out one would tell too much.
+    """
+
+    def __init__(self, held_out: Iterable[str]) -> None:
+        self.runs: set[tuple[str, ...]] = set()
+        self.short: set[tuple[str, ...]] = set()
+        for words in map(words_of, held_out):
+            self.runs.update(runs(words, min(GIVEAWAY, len(words))) if len(words) > 2 else [])
+            self.short.update([words] if len(words) < 3 else [])
+
+    def __contains__(self, text: str) -> bool:
+        words = words_of(text)
+        own = (run for size in range(3, GIVEAWAY + 1) for run in runs(words, size))
+        return words in self.short or any(run in self.runs for run in own)
 
 
 def deal_groups(

@@ -16,7 +16,6 @@ from llmclf.__main__ import main
 from llmclf.classify import TextClassifier
 from llmclf.distil import (
     Lesson,
-    Resemblance,
     ask,
     distil,
     draw_batches,
@@ -30,6 +29,7 @@ from llmclf.distil import (
 from llmclf.errors import LlmclfError
 from llmclf.frozen import fingerprint
 from llmclf.head import Classifier
+from llmclf.leakage import Resemblance
 from llmclf.models import GPT2Config
 from llmclf.reading import read
 from llmclf.student import Student, first_tokens
