@@ -366,7 +366,7 @@ def test_labels_that_are_no_classes_are_refused_in_the_words_of_scikit_learn(wro
         ({"max_length": 0}, "max_length must be at least 1"),
         ({"max_length": 0, "pooling": "last_position"}, "max_length must be at least 1"),
         ({"batch_size": 51}, "50 training messages do not fill one batch of 51"),
-        ({"epochs": 0}, "epochs and evaluate_every must be at least 1"),
+        ({"epochs": 0}, "epochs, evaluate_every and accumulate must be at least 1"),
         ({"learning_rate": 0}, "learning_rate above 0"),
         ({"device": "abacus"}, "device 'abacus' cannot be used"),
     ],

@@ -151,6 +151,15 @@ def test_options_reach_the_model():
     assert not any(block.attention.causal for block in made("no-mask").backbone.blocks)
     assert all(block.attention.causal for block in made("last-position").backbone.blocks)
     assert corrected(made("lora"))
+    first = [made(name).backbone.blocks[0].mlp.up.weight for name in ("all", "random")]
+    assert not torch.equal(*first)
+    settings = {
+        name: experiments.settings_for(EXPERIMENTS[name], made(name), 1045, 7)
+        for name in ("last-token", "accumulated", "ignore-index")
+    }
+    assert [one.accumulate for one in settings.values()] == [1, 8, 1]
+    assert [one.ignore_index for one in settings.values()] == [-100, -100, 50256]
+    assert {(one.epochs, one.seed) for one in settings.values()} == {(5, 7)}
     assert made("last-token", bfloat16=True).bfloat16
     trained = {
         name: sum(w.numel() for w in made(name).parameters() if w.requires_grad)

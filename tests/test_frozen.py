@@ -273,10 +273,11 @@ def test_by_default_a_quarter_of_the_free_memory_may_be_used(monkeypatch):
 def test_selected_rows_are_those_messages_and_share_the_states(loaders):
     classifier = Classifier(tiny_gpt2())
     states = KeptStates(classifier, loaders.validation)
-    rows = [5, 0, 5]
+    rows = [*reversed(range(len(states))), 0]
+    assert [states.labels[row] for row in rows] != states.labels[: len(rows)]
     chosen = states.select(rows)
     assert chosen.states is states.states
-    assert len(chosen) == 3
+    assert len(chosen) == len(rows)
     for place, row in enumerate(rows):
         assert torch.equal(chosen[place][0], states[row][0])
         assert chosen[place][1:] == states[row][1:]

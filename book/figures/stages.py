@@ -1,8 +1,8 @@
-"""Draw the three stages of the project and the chapters in each: run from anywhere, writes stages.svg beside itself."""
+"""Draw the four stages of the book and the chapters in each: run from anywhere, writes stages.svg beside itself."""
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, INK, ORANGE, QUIET, Drawing
+from _svg import BLUE, GREEN, INK, ORANGE, QUIET, RED, Drawing
 
 STAGES = (
     (
@@ -14,6 +14,7 @@ STAGES = (
     ),
     ("2", "Fine-tune", ORANGE, "#fdf3dd", ("5 Loss and accuracy", "6 Fine-tuning")),
     ("3", "Use", GREEN, "#e2f4ee", ("7 Classifying messages",)),
+    ("4", "Doubt", RED, "#fbe7da", ("8 How good is it really?", "9 Experiments")),
 )
 
 
@@ -22,8 +23,9 @@ def draw() -> Drawing:
     drawing = Drawing(
         440,
         height,
-        "The three stages of this book",
-        "Prepare data and model in chapters 1 to 4, fine-tune in chapters 5 and 6, use the classifier in chapter 7.",
+        "The four stages of this book",
+        "Prepare data and model in chapters 1 to 4, fine-tune in chapters 5 and 6, use the classifier in chapter 7, "
+        "judge it and its recipe in chapters 8 and 9.",
     )
     top = 12
     for number, title, edge, fill, chapters in STAGES:
@@ -34,7 +36,7 @@ def draw() -> Drawing:
         for line, chapter in enumerate(chapters):
             drawing.text(102, top + 58 + 24 * line, chapter, size=16, color=INK)
         top += box_height
-        if number != "3":
+        if number != STAGES[-1][0]:
             drawing.arrow_down(220, top + 3, top + 24)
         top += 26
     return drawing

@@ -24,13 +24,13 @@
 # > in about a minute on a laptop without GPU; the time on a GPU was not measured. It downloads nothing that chapter 3 has
 # > not: the weights, 98 MB for SmolLM2 or 548 MB for GPT-2.
 #
-# {numref}`fig-evaluation` shows what this chapter adds to the three stages. Nothing here changes the model. It is
+# {numref}`fig-evaluation` shows what this chapter adds to the first three stages. Nothing here changes the model. It is
 # only measured, and chapter 6 will call the same measures again and again.
 #
 # :::{figure-md} fig-evaluation
 # ![On the left the three stages, prepare, fine-tune and use, one below the other. On the right three boxes of evaluation. Before training, a few batches of each set: no better than a coin? While training, training and validation set: does the loss still fall? After training, the whole test set: how good on new texts?](figures/evaluation.svg)
 #
-# What evaluation adds to the three stages: a measurement before, while and after training, each with its own
+# What evaluation adds to preparing, fine-tuning and using: a measurement before, while and after training, each with its own
 # question.
 # :::
 

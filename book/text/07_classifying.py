@@ -831,5 +831,5 @@ check(adjust)
 # This is the end of the way that began with a text file. You know each step of it, from a tab between label and
 # message to a probability and a sense of how far to trust it.
 #
-# **Next:** [Play](play.ipynb), where a small copy of the classifier runs inside the page. `python -m llmclf classify` awaits your
-# messages, and the [reference](api.md) the questions that are left.
+# **Next:** [Play](play.ipynb), where a small copy of the classifier runs inside the page, and [Mail](mail.ipynb), other
+# texts. Whether the classifier deserves your trust is the question of [chapter 8](08_how_good.ipynb).

@@ -491,5 +491,5 @@ check(to_bytes)
 # messages of that kind.
 
 # %% [markdown]
-# **Next:** nothing that you need. The [reference](api.md) shows the functions behind this page, and
-# [chapter 7](07_classifying.ipynb) how to use the teacher.
+# **Next:** the same recipe on quite other texts, hundreds of tokens long and of three classes:
+# [Mail](mail.ipynb). The [reference](api.md) shows the functions behind this page.

@@ -1,0 +1,67 @@
+"""What chapters 8 and 9 say in words about the experiments, computed again from the committed results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llmclf.ablations import EXPERIMENTS, LEARNING_CURVE
+from llmclf.judge import Comparison
+from llmclf.results import compare, pooled, read_results
+
+RESULTS = read_results(Path(__file__).parents[1] / "book" / "experiments.csv")
+
+
+def rows(experiment: str, backbone: str = "smollm2-135M", precision: str = "bfloat16") -> pd.DataFrame:
+    precision = precision if backbone == "smollm2-135M" else "float64"
+    return RESULTS.query("experiment == @experiment and backbone == @backbone and precision == @precision")
+
+
+def against(experiment: str, rival: str) -> Comparison:
+    """SmolLM2 and a baseline on the same folds."""
+    folds = rows(experiment)["fold"]
+    return compare(rows(experiment), rows(experiment, rival).query("fold in @folds"))
+
+
+# Chapter 8 ------------------------------------------------------------------------------------------------------------
+
+
+def test_fine_tuning_beats_counted_words_but_not_counted_characters():
+    assert against("natural", "tfidf-words").p_value < 0.01
+    assert against("natural", "tfidf-words").only_first > against("natural", "tfidf-words").only_second
+    assert against("natural", "tfidf-characters").p_value > 0.2
+
+
+def test_always_ham_has_a_fine_accuracy_and_no_f1():
+    found = pooled(rows("natural", "majority"))
+    assert found["accuracy"] > 0.85
+    assert found["f1"] == 0
+
+
+@pytest.mark.parametrize("rival", ["tfidf-characters", "tfidf-words"])
+@pytest.mark.parametrize("count", [count for count in LEARNING_CURVE if count <= 256])
+def test_with_few_labels_the_gpt_leads_beyond_doubt(count, rival):
+    pair = against(f"natural-{count}", rival)
+    assert pair.p_value < 1e-6
+    assert pair.only_first > 2 * pair.only_second
+
+
+@pytest.mark.parametrize("name", ["natural-1024", "natural-2048", "natural"])
+def test_with_many_labels_the_two_can_hardly_be_told_apart(name):
+    folds = rows(name).query("fold <= 3")
+    pair = compare(folds, rows(name, "tfidf-characters"))
+    assert pair.p_value > 0.01
+    assert pair.only_first > pair.only_second
+
+
+def test_from_two_spams_the_gpt_learns_to_find_many_and_tfidf_almost_none():
+    found = rows("natural-16")
+    assert (found["train_messages"] == 16).all()
+    assert found["misses"].sum() < 0.75 * found["test_spam"].sum()
+    for rival in ("tfidf-words", "tfidf-characters"):
+        assert pooled(rows("natural-16", rival))["f1"] < 0.05
+
+
+# Chapter 9 ------------------------------------------------------------------------------------------------------------
