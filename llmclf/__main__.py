@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument("--table", metavar="FILE", help="CSV or TSV with a header, to be split 70/10/20")
     add_columns(data)
     data.add_argument("--balance", action="store_true", help="use as many messages of each label as the rarest has")
+    data.add_argument("--keep-copies-together", action="store_true", help="near copies go to one side of the split")
     recipe = train.add_argument_group("recipe")
     recipe.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the data (default 5)")
     recipe.add_argument("--learning-rate", type=float, metavar="X", help="default 5e-5 for GPT-2, 2e-4 for SmolLM2")

@@ -159,6 +159,7 @@ def settings_as_asked(options: Namespace, model: Classifier) -> TrainingSettings
 def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     """The three tables and the label names: of the SMS collection, or of the reader's own table."""
     from llmclf import data
+    from llmclf.leakage import near_duplicate_groups
 
     if options.table is None:
         return data.prepare_sms(), list(data.SMS_LABELS)
@@ -166,7 +167,8 @@ def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     names = data.label_names(table)
     if options.balance:
         table = data.balance(table)
-    return data.shorten_if_fast(data.split(data.number_labels(table, names))), names
+    groups = near_duplicate_groups(table["text"]) if options.keep_copies_together else None
+    return data.shorten_if_fast(data.split(data.number_labels(table, names), groups=groups)), names
 
 
 def print_measurement(history: History) -> None:

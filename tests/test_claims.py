@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llmclf.ablations import EXPERIMENTS, LEARNING_CURVE
+from llmclf.ablations import LEARNING_CURVE
 from llmclf.judge import Comparison
 from llmclf.results import compare, pooled, read_results
 
@@ -20,9 +20,8 @@ def rows(experiment: str, backbone: str = "smollm2-135M", precision: str = "bflo
 
 
 def against(experiment: str, rival: str) -> Comparison:
-    """SmolLM2 and a baseline on the same folds."""
-    folds = rows(experiment)["fold"]
-    return compare(rows(experiment), rows(experiment, rival).query("fold in @folds"))
+    """SmolLM2 and a baseline on the folds that both have."""
+    return compare(rows(experiment), rows(experiment, rival))
 
 
 # Chapter 8 ------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import llmclf.evaluate as evaluation
-from llmclf import assets
-from llmclf.__main__ import main
+from llmclf import assets, commands
+from llmclf.__main__ import build_parser, main
+from llmclf.data import find_leakage
 from llmclf.models import GPT2Config
 from llmclf.models.gpt2_weights import hub_layout
 
@@ -92,6 +94,22 @@ def test_train_leaves_a_classifier_its_tables_and_its_curves(trained):
     assert record["labels"] == ["advert", "private"]
     assert record["training"]["settings"]["epochs"] == 2
     assert set(record["training"]["results"]) == {"train", "validation", "test"}
+
+
+def test_near_copies_of_a_table_can_be_kept_together(tmp_path):
+    generator = random.Random(0)
+    words = ["".join(generator.choices("abcdefgh", k=5)) for _ in range(200)]
+    texts = [" ".join(generator.choices(words, k=6)) for _ in range(40)]
+    table = tmp_path / "mine.csv"
+    copies = [f"{text} {number}!" for number, text in enumerate(texts * 2)]
+    pd.DataFrame({"label": ["ham", "spam"] * 40, "text": copies}).to_csv(table, index=False)
+    leaks = []
+    for option in ([], ["--keep-copies-together"]):
+        options = build_parser().parse_args(["train", "--output", "x", "--table", str(table), *option])
+        splits, _ = commands.prepare_data(options)
+        leaks.append(len(find_leakage(splits.train, splits.test, ignore_details=True)))
+    assert leaks[0] > 0
+    assert leaks[1] == 0
 
 
 def test_train_reports_what_evaluate_measures(trained, capsys):
@@ -281,7 +299,7 @@ def test_mistake_is_one_line_and_exit_code_2(arguments, words, tmp_path, capsys)
         (["--trainable", "nothing"], "trainable must be one of head, last_block, last_two_blocks, all, got 'nothing'"),
         (["--padding", "none"], "padding must be 'dynamic' or 'fixed', got 'none'"),
         (["--batch-size", "500"], "84 training messages do not fill one batch of 500"),
-        (["--epochs", "0"], "epochs and evaluate_every must be at least 1"),
+        (["--epochs", "0"], "epochs, evaluate_every and accumulate must be at least 1"),
         (["--max-length", "0"], "max_length must be at least 1"),
         (["--backbone", "gpt5"], "gpt5: neither a backbone (gpt2-124M"),
         (["--text-column", "words"], "expected one column 'words', found 'id', 'body', 'kind'"),

@@ -54,7 +54,8 @@ splits = data.prepare_sms()
 train_spam = splits.train[splits.train["label"] == 1]
 copies = data.find_leakage(train_spam, splits.test, ignore_details=True)
 right = (splits.test.index.isin(copies.index) == splits.test["label"]).sum()
-print(f"{len(copies)} of {(splits.test['label'] == 1).sum()} spams are copies")
+spams = (splits.test["label"] == 1).sum()
+print(f"{len(copies)} of {spams} spams are copies")
 print(f"memory alone: {right / len(splits.test):.1%} of the test set right")
 
 # %% [markdown]
@@ -83,9 +84,11 @@ print(f"likeness {likeness(one, two):.2f}")
 
 # %%
 import pandas as pd
+
 from llmclf.leakage import near_duplicate_groups
 
-messages = data.number_labels(data.read_sms(every_row=True), data.SMS_LABELS)
+collection = data.read_sms(every_row=True)
+messages = data.number_labels(collection, data.SMS_LABELS)
 messages["group"] = near_duplicate_groups(messages["text"])
 counts = messages.groupby("label")["group"].agg(["size", "nunique"])
 counts.index = ["ham", "spam"]
@@ -180,8 +183,9 @@ fine_tuned.by_class(["ham", "spam"]).round(3)
 # That is the {term}`bootstrap` {cite}`efron1979`. Near copies are drawn together, as one piece of evidence.
 
 # %%
-from llmclf.judge import bootstrap_interval
 from sklearn.metrics import f1_score
+
+from llmclf.judge import bootstrap_interval
 
 logits, labels = outputs(model, kept.test)
 labels, groups = labels.numpy(), clean.test["group"].to_numpy()
@@ -193,7 +197,7 @@ def f1(labels, answers):
 
 
 low, high = bootstrap_interval(f1, labels, answers, groups=groups)
-print(f"F1 {f1(labels, answers):.3f}, 95 % interval {low:.3f} to {high:.3f}")
+print(f"F1 {f1(labels, answers):.3f}, interval {low:.3f} to {high:.3f}")
 
 # %% [markdown]
 # ## Would something simpler do?
@@ -220,6 +224,7 @@ for name, make in BASELINES.items():
 
 # %%
 import torch
+
 from llmclf.classify import TextClassifier
 from llmclf.tokenizer import encode
 
@@ -249,7 +254,7 @@ said["fine-tuned"] = answers
 from llmclf.judge import mcnemar
 
 rows = []
-for name, theirs in said.items():
+for theirs in said.values():
     right = theirs == labels
     share = wilson_interval(int(right.sum()), len(right))
     spread = bootstrap_interval(f1, labels, theirs, groups=groups)
@@ -257,21 +262,22 @@ for name, theirs in said.items():
     ranges = ["{:.3f} to {:.3f}".format(*ends) for ends in (share, spread)]
     score = f1(labels, theirs)
     rows.append([right.mean(), ranges[0], score, ranges[1], *pair])
-columns = ["accuracy", "its interval", "F1", "its interval ", "only ours", "only it", "p"]
+columns = ["accuracy", "its interval", "F1", "interval of F1"]
+columns += ["only ours", "only it", "p"]
 table = pd.DataFrame(rows, index=list(said), columns=columns)
 table.style.format(precision=3)
 
 # %% [markdown]
 # Read it from the top. Always saying *ham* has a fine accuracy and an F1 of zero: so much for accuracy. The
-# keyword rule finds some spam. Zero-shot is no better than the simplest rule. And the two TF-IDF models, which
-# know nothing of English but what stood in the training set, come so near to the fine-tuned one that the last
-# three columns have to decide.
+# keyword rule finds most of the spam. Zero-shot, the pretrained model without training, is no better than always
+# saying *ham*. And the two TF-IDF models, which know nothing of English but what stood in the training set, come
+# so near to the fine-tuned one that the last three columns have to decide.
 
 # %% [markdown]
 # In the last column, p says how often two equally good classifiers would part so unevenly, or more. Below one in
-# twenty, one calls a difference *significant*; above, it may well be luck, and an honest report says so. With SmolLM2
-# the comparison with TF-IDF on characters parted on a handful of messages. One test set of this size cannot tell
-# them apart. We need more evidence.
+# twenty, one calls a difference *significant*; above, it may well be luck, and an honest report says so. From TF-IDF
+# on characters the fine-tuned model parts on a handful of messages only. One test set of this size cannot tell
+# the two apart, even with a thousand messages in it. We need more evidence.
 
 # %% [markdown]
 # ## Five times
@@ -294,31 +300,31 @@ table.style.format(precision=3)
 # where it was interrupted; run it yourself, and compare.
 
 # %%
-from llmclf.results import read_results
+from llmclf.results import compare, pooled, read_results
 
 results = read_results("experiments.csv")
 natural = results[results["experiment"] == "natural"]
-total = natural.groupby("backbone", sort=False)[
-    ["test_messages", "test_spam", "false_alarms", "misses"]
-].sum()
-total
-
-# %%
-wrong = total["false_alarms"] + total["misses"]
-found = total["test_spam"] - total["misses"]
-total["accuracy"] = 1 - wrong / total["test_messages"]
-pairs = zip(total["test_messages"] - wrong, total["test_messages"], strict=True)
-total["interval"] = ["{:.2%} to {:.2%}".format(*wilson_interval(*p)) for p in pairs]
-total["F1"] = 2 * found / (2 * found + wrong)
-total[["accuracy", "interval", "F1"]].style.format({"accuracy": "{:.2%}", "F1": "{:.3f}"})
+counts = ["test_messages", "test_spam", "false_alarms", "misses"]
+natural.groupby("backbone", sort=False)[counts].sum()
 
 # %% [markdown]
-# Every message of the collection has judged, so the intervals are narrow. How much do the five folds differ among
+# Pooled over the folds, these counts give one accuracy, with its Wilson interval, and one F1 for each model:
+
+# %%
+by_model = dict(iter(natural.groupby("backbone", sort=False)))
+table = {name: pooled(rows) for name, rows in by_model.items()}
+table = pd.DataFrame(table).T
+table.style.format("{:.2%}").format("{:.3f}", subset="f1")
+
+# %% [markdown]
+# Every message of the collection has judged, so the intervals are narrow, and yet those of the fine-tuned model and
+# of TF-IDF on characters overlap. How much do the five folds differ among
 # themselves? That is the luck of one split, one random head and one order, which no interval of a single test
 # set shows:
 
 # %%
-each = 1 - (natural["false_alarms"] + natural["misses"]) / natural["test_messages"]
+mistakes = natural["false_alarms"] + natural["misses"]
+each = 1 - mistakes / natural["test_messages"]
 spread = each.groupby(natural["backbone"], sort=False).agg(["min", "max"])
 spread.columns = ["worst fold", "best fold"]
 spread.style.format("{:.2%}")
@@ -327,13 +333,17 @@ spread.style.format("{:.2%}")
 # And now the test of pairs, over all messages. The file keeps which ones each model got wrong:
 
 # %%
-from llmclf.results import compare
-
-by_model = dict(iter(natural.groupby("backbone")))
 for name in ("tfidf-words", "tfidf-characters"):
     pair = compare(by_model["smollm2-135M"], by_model[name])
     print(f"{name:<17}only SmolLM2 right {pair.only_first:>3}, ", end="")
     print(f"only it right {pair.only_second:>3}, p = {pair.p_value:.2g}")
+
+# %% [markdown]
+# Against counted words the GPT wins beyond doubt. Against runs of characters it does not: the two part on several
+# dozen of more than five thousand messages, hardly more often in favour of one than of the other. So this is the
+# honest answer for this collection, with all its labels: a model that learns in seconds on any laptop is as good
+# as a fine-tuned GPT. Raschka's reference of 95.67 % {cite:p}`raschka2024` is worth as little as any accuracy
+# that stands alone.
 
 # %% [markdown]
 # ## How many labels does it take?
@@ -351,17 +361,18 @@ wrong = curve["false_alarms"] + curve["misses"]
 curve["F1"] = 2 * curve["found"] / (2 * curve["found"] + wrong)
 curve["size"] = curve["train_messages"].round(-2).where(lambda n: n > 3000)
 curve["size"] = curve["size"].fillna(curve["train_messages"]).astype(int)
-by_size = curve.pivot_table("F1", "size", "backbone", aggfunc=["mean", "min", "max"])
+kinds = ["mean", "min", "max"]
+by_size = curve.pivot_table("F1", "size", "backbone", aggfunc=kinds)
 shown = ["keywords", "tfidf-words", "tfidf-characters", "smollm2-135M"]
 by_size["mean"][shown].style.format(precision=3)
 
-# %% mystnb={"figure": {"caption": "F1 of spam against the number of labelled training messages, mean of three folds; the bands reach from the worst fold to the best.", "name": "fig-learning-curve"}, "image": {"alt": "Learning curves of four classifiers over a logarithmic axis from sixteen to some four thousand training messages. With few messages the fine-tuned SmolLM2 lies highest by far; the two TF-IDF models climb steadily and come close to it with the full training set; the keyword rule stays below."}}
+# %% mystnb={"figure": {"caption": "F1 of spam against the number of labelled training messages, mean of three folds; the bands reach from the worst fold to the best.", "name": "fig-learning-curve"}, "image": {"alt": "Learning curves of four classifiers over a logarithmic axis from sixteen to some four thousand training messages. With few messages the fine-tuned SmolLM2 lies highest by far; the two TF-IDF models begin near zero, climb steadily and come close to it with the full training set; the keyword rule rises early and then stays behind."}}
 from llmclf.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(height=3.4)
 for color, marker, name in zip(COLORS, "^sDo", shown, strict=False):
-    mean, low, high = (by_size[kind][name] for kind in ("mean", "min", "max"))
-    axes.fill_between(by_size.index, low, high, color=color, alpha=0.2, lw=0)
+    mean, low, high = (by_size[kind][name] for kind in kinds)
+    axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
     axes.plot(by_size.index, mean, color=color, marker=marker, label=name)
 axes.set_xscale("log", base=2)
 axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -377,18 +388,17 @@ figure
 # Where does it end? Ask pair by pair, at every size:
 
 # %%
-natural_rows = curve[curve["backbone"].isin(["smollm2-135M", "tfidf-characters"])]
-for size, rows in natural_rows.groupby("size"):
-    ours, theirs = (part for _, part in rows.groupby("backbone"))
-    pair = compare(ours, theirs)
-    print(f"{size:>5} messages: only SmolLM2 right {pair.only_first:>3}, ", end="")
-    print(f"only TF-IDF right {pair.only_second:>2}, p = {pair.p_value:.1g}")
+for size, rows in curve.groupby("size"):
+    of = dict(iter(rows.groupby("backbone")))
+    pair = compare(of["smollm2-135M"], of["tfidf-characters"])
+    print(f"{size:>5}: only SmolLM2 right {pair.only_first:>3},", end=" ")
+    print(f"only TF-IDF {pair.only_second:>2}, p = {pair.p_value:.1g}")
 
 # %% [markdown]
 # With a few hundred labels or fewer the GPT wins beyond doubt. From about a thousand on, p wavers around one in
 # twenty, and the two can hardly be told apart. So the practical answer is the reverse of the usual one: a large
-# table of labels hardly needs a GPT; a small one does. (TF-IDF would gain something from a lower threshold where
-# spam is so rare; the GPT needed none.)
+# table of labels hardly needs a GPT; a small one does. (With so few spams TF-IDF might gain from a lower
+# threshold; the GPT did without.)
 
 # %% [markdown]
 # ## A threshold with a price
@@ -411,7 +421,8 @@ scores = {
 
 # %% mystnb={"figure": {"caption": "ROC curves on the test set, of the upper left corner only: recall against the share of ham that is called spam.", "name": "fig-roc"}, "image": {"alt": "Two curves in the upper left corner of the ROC plane, for the fine-tuned model and for TF-IDF on characters. Both rise almost vertically to a recall above nine tenths before false alarms set in, and lie close together."}}
 figure, axes = new_figure(height=3.2)
-for color, line, (name, score) in zip(COLORS, "-:", scores.items(), strict=False):
+for name, color, line in zip(scores, COLORS[:2], "-:", strict=True):
+    score = scores[name]
     alarms, recall, _ = roc_curve(labels, score)
     axes.plot(alarms, recall, line, color=color, label=name, lw=2)
 axes.set(xlim=(-0.005, 0.2), ylim=(0.6, 1.01))
@@ -422,7 +433,8 @@ figure
 
 # %% mystnb={"figure": {"caption": "Precision against recall on the test set, for every threshold.", "name": "fig-precision-recall"}, "image": {"alt": "Two curves of precision over recall, for the fine-tuned model and for TF-IDF on characters. Both stay at or near a precision of one until about nine tenths of the spam is found, and then fall steeply."}}
 figure, axes = new_figure(height=3.2)
-for color, line, (name, score) in zip(COLORS, "-:", scores.items(), strict=False):
+for name, color, line in zip(scores, COLORS[:2], "-:", strict=True):
+    score = scores[name]
     precision, recall, _ = precision_recall_curve(labels, score)
     axes.plot(recall, precision, line, color=color, label=name, lw=2)
 axes.set(xlim=(0.6, 1.01), ylim=(0.4, 1.03))
@@ -445,7 +457,8 @@ def auc(labels, score):
 
 for name, score in scores.items():
     low, high = bootstrap_interval(auc, labels, score, groups=groups)
-    print(f"{name:<17}AUC {auc(labels, score):.4f}, {low:.4f} to {high:.4f}")
+    area = auc(labels, score)
+    print(f"{name:<17}AUC {area:.4f}, interval {low:.4f} to {high:.4f}")
 
 # %% [markdown]
 # Which threshold, then? That depends on what mistakes cost, and only you can say. Suppose that a good message
@@ -457,20 +470,21 @@ for name, score in scores.items():
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.judge import threshold_of_least_cost
 
-checked, checked_labels = (part.numpy() for part in outputs(model, kept.validation))
-checked_spam = torch.tensor(checked).softmax(dim=1)[:, 1].numpy()
+checked, checked_labels = outputs(model, kept.validation)
+checked_spam = checked.softmax(dim=1)[:, 1].numpy()
 price = {"false_alarm": 10.0, "miss": 1.0}
 chosen = threshold_of_least_cost(checked_spam, checked_labels, **price)
 for threshold in (0.5, chosen):
     called = scores["fine-tuned"] >= threshold
-    alarms, misses = (called & (labels == 0)).sum(), (~called & (labels == 1)).sum()
-    print(f"threshold {threshold:.3f}: {alarms} false alarms, {misses} misses, "
-          f"cost {10 * alarms + misses}")
+    alarms = (called & (labels == 0)).sum()
+    misses = (~called & (labels == 1)).sum()
+    print(f"threshold {threshold:.3f}: {alarms} false alarms,", end=" ")
+    print(f"{misses} misses, cost {10 * alarms + misses}")
 
 # %% [markdown]
 # The dearer the false alarms, the surer one wants to be before calling something spam, so the chosen threshold lies
-# above one half, unless the validation set shows no false alarm to avoid. How well it does on the test set is a matter of luck as well:
-# few validation messages lie near the threshold, so the choice rests on few.
+# above one half. On the test set it avoids false alarms, pays with more misses, and costs less in sum. How much
+# less is a matter of luck as well: few validation messages lie near the threshold, so the choice rests on few.
 
 # %% [markdown]
 # ## Do the probabilities keep their word?
@@ -480,14 +494,15 @@ for threshold in (0.5, chosen):
 # test messages by their announced probability into bins, and compare.
 
 # %%
-from llmclf.judge import calibration_error, calibration_table, fit_temperature
+from llmclf.judge import calibration_table
 
 calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 
 # %% [markdown]
 # Nearly all messages lie in the first and the last bin: the model is very sure of itself. The bins between hold so
-# few that their intervals (`low` to `high`) span half the scale. Whether the outer bins keep their promise, the
-# columns `announced` and `true` tell; the {term}`calibration error` sums up the distances.
+# few that their intervals (`low` to `high`) span half the scale. Look at the first bin: more of it was spam than
+# announced, and the interval excludes the announced share. Too sure, then. The {term}`calibration error` sums up
+# all such distances.
 
 # %% [markdown]
 # Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
@@ -496,7 +511,9 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 # stays, and with it every answer.
 
 # %%
-temperature = fit_temperature(checked, checked_labels)
+from llmclf.judge import calibration_error, fit_temperature
+
+temperature = fit_temperature(checked.numpy(), checked_labels.numpy())
 cooled = (logits / temperature).softmax(dim=1)[:, 1].numpy()
 loss = torch.nn.functional.cross_entropy
 for name, divided, score in (
@@ -508,9 +525,9 @@ for name, divided, score in (
     print(f"{name:<17}calibration error {error:.4f}, loss {nats:.4f}")
 
 # %% [markdown]
-# A temperature above one says that the model was too sure on the validation set, one below that it was too
-# modest. Whether dividing by it helped on the *test* set, the two lines show. Where the numbers hardly differ,
-# there was little to mend, or too few hard messages to show it.
+# The temperature is above one: the model was too sure. Dividing by it lowers loss and calibration error on the
+# *test* set too, although not a single answer has changed. It costs one number and no training, so whoever uses
+# the probabilities should do it. It cannot mend single messages, and some of them are badly wrong. Here they are.
 
 # %% [markdown]
 # ## Read the worst
@@ -522,10 +539,13 @@ for name, divided, score in (
 costs = loss(logits, torch.tensor(labels), reduction="none").numpy()
 for row in costs.argsort()[::-1][:8]:
     truth = ("ham", "spam")[labels[row]]
-    print(f"{scores['fine-tuned'][row]:6.1%} {truth:<5}{texts[row][:88]}")
+    print(f"{scores['fine-tuned'][row]:6.1%} {truth:<5}{texts[row][:64]}")
 
 # %% [markdown]
-# WORSTERRORS
+# Read the spams first (some of it is crude). Several are jokes or greetings that nobody would take for advertising;
+# presumably they came from services that charge for each, and no reading of the text could tell. Others are real
+# failures, offers in plain words. And a falsely accused ham is itself half an advertisement. Part of what counts
+# as an error here is a question of what one calls spam.
 
 # %% [markdown]
 # ## Rough weather
@@ -551,13 +571,17 @@ def typos(text, chance=0.3):
 
 
 def dotted(text):
-    return " ".join(".".join(word) if len(word) > 3 else word for word in text.split(" "))
+    words = text.split(" ")
+    return " ".join(".".join(w) if len(w) > 3 else w for w in words)
 
 
-changes = {"as they are": str, "CAPITALS": str.upper, "small letters": str.lower}
-changes["typos"] = typos
-changes["l33t5p34k"] = lambda text: text.translate(str.maketrans("aeiost", "431057"))
-changes["d.o.t.s"] = dotted
+def leet(text):
+    return text.translate(str.maketrans("aeiost", "431057"))
+
+
+changes = {"as they are": str, "CAPITALS": str.upper}
+changes |= {"small letters": str.lower, "typos": typos}
+changes |= {"l33t5p34k": leet, "d.o.t.s": dotted}
 
 # %%
 number = int(labels.sum())
@@ -565,18 +589,23 @@ sample = clean.test.groupby("label").sample(number, random_state=data.SEED)
 reader = TextClassifier(model, tokenizer, ["ham", "spam"], backbone)
 is_spam = sample["label"].to_numpy() == 1
 rows = []
-for name, change in changes.items():
+for change in changes.values():
     changed = [change(text) for text in sample["text"]]
     ours = reader.logits(changed).argmax(dim=1).numpy() == 1
     theirs = rival.predict(changed) == 1
-    row = [f(called) for called in (ours, theirs) for f in (
-        lambda called: called[is_spam].mean(), lambda called: called[~is_spam].mean())]
-    rows.append([name, *row])
-columns = ["texts", "recall", "false alarms", "TF-IDF: recall", "TF-IDF: false alarms"]
-pd.DataFrame(rows, columns=columns).set_index("texts").style.format("{:.0%}")
+    pair = (ours, theirs)
+    kinds = (is_spam, ~is_spam)
+    rows.append([called[kind].mean() for called in pair for kind in kinds])
+columns = ["ours: recall", "ours: false alarms"]
+columns += ["TF-IDF: recall", "TF-IDF: false alarms"]
+table = pd.DataFrame(rows, index=list(changes), columns=columns)
+table.style.format("{:.0%}")
 
 # %% [markdown]
-# ROBUSTNESS
+# Capitals, small letters and typing errors cost either model little. (Each share rests on as many messages as the
+# test set has spams: a few points mean nothing.) In leetspeak our model misses more, TF-IDF does not; but both now
+# suspect ham, for digits look like spam to them. And with dots between the letters most of the spam passes ours,
+# and nearly all of it TF-IDF. One cheap trick, and the filter is blind.
 
 # %% [markdown]
 # ### Another world
@@ -586,20 +615,24 @@ pd.DataFrame(rows, columns=columns).set_index("texts").style.format("{:.0%}")
 
 # %%
 unseen = {
-    "Your parcel is held at customs. Pay the fee at post-track.example/id": "spam",
-    "Mum, my phone broke, this is my new number. Can you send me money?": "spam",
-    "Earn passive income with AI trading, our bot doubled 0.4 BTC in a week": "spam",
-    "Your verification code is 482913. Never share it with anyone.": "ham",
+    "Your parcel is held. Pay the fee at post-track.example/id": "spam",
+    "Mum, my phone broke, here is my new number. Send money?": "spam",
+    "Our AI trading bot doubled 0.4 BTC in a week. Join now": "spam",
+    "Your verification code is 482913. Never share it.": "ham",
     "Reminder: dentist on Tuesday 9:30. Reply C to cancel.": "ham",
-    "The build is green again, shall we merge and deploy after lunch?": "ham",
+    "The build is green, shall we deploy after lunch?": "ham",
 }
 ours = reader.predict_proba(list(unseen))[:, 1]
 theirs = rival.predict_proba(list(unseen))[:, 1]
-for (text, truth), one, other in zip(unseen.items(), ours, theirs, strict=True):
-    print(f"{truth:<5} ours {one:4.0%}  TF-IDF {other:4.0%}  {text[:48]}")
+for text, one, other in zip(unseen, ours, theirs, strict=True):
+    chances = f"ours {one:4.0%}  TF-IDF {other:4.0%}"
+    print(f"{unseen[text]:<5}{chances}  {text[:40]}")
 
 # %% [markdown]
-# UNSEEN
+# With SmolLM2 not one of the modern frauds is recognised, by either model. The parcel raises a little doubt, the
+# others none. And the one message that ours is surest about is a harmless verification code: short codes and
+# digits were a mark of spam once. Six made-up messages prove no rate. But they show what a fine result on
+# yesterday's messages does not promise.
 
 # %% [markdown]
 # ## What it must not be used for
@@ -641,7 +674,7 @@ check(precision_at)
 
 # %%
 for prevalence in (0.5, 0.134, 0.01):
-    precision = precision_at(recall=0.96, alarms=0.02, prevalence=prevalence)
+    precision = precision_at(0.96, 0.02, prevalence)
     print(f"prevalence {prevalence:.1%}: precision {precision:.1%}")
 
 # %% [markdown]

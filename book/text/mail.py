@@ -599,8 +599,8 @@ print("read back unchanged:", again.equals(mine))
 # ```
 
 # %% [markdown]
-# Two warnings. The command splits at random, so where your texts have near copies, split with groups as on this page.
-# And `--balance` cuts every class down to the rarest: fine for three classes of like size, wasteful where one has ten
+# Two hints. The command splits at random; with `--keep-copies-together` it deals near copies as on this page. And
+# `--balance` cuts every class down to the rarest: fine for three classes of like size, wasteful where one has ten
 # texts. In Python, `cross_val_score(LLMClassifier(), texts, labels)` measures on several splits at once, and
 # `classifier.text_classifier_.save(folder)` keeps what was learnt.
 
