@@ -64,3 +64,56 @@ def test_from_two_spams_the_gpt_learns_to_find_many_and_tfidf_almost_none():
 
 
 # Chapter 9 ------------------------------------------------------------------------------------------------------------
+
+
+def pair(experiment: str, base: str) -> Comparison:
+    return compare(rows(experiment), rows(base))
+
+
+def test_last_token_beats_last_position():
+    assert pair("last-token", "last-position").p_value < 0.01
+    assert pair("last-token", "last-position").only_first > 2 * pair("last-token", "last-position").only_second
+
+
+def test_first_token_is_hardly_better_than_a_coin_even_in_training():
+    assert pooled(rows("first-token"))["accuracy"] < 0.6
+    assert rows("first-token")["train_right"].sum() < 0.65 * rows("first-token")["train_messages"].sum()
+
+
+def test_mean_gets_more_right_than_the_last_token():
+    assert pair("mean", "last-token").p_value < 0.01
+    assert pair("mean", "last-token").only_first > 2 * pair("mean", "last-token").only_second
+
+
+def test_head_alone_gets_most_right_but_fewer_than_the_last_block():
+    assert pooled(rows("head"))["accuracy"] > 0.94
+    assert pair("head", "last-token").p_value < 0.001
+    assert pair("head", "last-token").only_first < pair("head", "last-token").only_second
+
+
+def test_a_second_block_changes_only_a_few_answers():
+    trained = [rows(name)["trained"].iloc[0] for name in ("last-token", "two-blocks")]
+    assert 1.9 < trained[1] / trained[0] < 2.1
+    assert sum(pair("two-blocks", "last-token")[:2]) < 20
+
+
+def test_accumulated_messages_give_the_answers_of_a_batch():
+    assert pair("accumulated", "last-token")[:2] == (0, 0)
+
+
+def test_a_step_after_every_message_gets_a_few_more_right():
+    assert 0 < pair("one-by-one", "last-token").only_first - pair("one-by-one", "last-token").only_second < 20
+
+
+def test_ignore_index_changes_no_answer():
+    assert pair("ignore-index", "last-position")[:2] == (0, 0)
+
+
+def test_without_the_mask_many_answers_change_for_better_and_worse():
+    found = pair("no-mask", "last-position")
+    assert sum(found[:2]) > 30
+    assert found.p_value > 0.05
+
+
+def test_precision_changes_a_handful_of_answers():
+    assert sum(compare(rows("last-token"), rows("last-token", precision="float32"))[:2]) <= 6
