@@ -68,7 +68,8 @@ print(f"memory alone: {right / len(splits.test):.1%} of the test set right")
 #
 # A copy need not be exact. The same advertisement comes with another prize or another name. To find such
 # {term}`near copies <near copy>`, cut each text into its runs of three words, and ask what share of the runs two
-# texts have in common {cite}`broder1997`. {py:func}`~llmclf.leakage.likeness` is that share:
+# texts have in common {cite}`broder1997`. Digits, capitals and punctuation do not count.
+# {py:func}`~llmclf.leakage.likeness` is that share:
 
 # %% tags=["nbval-check-output"]
 from llmclf.leakage import likeness, runs_of_words
@@ -96,11 +97,12 @@ counts.columns = ["messages", "groups"]
 counts
 
 # %% [markdown]
-# Of the spam, more than a third goes away when every group counts once: the collection holds fewer different
-# advertisements than it seems. The largest groups show why:
+# A large part of the spam goes away when every group counts once: the collection holds fewer different
+# advertisements than it seems. Its largest groups show why. (Ham repeats itself as well, in ready-made answers such
+# as *Sorry, I'll call later*.)
 
 # %%
-sizes = messages["group"].value_counts()
+sizes = messages["group"][messages["label"] == 1].value_counts()
 for group in sizes.index[:4]:
     text = messages["text"][messages["group"] == group].iloc[0]
     print(f"{sizes[group]:>3} like: {text[:62]}")
@@ -127,6 +129,9 @@ pd.DataFrame.from_dict(
 # No copy is left in validation or test, and the share of spam is nearly the same everywhere. That share is the
 # {term}`prevalence`; here it is the collection's own, far below one half. What yours is, only your own messages
 # can tell.
+#
+# Two leaks remain that no split closes. The collection has been public for years, so the pretrained model may have
+# read it. And SmolLM2's learning rate was chosen on messages of chapter 1, some of which now judge.
 
 # %% [markdown]
 # ## Train anew
@@ -203,7 +208,7 @@ print(f"F1 {f1(labels, answers):.3f}, interval {low:.3f} to {high:.3f}")
 # ## Would something simpler do?
 #
 # A number is only as good as what it beats. Four opponents that need no GPT: always *ham*; a rule that looks for
-# a few words; and twice {term}`TF-IDF`, which counts words (or runs of characters), weighs rare ones more, and
+# ten words, chosen on the training set; and twice {term}`TF-IDF`, which counts words (or runs of characters), weighs rare ones more, and
 # draws a straight line between the classes. The last two are scikit-learn's and learn in seconds
 # {cite}`pedregosa2011`.
 
@@ -265,25 +270,25 @@ for theirs in said.values():
 columns = ["accuracy", "its interval", "F1", "interval of F1"]
 columns += ["only ours", "only it", "p"]
 table = pd.DataFrame(rows, index=list(said), columns=columns)
-table.style.format(precision=3)
+table.style.format(precision=3).format("{:.2g}", subset="p")
 
 # %% [markdown]
 # Read it from the top. Always saying *ham* has a fine accuracy and an F1 of zero: so much for accuracy. The
-# keyword rule finds most of the spam. Zero-shot, the pretrained model without training, is no better than always
-# saying *ham*. And the two TF-IDF models, which know nothing of English but what stood in the training set, come
-# so near to the fine-tuned one that the last three columns have to decide.
+# keyword rule finds most of the spam. Zero-shot, without training, SmolLM2 is no better than always saying *ham*.
+# And the two TF-IDF models, which know nothing of English but what stood in the training set, come so near to the
+# fine-tuned one that the last three columns have to decide. (The last row compares the model with itself.)
 
 # %% [markdown]
 # In the last column, p says how often two equally good classifiers would part so unevenly, or more. Below one in
-# twenty, one calls a difference *significant*; above, it may well be luck, and an honest report says so. From TF-IDF
-# on characters the fine-tuned model parts on a handful of messages only. One test set of this size cannot tell
-# the two apart, even with a thousand messages in it. We need more evidence.
+# twenty, one calls a difference *significant*; above, it may well be luck, and an honest report says so. Against
+# TF-IDF on words the lead is significant. From TF-IDF on characters the fine-tuned model parts on a handful of
+# messages only: even a test set of a thousand messages cannot tell these two apart. We need more evidence.
 
 # %% [markdown]
 # ## Five times
 #
 # More evidence lies in the training set: its messages could judge as well, if another part were learnt from. Cut
-# the collection into ten parts, groups undivided. Two parts judge, one chooses, seven teach; then the next two
+# the collection into ten parts, groups undivided. Two parts judge, one is set aside for choices, seven teach; then the next two
 # judge, and so on ({numref}`fig-folds`). After five such {term}`folds <fold>` every message has judged exactly
 # once, each time a model that never saw it, nor a near copy.
 #
@@ -294,10 +299,15 @@ table.style.format(precision=3)
 # :::
 
 # %% [markdown]
-# Five fine-tunings take their time, so they stand in a file, written by
-# `python -m llmclf.experiments --rows natural --folds 1 2 3 4 5`, for SmolLM2 and, with `--backbone`, for the
-# simple models too. Each fold also has its own random head and its own order of messages. The command goes on
-# where it was interrupted; run it yourself, and compare.
+# Five fine-tunings take their time, so they stand in a file. For SmolLM2 they were made by
+#
+# ```sh
+# python -m llmclf.experiments --rows natural --folds 1 2 3 4 5 \
+#   --backbone smollm2-135M --bfloat16
+# ```
+#
+# and for the simple models with their names as `--backbone`. Each fold also has its own random head and its own
+# order of messages. The command goes on where it was interrupted; run it yourself, and compare.
 
 # %%
 from llmclf.results import compare, pooled, read_results
@@ -317,10 +327,10 @@ table = pd.DataFrame(table).T
 table.style.format("{:.2%}").format("{:.3f}", subset="f1")
 
 # %% [markdown]
-# Every message of the collection has judged, so the intervals are narrow, and yet those of the fine-tuned model and
-# of TF-IDF on characters overlap. How much do the five folds differ among
-# themselves? That is the luck of one split, one random head and one order, which no interval of a single test
-# set shows:
+# Every message of the collection has judged, so the intervals are narrow. That some overlap does not decide, for all
+# were judged by the same messages; the pairs will. How much do the five folds differ among themselves? Three kinds
+# of luck are in that: which messages judge, which have taught, and the random head and order. An interval of one
+# test set knows only the first.
 
 # %%
 mistakes = natural["false_alarms"] + natural["misses"]
@@ -339,19 +349,23 @@ for name in ("tfidf-words", "tfidf-characters"):
     print(f"only it right {pair.only_second:>3}, p = {pair.p_value:.2g}")
 
 # %% [markdown]
-# Against counted words the GPT wins beyond doubt. Against runs of characters it does not: the two part on several
-# dozen of more than five thousand messages, hardly more often in favour of one than of the other. So this is the
-# honest answer for this collection, with all its labels: a model that learns in seconds on any laptop is as good
-# as a fine-tuned GPT. Raschka's reference of 95.67 % {cite:p}`raschka2024` is worth as little as any accuracy
-# that stands alone.
+# Against counted words the GPT wins clearly. Against runs of characters it does not: the two part on several dozen
+# of more than five thousand messages, hardly more often in favour of one than of the other. So this is the honest
+# answer for this collection, with all its labels: between a model that learns in seconds on any laptop and a
+# fine-tuned GPT no difference can be shown. If there is one, it is a few messages in a thousand.
+
+# %% [markdown]
+# Do not take p to its last digit: the test counts near copies one by one, and knows nothing of the luck of
+# training. And Raschka's reference of 95.67 % {cite:p}`raschka2024`? It was measured on other, balanced messages.
+# Like any accuracy, ours too, it says little before something simpler has been tried on the same ones.
 
 # %% [markdown]
 # ## How many labels does it take?
 #
 # Labels cost work. A pretrained model brings knowledge along, a counter of words does not, so the GPT ought to
 # lead where labels are few. The same command has trained both on sixteen messages, on twice as many, and so on
-# up to the full training set, in three folds each. Drawn against the number of messages, the results make a
-# {term}`learning curve`.
+# up to the full training set, in three folds each. (Few messages are gone through more often, until the GPT has made
+# a hundred steps.) Drawn against the number of messages, the results make a {term}`learning curve`.
 
 # %%
 curve = results[results["experiment"].str.startswith("natural")].copy()
@@ -383,9 +397,9 @@ figure
 
 # %% [markdown]
 # At the left end of {numref}`fig-learning-curve` lies the answer to why anyone bothers with a GPT. Of sixteen
-# labelled messages two are spam, and from these two the fine-tuned model has learnt to find a good part of all
-# spam. TF-IDF has to see a word before it can count it, and finds almost none. Its lead melts as labels come in.
-# Where does it end? Ask pair by pair, at every size:
+# labelled messages two are spam, and from these two the fine-tuned model has learnt to find some of the spam. TF-IDF
+# has to see a word before it can count it, and finds almost none. The GPT's lead melts as labels come in. Where does it
+# end? Ask pair by pair, at every size:
 
 # %%
 for size, rows in curve.groupby("size"):
@@ -395,10 +409,10 @@ for size, rows in curve.groupby("size"):
     print(f"only TF-IDF {pair.only_second:>2}, p = {pair.p_value:.1g}")
 
 # %% [markdown]
-# With a few hundred labels or fewer the GPT wins beyond doubt. From about a thousand on, p wavers around one in
-# twenty, and the two can hardly be told apart. So the practical answer is the reverse of the usual one: a large
-# table of labels hardly needs a GPT; a small one does. (With so few spams TF-IDF might gain from a lower
-# threshold; the GPT did without.)
+# With a few hundred labels or fewer the GPT wins clearly. From about five hundred on, p is never far below one in
+# twenty, and in nine comparisons that proves little (chapter 9 says why). So the practical answer is: a large table
+# of labels hardly needs a GPT; a small one does. One caveat: while it has seen so few spams, TF-IDF calls nearly
+# everything ham at a threshold of one half. A lower threshold might win some back; the GPT did without.
 
 # %% [markdown]
 # ## A threshold with a price
@@ -445,7 +459,7 @@ figure
 
 # %% [markdown]
 # Both models pass {numref}`fig-roc` far up in the corner, and {numref}`fig-precision-recall` shows where the price
-# begins: the last tenth of the spam is bought with many false alarms. The area under the ROC curve (AUC) sums it
+# begins: the last few spams are bought with many false alarms. The area under the ROC curve (AUC) sums it
 # up. It is the chance that a random spam gets a higher probability than a random ham: one is perfect, one half
 # is guessing.
 
@@ -461,6 +475,8 @@ for name, score in scores.items():
     print(f"{name:<17}AUC {area:.4f}, interval {low:.4f} to {high:.4f}")
 
 # %% [markdown]
+# Both are near one, and their intervals overlap: the two models rank messages about equally well.
+#
 # Which threshold, then? That depends on what mistakes cost, and only you can say. Suppose that a good message
 # lost among the spam annoys you ten times as much as a spam that slips through. Look for the threshold that would
 # have cost least on the *validation* set, and then pay on the test set.
@@ -483,15 +499,17 @@ for threshold in (0.5, chosen):
 
 # %% [markdown]
 # The dearer the false alarms, the surer one wants to be before calling something spam, so the chosen threshold lies
-# above one half. On the test set it avoids false alarms, pays with more misses, and costs less in sum. How much
-# less is a matter of luck as well: few validation messages lie near the threshold, so the choice rests on few.
+# above one half. On the test set of our run it avoids false alarms, pays with more misses, and costs less in sum.
+# Even that is partly luck: few validation messages lie near the threshold, and among equally cheap ones the
+# highest is taken.
 
 # %% [markdown]
 # ## Do the probabilities keep their word?
 #
-# A threshold with a price trusts the probabilities. Are they honest? Of all messages to which the model gives
-# about nine tenths, nine in ten should be spam; agreement of this kind is called {term}`calibration`. Sort the
-# test messages by their announced probability into bins, and compare.
+# The threshold was found by trying. With honest probabilities no search would be needed: call spam whatever has a
+# probability for which the expected price of a false alarm is below that of a miss. Are they honest? Of all
+# messages to which the model gives about nine tenths, nine in ten should be spam; agreement of this kind is called
+# {term}`calibration`. Sort the test messages by their announced probability into bins, and compare.
 
 # %%
 from llmclf.judge import calibration_table
@@ -501,8 +519,8 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 # %% [markdown]
 # Nearly all messages lie in the first and the last bin: the model is very sure of itself. The bins between hold so
 # few that their intervals (`low` to `high`) span half the scale. Look at the first bin: more of it was spam than
-# announced, and the interval excludes the announced share. Too sure, then. The {term}`calibration error` sums up
-# all such distances.
+# announced, and the interval excludes the announced share. Too sure, then, and leaning towards ham. The
+# {term}`calibration error` is the mean of all such distances, weighted by messages.
 
 # %% [markdown]
 # Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
@@ -520,13 +538,13 @@ for name, divided, score in (
     ("as trained", logits, scores["fine-tuned"]),
     (f"divided by {temperature:.2f}", logits / temperature, cooled),
 ):
-    error = calibration_error(score, labels)
+    error = calibration_error(score, labels, bins=5)
     nats = loss(divided, torch.tensor(labels)).item()
     print(f"{name:<17}calibration error {error:.4f}, loss {nats:.4f}")
 
 # %% [markdown]
-# The temperature is above one: the model was too sure. Dividing by it lowers loss and calibration error on the
-# *test* set too, although not a single answer has changed. It costs one number and no training, so whoever uses
+# The temperature is above one: the model was too sure. Dividing by it lowers the loss on the *test* set too, although
+# not a single answer has changed. It costs one number and no training, so whoever uses
 # the probabilities should do it. It cannot mend single messages, and some of them are badly wrong. Here they are.
 
 # %% [markdown]
@@ -542,7 +560,7 @@ for row in costs.argsort()[::-1][:8]:
     print(f"{scores['fine-tuned'][row]:6.1%} {truth:<5}{texts[row][:64]}")
 
 # %% [markdown]
-# Read the spams first (some of it is crude). Several are jokes or greetings that nobody would take for advertising;
+# Read the spams first (some are crude). Several are jokes or greetings that nobody would take for advertising;
 # presumably they came from services that charge for each, and no reading of the text could tell. Others are real
 # failures, offers in plain words. And a falsely accused ham is itself half an advertisement. Part of what counts
 # as an error here is a question of what one calls spam.
@@ -570,6 +588,9 @@ def typos(text, chance=0.3):
     return " ".join(words)
 
 
+print(typos("You have won a guaranteed prize, call now"))
+
+# %%
 def dotted(text):
     words = text.split(" ")
     return " ".join(".".join(w) if len(w) > 3 else w for w in words)
@@ -602,10 +623,10 @@ table = pd.DataFrame(rows, index=list(changes), columns=columns)
 table.style.format("{:.0%}")
 
 # %% [markdown]
-# Capitals, small letters and typing errors cost either model little. (Each share rests on as many messages as the
-# test set has spams: a few points mean nothing.) In leetspeak our model misses more, TF-IDF does not; but both now
-# suspect ham, for digits look like spam to them. And with dots between the letters most of the spam passes ours,
-# and nearly all of it TF-IDF. One cheap trick, and the filter is blind.
+# Capitals, small letters and typing errors cost either model little; a few points may be luck. In leetspeak, of which
+# only small letters are part here, our model misses more, TF-IDF does not; but both now suspect ham, presumably
+# because digits are a mark of spam. With dots between the letters most of the spam gets past ours, and nearly all of
+# it past TF-IDF. One cheap trick all but blinds the filter.
 
 # %% [markdown]
 # ### Another world
@@ -639,8 +660,8 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 #
 # Everything above was measured on one collection: English, partly Singaporean, of one decade. So do not use this
 # classifier to delete messages unseen, to judge people by what they write, for other languages, or as the only
-# guard against fraud. Use it to sort, with a threshold that you chose on your own messages, and a person who can look.
-# The [model card](model_card.md) says more.
+# guard against fraud. One made in the same way from recent messages of your own may sort them, with a threshold
+# chosen on them, and a person who can look. The [model card](model_card.md) says more.
 
 # %% [markdown]
 # ## Exercises
@@ -711,10 +732,10 @@ check(cost)
 #
 # </details>
 #
-# <details><summary>2. Two thirds of all mail are ham. A classifier has an accuracy of two thirds, and an F1 of spam of
+# <details><summary>2. Two thirds of all mail is ham. A classifier has an accuracy of two thirds, and an F1 of spam of
 # zero. What does it do?</summary>
 #
-# It always answers ham. So it is right on all ham and finds no spam at all.
+# It always answers ham. It is right on all ham and finds no spam at all.
 #
 # </details>
 #

@@ -41,7 +41,7 @@ print(provenance(backbone, device))
 # Where two recipes differ in one choice only, the results tell about that choice; such a comparison is called an
 # {term}`ablation`. Everything else stays: the balanced messages, the {term}`seeds <seed>`, five epochs, the learning rate.
 # Nineteen of them have been published for GPT-2 by the author whom this book follows
-# {cite:p}`raschka2024experiments`. The library lists the same nineteen:
+# {cite:p}`raschka2024experiments`. The library lists the same nineteen, most of them as changes of its own recipe:
 
 # %%
 import pandas as pd
@@ -56,7 +56,8 @@ pd.DataFrame(words, index=list(ablations), columns=columns)
 # %% [markdown]
 # Two rows are there to be compared with. `last-token` is the library's recipe: no padding beyond the batch, and the
 # last real token is read. `last-position` is Raschka's: all messages padded to one length, and the last position
-# is read, padding or not. Each other row changes one of the two in one respect, which is a row's own definition:
+# is read, padding or not. Most other rows change one thing in one of the two. What a row changes is its definition,
+# here that of `accumulated`:
 
 # %% tags=["nbval-check-output"]
 from dataclasses import fields
@@ -69,6 +70,8 @@ for field in fields(recipe):
         print(f"{name}: {before} becomes {after}")
 
 # %% [markdown]
+# Two settings, but one change: eight messages a step as before, and no padding.
+#
 # The messages are balanced as in chapter 1, half ham and half spam, but split as chapter 8 has taught: near copies
 # stay together, and each {term}`fold` judges by another fifth of the table. The rows ran on the same folds, with
 # another random head and another order in each: on all five where that was cheap, on three where it was not. Each
@@ -79,7 +82,8 @@ for field in fields(recipe):
 #
 # Take the cheapest row: everything is frozen, only the head learns. One fold, here and now.
 #
-# **Predict before you run.** Chapter 6 trained the last block too. How much worse is a head alone?
+# **Predict before you run.** Chapter 6 trained the last block too. How many of ten messages does a head alone get
+# right?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.experiments import Place, run
@@ -90,9 +94,9 @@ print(f"{right} of {result['test_messages']} test messages right,")
 print(f"{result['trained']:,} parameters trained")
 
 # %% [markdown]
-# So few parameters, a weighted sum for each class, and the answer is right most of the time. The frozen blocks
-# have done nearly all the work: what a message is about stands in the state of its last token. In the shell the
-# same takes one line, and what it finds goes into a file:
+# So few parameters, a weighted sum for each class, and with SmolLM2 the answer is right most of the time: whether a
+# message is spam can be read off the frozen state of its last token. In the shell the same takes one line, and what
+# it finds goes into a file:
 #
 # ```bash
 # python -m llmclf.experiments --rows head --folds 1 2 3 --output output/experiments.csv
@@ -100,8 +104,8 @@ print(f"{result['trained']:,} parameters trained")
 
 # %% [markdown]
 # The command writes each result as soon as it has it. Interrupted, it goes on with the next fold that is missing.
-# Without `--rows` it runs everything, for hours. The file beside this page was made in this way, with the blocks
-# in {term}`bfloat16` to save time. For one row it holds the results in full precision as well:
+# Without `--rows` it runs everything, for hours. The file beside this page was made in this way, with
+# `--backbone smollm2-135M` and with `--bfloat16`, the blocks in {term}`bfloat16` to save time. For one row it holds the results in full precision as well:
 
 # %%
 from llmclf.results import compare, pooled, read_results
@@ -124,8 +128,9 @@ print("right only in one of them:", compare(half, full)[:2])
 #
 # For every row: the accuracy over its folds with the interval, and how it does against the row with which it is to
 # be compared, over the folds that both have. `+` counts the messages that only this row got right, `-` those that
-# only the other did, and p is McNemar's. The last column is the reference: GPT-2, one run each on another split,
-# which leaks {cite:p}`raschka2024experiments`. Compare it down the column, never across.
+# only the other did, and p is McNemar's. The last column is the reference: GPT-2, one run each on three hundred
+# messages of another split, which leaks {cite:p}`raschka2024experiments`. There every row changes Raschka's recipe,
+# so compare it within that column, with `last-position` (`random` with `all`); a few points mean little.
 
 # %%
 ours = results[results["precision"] == "bfloat16"]
@@ -133,7 +138,7 @@ by_row = dict(iter(ours.groupby("experiment")))
 by_row = {n: rows for n, rows in by_row.items() if len(rows) > 2}
 lines = {}
 for name, one in ablations.items():
-    if name in by_row:
+    if name in by_row and one.base in by_row:
         found = pooled(by_row[name])
         pair = compare(by_row[name], by_row[one.base])
         spread = f"{found['low']:.1%} to {found['high']:.1%}"
@@ -145,29 +150,37 @@ table = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
 forms = {"accuracy": "{:.2%}", "p": "{:.2g}", "GPT-2": "{:.2f} %"}
 table.style.format(forms)
 
-# %% mystnb={"figure": {"caption": "Accuracy of every row over its folds, with its 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow).", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and a short interval. All lie between ninety-four and ninety-nine hundredths, except the first token, far to the left near one half. The hollow marks of GPT-2 lie within a few hundredths of the dots, except for the first token and the head alone, where they are near three quarters."}}
+# %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow). Each step of the axis is ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, the last position, the head alone and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots, except for the head alone, where GPT-2 was wrong far more often."}}
 from llmclf.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(width=5.2, height=4.6)
 for place, name in enumerate(table.index):
     found = pooled(by_row[name])
-    axes.plot([found["low"], found["high"]], [place] * 2, color=COLORS[0])
-    axes.plot(found["accuracy"], place, "o", color=COLORS[0])
-    reference = ablations[name].reference / 100
+    ends = [1 - found["low"], 1 - found["high"]]
+    axes.plot(ends, [place] * 2, color=COLORS[0])
+    axes.plot(1 - found["accuracy"], place, "o", color=COLORS[0])
+    reference = 1 - ablations[name].reference / 100
     axes.plot(reference, place, "D", color=COLORS[3], mfc="none")
 axes.set_yticks(range(len(table)), table.index, color=INK)
 axes.invert_yaxis()
+axes.set_xscale("log")
 axes.xaxis.set_major_formatter("{x:.0%}")
-axes.set_xlabel("accuracy on the test messages")
+axes.set_xlabel("wrong answers on the test messages")
 figure
 
 # %% [markdown]
 # ### How to read so many comparisons
 #
-# Each p says how often luck alone would part two equally good recipes so unevenly. Below one in twenty one
-# begins to believe in a difference. But here are a dozen comparisons, and with a dozen chances luck will pass below
-# one in twenty somewhere. {cite:t}`holm1979` gives the remedy: sort the p-values; the smallest must pass a bar as
-# many times lower as there are comparisons, the next one time fewer, and so on, until one fails.
+# Rows with other numbers of folds were judged by other messages: compare their `+` and `-`, not their accuracies.
+#
+# Each p says how often luck alone would part two equally good recipes so unevenly. Below one in twenty one begins to
+# believe in a difference. But here are many comparisons, and with a dozen of them it is nearly as likely as not that
+# luck alone gets below one in twenty somewhere.
+
+# %% [markdown]
+# {cite:t}`holm1979` gives the remedy. Sort the p-values. The smallest must be below one twentieth divided by the number
+# of comparisons, the next below one twentieth divided by one less, and so on; at the first that fails, stop. A row
+# that never parts from its base is no comparison and does not count.
 
 # %%
 def holm(p_values, level=0.05):
@@ -180,14 +193,15 @@ def holm(p_values, level=0.05):
     return passed
 
 
-compared = [n for n in table.index if ablations[n].base != n]
-certain = holm(table["p"][compared].to_dict())
-for name in compared:
-    verdict = "within the noise of"
+parted_at_all = table["+"] + table["-"] > 0
+certain = holm(table["p"][parted_at_all].to_dict())
+for name in table.index:
+    verdict = "not told apart from"
     if name in certain:
         more = table.loc[name, "+"] > table.loc[name, "-"]
         verdict = "better than" if more else "worse than"
-    print(f"{name:<15}{verdict} {ablations[name].base}")
+    if name != ablations[name].base:
+        print(f"{name:<15}{verdict} {ablations[name].base}")
 
 # %% [markdown]
 # This list and the table above are all the evidence there is. Here is what it says, row by row.
@@ -210,8 +224,8 @@ for name in compared:
 # **head.** With everything frozen but a weighted sum, most answers are right, though clearly fewer than with the last
 # block. What the sum needs stands in the frozen states already; the block brings it out.
 #
-# **two-blocks.** One block more trains twice as many weights and changes only a few answers. Whether it helps cannot
-# be told from so few.
+# **two-blocks.** One block more trains twice as many weights. It changes only a few answers, but nearly all of them for
+# the better, which luck alone would hardly do. The gain is small all the same: a few messages in a thousand.
 
 # %% [markdown]
 # ### Padding and steps
@@ -220,7 +234,7 @@ for name in compared:
 # batch of eight, on every message. Padding on the right is invisible to a causal model that reads the last real token.
 #
 # **one-by-one.** A step after every message takes eight times as many steps, and gets a few messages more right.
-# The row above shows that this is not for want of padding: it is the number of steps.
+# The row above shows that the missing padding is not the reason: it is the steps, more of them, each from one message.
 #
 # **ignore-index.** Not one answer differs. The option leaves out *labels*, and no label is a padding token.
 
@@ -257,7 +271,7 @@ print(f"the layer:      {linear.weight.numel():>9,} weights, frozen")
 print(f"the correction: {A.numel() + B.numel():>9,} weights, trained")
 
 # %% [markdown]
-# The correction is the product B A, a matrix as large as the layer's own, but of {term}`rank` sixteen: its rows are
+# The correction is the product B A (times a scale, here one), a matrix as large as the layer's own, but of {term}`rank` sixteen: its rows are
 # all mixtures of the same sixteen. That seems a hard limit, and works because what a task needs to change in
 # a pretrained model is simple compared with the model. B begins as zeros, so at first nothing is corrected:
 
@@ -283,7 +297,7 @@ add_lora(model, rank=16)
 print(parameter_table(model).loc["sum"].to_string())
 
 # %% [markdown]
-# A small share of the parameters learns, and it reaches every block. But note what LoRA does *not* save here: the
+# A small share of the parameters learns, the head among them, and it reaches every block. But note what LoRA does *not* save here: the
 # lowest block learns, so nothing below it can be kept from one epoch to the next. Each step runs the whole model,
 # forward and back. For a model of this size the last block alone is far cheaper. LoRA pays where the optimizer's
 # memory for billions of weights is what one lacks.
@@ -307,8 +321,9 @@ print("merged or beside:", torch.allclose(beside, merged, atol=1e-3))
 # %% [markdown]
 # ## What was not run
 #
-# Five rows need larger models. Their weights could not be had where this page was made, so the table has no
-# number of ours for them, and no guess. With a wider network the command fetches them and fills the rows.
+# Five rows need larger models, whose weights could not be had where this page was made. With a wider network the command
+# runs them too, and with `--backbone gpt2-124M` the rows that they are to be compared with. Any others below need hours
+# of computing that this edition did not have. For none of them does the table hold a number of ours, or a guess.
 
 # %%
 missing = {}
@@ -323,8 +338,9 @@ pd.DataFrame.from_dict(missing, orient="index", columns=columns)
 # ## What these experiments cannot say
 #
 # They are of one task, one collection and one small model. All rows share one learning rate, chosen for the last
-# block; a row that trains more of the model might do better with another. And so many messages show a
-# difference of one or two in a hundred, but not a smaller one. A careful reader takes from the table what is large, and
+# block; a row that trains more of the model might do better with another. Each fold was trained once; another seed would
+# move single messages. And with so many messages a difference of one or two in a hundred shows; a smaller one may
+# not. A careful reader takes from the table what is large, and
 # tests the rest on a task of their own.
 
 # %% [markdown]
@@ -411,8 +427,8 @@ check(parted)
 # ## What you have learnt
 #
 # You changed the recipe one choice at a time, and judged each change by the messages on which the two recipes
-# part, with a bar that rises with the number of comparisons. Some choices matter, most are noise on this task,
-# and some only cost time. You built LoRA and saw when it pays. And you know which questions the table leaves
+# part, with a limit that gets stricter with the number of comparisons. Where the answer is read matters most, what
+# learns matters less, and some choices change no answer at all. You built LoRA and saw when it pays. And you know which questions the table leaves
 # open.
 #
 # **Next:** a table of your own. Everything you need for it is in the [reference](api.md), and the first question to
