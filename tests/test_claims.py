@@ -109,8 +109,7 @@ def test_the_differences_that_chapter_9_believes_in_pass_holms_bar():
         if p > 0.05 / (len(p_values) - place):
             break
         certain.add(name)
-    assert certain >= {"first-token", "head", "last-token", "mean", "two-blocks", "one-by-one"}
-    assert "no-mask" not in certain
+    assert certain >= {"first-token", "head", "last-token", "mean", "two-blocks", "one-by-one", "no-mask"}
 
 
 def test_accumulated_messages_give_the_answers_of_a_batch():
@@ -125,11 +124,12 @@ def test_ignore_index_changes_no_answer():
     assert pair("ignore-index", "last-position")[:2] == (0, 0)
 
 
-def test_without_the_mask_many_answers_change_for_better_and_worse():
-    found = pair("no-mask", "last-position")
-    assert sum(found[:2]) > 30
-    assert found.p_value > 0.05
+def test_without_the_mask_many_answers_change_more_of_them_for_the_worse():
+    better, worse, p = pair("no-mask", "last-position")
+    assert better + worse > 50
+    assert 0.5 * worse < better < worse
+    assert p < 0.05
 
 
-def test_precision_changes_a_handful_of_answers():
-    assert sum(compare(rows("last-token"), rows("last-token", precision="float32"))[:2]) <= 6
+def test_precision_changes_hardly_an_answer():
+    assert sum(compare(rows("last-token"), rows("last-token", precision="float32"))[:2]) <= 3

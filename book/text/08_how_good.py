@@ -459,7 +459,7 @@ figure
 
 # %% [markdown]
 # Both models pass {numref}`fig-roc` far up in the corner, and {numref}`fig-precision-recall` shows where the price
-# begins: the last few spams are bought with many false alarms. The area under the ROC curve (AUC) sums it
+# begins: the last few spams are bought with many false alarms. The area under the ROC curve ({term}`AUC`) sums it
 # up. It is the chance that a random spam gets a higher probability than a random ham: one is perfect, one half
 # is guessing.
 
