@@ -119,8 +119,8 @@ half, full = (rows for _, rows in both.groupby("precision"))
 print("right only in one of them:", compare(half, full)[:2])
 
 # %% [markdown]
-# They part on hardly a message. The precision of the arithmetic decides nothing
-# here, and the lower one saves much time on a processor that is made for it.
+# They part on hardly a message. The precision of the arithmetic decides nothing here, and the lower one saves much
+# time on a processor that is made for it.
 
 # %% [markdown]
 # ## The results
@@ -149,7 +149,7 @@ table = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
 forms = {"accuracy": "{:.2%}", "p": "{:.2g}", "GPT-2": "{:.2f} %"}
 table.style.format(forms)
 
-# %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow). Each step of the axis is ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, the last position, the head alone and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots, except for the head alone, where GPT-2 was wrong far more often."}}
+# %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow). Each step of the axis is ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, the last position, the head alone and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots for most rows; with the head alone GPT-2 was wrong far more often, with the first token less often."}}
 from llmclf.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(width=5.2, height=4.6)
@@ -337,10 +337,9 @@ pd.DataFrame.from_dict(missing, orient="index", columns=columns)
 # ## What these experiments cannot say
 #
 # They are of one task, one collection and one small model. All rows share one learning rate, chosen for the last
-# block; a row that trains more of the model might do better with another. Each fold was trained once; another seed would
-# move single messages. And with so many messages a difference of one or two in a hundred shows; a smaller one may
-# not. A careful reader takes from the table what is large, and
-# tests the rest on a task of their own.
+# block; a row that trains more of the model might do better with another. Each fold was trained once; another seed
+# would move single messages. And with so many messages a difference of one or two in a hundred shows; a smaller one
+# may not. A careful reader takes from the table what is large, and tests the rest on a task of their own.
 
 # %% [markdown]
 # ## Exercises
