@@ -24,10 +24,14 @@ def drop_thebe(app: Sphinx) -> None:
 def clean_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Pandas writes attributes that are no longer HTML, and heads of nothing, which a screen reader announces."""
     for raw in doctree.findall(nodes.raw):
-        if "dataframe" in raw.astext():
-            html = re.sub(r"<style scoped>.*?</style>", "", raw.astext(), flags=re.DOTALL)
+        html = raw.astext()
+        if '<table id="T_' in html:  # formatted by a Styler: other attributes, the same table
+            html = re.sub(r' (id="T_\w+"|class="[\w ]*")', "", html).replace("&nbsp;", "")
+            html = html.replace("<table>", '<table class="dataframe">')
+        if "dataframe" in html:
+            html = re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL)
             html = re.sub(r' border="1"| style="text-align: right;"', "", html)
-            raw[:] = [nodes.Text(re.sub(r"<th>\s*</th>", "<td></td>", html))]
+            raw[:] = [nodes.Text(re.sub(r"<th\s*>\s*</th>", "<td></td>", html))]
 
 
 def keep_together(app: Sphinx, doctree: nodes.document, page: str) -> None:
