@@ -140,13 +140,14 @@ for name, one in ablations.items():
     if name in by_row and one.base in by_row:
         found = pooled(by_row[name])
         pair = compare(by_row[name], by_row[one.base])
-        spread = f"{found['low']:.1%} to {found['high']:.1%}"
+        found = {key: 100 * value for key, value in found.items()}
+        spread = f"{found['low']:.1f} to {found['high']:.1f}"
         folds = len(by_row[name])
         lines[name] = [folds, found["accuracy"], spread, *pair]
         lines[name].append(one.reference)
-columns = ["folds", "accuracy", "95 % interval", "+", "-", "p", "GPT-2"]
+columns = ["folds", "right, %", "interval", "+", "-", "p", "GPT-2, %"]
 table = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
-forms = {"accuracy": "{:.2%}", "p": "{:.2g}", "GPT-2": "{:.2f} %"}
+forms = {"right, %": "{:.2f}", "p": "{:.1g}", "GPT-2, %": "{:.2f}"}
 table.style.format(forms)
 
 # %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow). Each step of the axis is ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, the last position, the head alone and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots for most rows; with the head alone GPT-2 was wrong far more often, with the first token less often."}}
