@@ -181,8 +181,10 @@ figure
 # {cite:t}`holm1979` gives the remedy. Sort the p-values. The smallest must be below one twentieth divided by the number
 # of comparisons, the next below one twentieth divided by one less, and so on; at the first that fails, stop. A row
 # that never parts from its base is no comparison and does not count.
+#
+# **Predict before you run.** Which rows will turn out better than their base, and which worse?
 
-# %%
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 def holm(p_values, level=0.05):
     passed, left = set(), len(p_values)
     for name, p in sorted(p_values.items(), key=lambda pair: pair[1]):

@@ -703,7 +703,7 @@ for first, last in ((64, 0), (0, 64), (32, 32)):
 #
 # <details><summary>4. The test set holds few newsletters. Which number suffers?</summary>
 #
-# All that is said about newsletters alone, above all their {term}`recall`: it is a share of few mails, so its interval is
+# All that is said about newsletters alone, above all their recall: it is a share of few mails, so its interval is
 # wide.
 #
 # </details>
