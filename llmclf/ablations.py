@@ -35,8 +35,6 @@ class Experiment:
         Messages of a batch, and batches of a step.
     ignore_index
         See `TrainingSettings`.
-    learning_rate
-        Instead of the suggested one.
     """
 
     what: str
@@ -54,12 +52,11 @@ class Experiment:
     batch_size: int = 8
     accumulate: int = 1
     ignore_index: int = -100
-    learning_rate: float | None = None
 
 
 def frozen_part(experiment: Experiment) -> Experiment:
     """The experiment without what the frozen part does not depend on: where two agree in this, they can share it."""
-    same = {"what": "", "reference": None, "base": "", "messages": None, "learning_rate": None}
+    same = {"what": "", "reference": None, "base": "", "messages": None}
     return replace(experiment, **same, batch_size=8, accumulate=1, ignore_index=-100)
 
 

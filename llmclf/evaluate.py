@@ -113,23 +113,26 @@ def evaluate(
     description
         Of the progress bar.
     """
-    batches = loader if max_batches is None else list(islice(loader, max_batches))
-    check_kept(classifier, loader)
-    return score(*outputs(classifier, batches, description=description))
+    return score(*outputs(classifier, loader, max_batches=max_batches, description=description))
 
 
 @torch.inference_mode()
 def outputs(
-    classifier: Classifier, loader: Iterable[Batch | KeptBatch], *, description: str = "evaluating"
+    classifier: Classifier,
+    loader: Iterable[Batch | KeptBatch],
+    *,
+    max_batches: int | None = None,
+    description: str = "evaluating",
 ) -> tuple[Tensor, Tensor]:
     """Logits (messages, classes) and labels (messages,) of a loader's messages; parameters as in `evaluate`."""
     check_kept(classifier, loader)
     was_training = classifier.training
     classifier.eval()
     try:
+        batches = loader if max_batches is None else list(islice(loader, max_batches))
         found = [
             (logits_of(classifier, batch).float().cpu(), batch.labels.cpu())
-            for batch in (batch.to(classifier.device) for batch in progress(loader, description=description))
+            for batch in (batch.to(classifier.device) for batch in progress(batches, description=description))
         ]
     finally:
         classifier.train(was_training)

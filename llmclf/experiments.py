@@ -164,7 +164,7 @@ def settings_for(experiment: Experiment, classifier: Classifier, batches: int, s
     """Five epochs, or as many as it takes to `LEAST_STEPS`; nothing is measured on the way."""
     return TrainingSettings(
         epochs=max(5, -(-LEAST_STEPS * experiment.accumulate // batches)),
-        learning_rate=experiment.learning_rate or suggested_learning_rate(classifier),
+        learning_rate=suggested_learning_rate(classifier),
         evaluate_every=10**9,
         evaluate_batches=1,
         seed=seed,
@@ -225,8 +225,11 @@ def run_missing(names: Iterable[str], folds: Iterable[int], place: Place, path: 
         done = read_results(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
         done = done[done["experiment"].eq(name) & done["backbone"].eq(own.backbone)]
         done = set(done["fold"][done["precision"].isin([own.precision, "float64"])])
+        missing = [number for number in folds if number not in done]
+        if not missing:
+            continue
         try:
-            for result in run(name, [number for number in folds if number not in done], own, kept):
+            for result in run(name, missing, own, kept):
                 add_result(path, result)
                 right = result["test_messages"] - result["false_alarms"] - result["misses"]
                 answer = f"{right} of {result['test_messages']} right ({result['seconds']:.0f} s)"

@@ -74,8 +74,7 @@ for field in fields(recipe):
 #
 # The messages are balanced as in chapter 1, half ham and half spam, but split as chapter 8 has taught: near copies
 # stay together, and each {term}`fold` judges by another fifth of the table. The rows ran on the same folds, with
-# another random head and another order in each: on all five where that was cheap, on three where it was not. Each
-# test message is judged once.
+# another random head and another order in each. Within a row each test message is judged once.
 
 # %% [markdown]
 # ## Run one yourself
