@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
+from types import FrameType
 
 from llmclf import __version__
 from llmclf.errors import LlmclfError
+
+AFTERWARDS = {
+    "train": "training continues from its last epoch with the same command",
+    "fetch": "the same command fetches what is missing",
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: somebody, or the system, ends this process."""
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Unwind the program as Ctrl-C does, so that it tidies up; once, so that no second signal stops the tidying."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument("--max-length", type=int, metavar="N", help="cut longer messages to N tokens")
     recipe.add_argument("--seed", type=int, default=123, metavar="N", help="of head, order and dropout (default 123)")
     recipe.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, for a recent GPU")
+    recipe.add_argument("--shard", action="store_true", help="with torchrun: deal a large model to the workers (FSDP)")
     add_device(recipe)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved classifier on a labelled table")
@@ -87,13 +106,15 @@ def add_device(parser: argparse._ActionsContainer) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when it went well, 2 after an error, 130 when interrupted."""
+    """Run one command; 0 when it went well, 2 after an error, 130 or 143 when interrupted or terminated."""
     parser = build_parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "classify" and not any(word.startswith("-") for word in rest):
         options.texts += rest  # argparse does not expect texts behind an option
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
     try:
         from llmclf import commands  # only now: --help must not wait for it
 
@@ -101,9 +122,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("llmclf: interrupted; training continues from its last epoch with the same command", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interruption:
+        print(f"llmclf: interrupted; {AFTERWARDS.get(options.command, 'nothing was left half-done')}", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
     except (LlmclfError, OSError) as error:
         if options.debug:
             traceback.print_exc()

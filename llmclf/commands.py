@@ -9,6 +9,7 @@ import platform
 import sys
 import time
 from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from llmclf import __version__, assets
 from llmclf.errors import LlmclfError
-from llmclf.files import replacing
+from llmclf.files import alone_in, replacing
 
 if TYPE_CHECKING:
     import tiktoken
+    import torch
 
     from llmclf.data import Splits
     from llmclf.head import Classifier
@@ -75,10 +77,23 @@ def info(options: Namespace) -> None:
 
 
 def train(options: Namespace) -> None:
-    """Prepare the data, fine-tune, evaluate on all three tables, save."""
-    from llmclf import data
-    from llmclf.classify import LONGEST_MESSAGE, RECORD, TextClassifier
+    """Prepare the data, fine-tune, evaluate on all three tables, save; several workers, where torchrun started them."""
+    from llmclf.classify import RECORD
+    from llmclf.distributed import is_main, workers
     from llmclf.evaluate import choose_device
+
+    output = Path(options.output)
+    if (output / RECORD).exists() and not options.overwrite:
+        raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
+    with workers(choose_device(options.device)) as device, alone_in(output) if is_main() else nullcontext():
+        train_on(device, options, output)
+
+
+def train_on(device: torch.device, options: Namespace, output: Path) -> None:
+    """`train` on a device of its own; what is printed and written, the first of several workers prints and writes."""
+    from llmclf import data
+    from llmclf.classify import LONGEST_MESSAGE, TextClassifier
+    from llmclf.distributed import is_main, shard, unshard
     from llmclf.frozen import keep_frozen, why_not
     from llmclf.head import Classifier, parameter_table
     from llmclf.loaders import Loaders
@@ -86,10 +101,6 @@ def train(options: Namespace) -> None:
     from llmclf.train import train
     from llmclf.weights import choose_backbone, load_pretrained
 
-    output = Path(options.output)
-    if (output / RECORD).exists() and not options.overwrite:
-        raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
-    device = choose_device(options.device)
     splits, names = prepare_data(options)
     print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
 
@@ -114,13 +125,19 @@ def train(options: Namespace) -> None:
     )
 
     checkpoint = output / "checkpoint.safetensors"
-    data.save_splits(splits, output)
+    if is_main():
+        data.save_splits(splits, output)
     started = time.perf_counter()
-    if why_not(model, loaders.train) is None:
+    if why_not(model, loaders.train) is None and not options.shard:
         loaders = Loaders(*keep_frozen(model, *loaders))  # here, so that the evaluation below starts from them too
+    learner = shard(model) if options.shard else model
     history = train(
-        model, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
+        learner, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
     )
+    if options.shard:
+        unshard(learner, model)
+    if not is_main():
+        return
     print(f"fine-tuned in {time.perf_counter() - started:.0f} s")
     results = evaluate_splits(model, loaders)
     record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+UNFINISHED = ".llmclf-"  # the names of temporary folders begin so
+
+
 class FileError(LlmclfError):
     """A file that is missing, damaged or of another kind."""
 
@@ -25,17 +29,58 @@ class FileError(LlmclfError):
 def replacing(target: str | Path) -> Iterator[Path]:
     """A temporary path that takes the place of `target` when the block ends well, and vanishes when it does not.
 
-    Readers see the old file, the new one, or none, but never a part of one.
+    Readers see the old file, the new one, or none, but never a part of one. What a process leaves behind that is killed
+    meanwhile, the next one that is `alone_in` the folder sweeps away.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=target.parent) as folder:
         temporary = Path(folder) / target.name
         yield temporary
         if temporary.is_file():
             os.umask(umask := os.umask(0))  # it can be read only by being set
             temporary.chmod(0o666 & ~umask)  # as any new file: some libraries write for the owner's eyes alone
         os.replace(temporary, target)
+
+
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Keep other processes out of a folder that this one writes into; a process that dies leaves it free.
+
+    The folder is made where it does not exist, and goes again where nothing has come into it.
+
+    Raises
+    ------
+    FileError
+        Another process is at work there.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder).resolve()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", is_singleton=True)  # may be taken once more by the process that has it
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise FileError(f"{folder}: another process is writing here; wait for it, or name another folder") from None
+    try:
+        sweep(folder)
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no file that is open
+            if lock.lock_counter == 1:
+                os.unlink(lock.lock_file)  # while it is still held: whoever opened it meanwhile tries again
+        lock.release()
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()  # only if it is empty
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left half-written; only for who holds the folder's lock."""
+    for unfinished in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def sha256_of(path: str | Path) -> str:

@@ -11,15 +11,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Dataset
 
 from llmclf.assets import cache_folder
+from llmclf.distributed import add_up, gathered, worker
 from llmclf.errors import LlmclfError
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, MessageDataset, batches_by_tokens
@@ -53,6 +56,10 @@ class KeptBatch(NamedTuple):
     def to(self, device: torch.device | str) -> KeptBatch:
         return KeptBatch(*(tensor.to(device) for tensor in self[:3]), self.depth)
 
+    def share(self, number: int, count: int) -> KeptBatch:
+        """The rows of one of `count` workers."""
+        return KeptBatch(*(tensor[number::count] for tensor in self[:3]), self.depth)
+
 
 def logits_of(classifier: Classifier, batch: Batch | KeptBatch) -> Tensor:
     """Logits (batch, classes) of a batch, whether it holds token ids or kept states."""
@@ -81,6 +88,8 @@ def changes(module: nn.Module) -> bool:
 
 def why_not(classifier: Classifier, loader: DataLoader) -> str | None:
     """The reason why kept states would be wrong, or `None` where they are right."""
+    if isinstance(classifier, FSDPModule):
+        return "the weights are dealt to several workers"
     if frozen_depth(classifier) == 0:
         return "something in the first block or below it learns or drops values at random"
     if classifier.pooling == "last_position" and loader.collate_fn.keywords["pad_to"] is None:
@@ -92,7 +101,7 @@ def fingerprint(parameters: Iterable[Tensor]) -> str:
     """A hash of a thousand values of every tensor: tells one set of weights from another without reading them all."""
     digest = hashlib.sha256()
     for parameter in parameters:
-        digest.update(parameter.detach().flatten()[:1000].double().cpu().numpy().tobytes())
+        digest.update(gathered(parameter).flatten()[:1000].double().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -156,19 +165,26 @@ class KeptStates(Dataset):
 
     @torch.no_grad()
     def fill(self, classifier: Classifier, messages: list[list[int]], collate_fn: partial[Batch]) -> None:
-        """Run embedding and frozen blocks over the messages, those of like length together."""
+        """Run embedding and frozen blocks over the messages, those of like length together.
+
+        Of several workers each computes a share; what it leaves to others stays zero until all are added up.
+        """
         was_training = classifier.training
         classifier.eval()
+        number_here, workers = worker()
+        if workers > 1:
+            self.states.zero_()
         with progress(total=len(messages), description="computing the frozen part once") as bar:
             lengths = [self.pad_to or len(message) for message in messages]
-            for numbers in batches_by_tokens(lengths, classifier.device):
+            for numbers in islice(batches_by_tokens(lengths, classifier.device), number_here, None, workers):
                 batch = collate_fn([(messages[number], 0) for number in numbers]).to(classifier.device)
                 hidden_states = classifier.backbone.embed(batch.input_ids)  # (batch, tokens, n)
                 hidden_states = classifier.run_blocks(hidden_states, batch.lengths, 0, self.depth)
                 for number, states in zip(numbers, hidden_states, strict=True):
                     place = self.place[tuple(messages[number])]
                     self.states[place] = states[: place.stop - place.start]
-                bar.update(len(numbers))
+                bar.update(len(numbers) * workers)
+        add_up(self.states)
         classifier.train(was_training)
 
     def __len__(self) -> int:

@@ -42,6 +42,10 @@ class Batch(NamedTuple):
     def to(self, device: torch.device | str) -> Batch:
         return Batch(*(tensor.to(device) for tensor in self))
 
+    def share(self, number: int, count: int) -> Batch:
+        """The rows of one of `count` workers."""
+        return Batch(*(tensor[number::count] for tensor in self))
+
 
 class MessageDataset(Dataset):
     """A table's messages, tokenised once.

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from tqdm import tqdm
 
+from llmclf.distributed import is_main
+
 
 def progress(iterable: Iterable | None = None, *, description: str, **options) -> tqdm:
     """A tqdm bar that appears after one second, in a terminal or a notebook, and never when `CI` is set.
@@ -21,7 +23,7 @@ def progress(iterable: Iterable | None = None, *, description: str, **options) -
     **options
         Passed on to `tqdm.tqdm` (`total`, `unit`, …).
     """
-    quiet = bool(os.environ.get("CI")) or not (sys.stderr.isatty() or in_notebook())
+    quiet = bool(os.environ.get("CI")) or not is_main() or not (sys.stderr.isatty() or in_notebook())
     return tqdm(iterable, desc=description, disable=quiet, leave=False, delay=1, **options)
 
 
@@ -33,4 +35,5 @@ def in_notebook() -> bool:
 
 def notice(message: str) -> None:
     """Print one line for what the reader should know but did not ask: on standard error, in a notebook as output."""
-    print(f"llmclf: {message}", file=sys.stdout if in_notebook() else sys.stderr, flush=True)
+    if is_main():
+        print(f"llmclf: {message}", file=sys.stdout if in_notebook() else sys.stderr, flush=True)

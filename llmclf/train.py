@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from llmclf.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from llmclf.data import SEED
+from llmclf.distributed import WorkerError, parallel, worker
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import Evaluation, evaluate
-from llmclf.files import read_safetensors, replacing
-from llmclf.frozen import KeptStates, check_kept, fingerprint, keep_frozen, logits_of, why_not
+from llmclf.frozen import KeptBatch, KeptStates, check_kept, keep_frozen, why_not
 from llmclf.head import Classifier
+from llmclf.loaders import Batch
 from llmclf.models import GPT2
 from llmclf.progress import notice, progress
-
-
-class CheckpointError(LlmclfError):
-    """A checkpoint that does not belong to this run."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +103,12 @@ def train(
     reuse_frozen: bool = True,
     quiet: bool = False,
 ) -> History:
-    """Fine-tune in place whatever `set_trainable` has left trainable.
+    """Fine-tune in place whatever `set_trainable` has left trainable; of several workers each does a share.
 
     Parameters
     ----------
     classifier
-        On the device where it shall be trained.
+        On the device where it shall be trained, or dealt to several workers by `distributed.shard`.
     train_loader, validation_loader
         From `make_loaders`.
     settings
@@ -137,6 +132,7 @@ def train(
         The loaders hold states that were kept of another model.
     """
     settings = settings or TrainingSettings()
+    identity = describe_run(classifier, train_loader, settings)
     trainable = {name: weight for name, weight in classifier.named_parameters() if weight.requires_grad}
     for weight in trainable.values():  # GPT-2's are transposed views of a file, which the fused step would garble
         weight.data = weight.data.contiguous()
@@ -148,9 +144,9 @@ def train(
         fused=on_cpu,  # one pass over the weights instead of ten; elsewhere PyTorch chooses well by itself
     )
     history, first_epoch = History(), 0
-    identity = describe_run(classifier, train_loader, settings)
     if checkpoint is not None and Path(checkpoint).is_file():
-        history, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer)
+        past, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer)
+        history = History(**past)
         notice(f"continuing after epoch {first_epoch} of {settings.epochs} from {checkpoint}")
 
     if first_epoch >= settings.epochs:
@@ -166,6 +162,7 @@ def train(
         loaders = (train_loader, validation_loader)
         return [evaluate(classifier, loader, max_batches=settings.evaluate_batches) for loader in loaders]
 
+    forward = parallel(classifier)
     steps_per_epoch = len(train_loader) // settings.accumulate
     if steps_per_epoch == 0:
         raise LlmclfError(f"{len(train_loader)} batches are too few to accumulate {settings.accumulate} for a step")
@@ -178,10 +175,7 @@ def train(
         optimizer.zero_grad()  # of what was too little for a last step
         batches = progress(train_loader, description=f"epoch {epoch + 1} of {settings.epochs}")
         for number, batch in enumerate(batches, start=1):
-            batch = batch.to(classifier.device)
-            logits = logits_of(classifier, batch)  # (batch, classes)
-            loss = F.cross_entropy(logits, batch.labels, ignore_index=settings.ignore_index)
-            (loss / settings.accumulate).backward()
+            add_gradients(forward, batch.to(classifier.device), settings)
             if number % settings.accumulate:
                 continue
             optimizer.step()
@@ -205,63 +199,16 @@ def train(
     return history
 
 
-def describe_run(classifier: Classifier, train_loader: DataLoader, settings: TrainingSettings) -> dict:
-    """What must be the same for a checkpoint to be continued: settings, messages, model."""
-    dataset = train_loader.dataset
-    content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
-    return {
-        **{name: value for name, value in asdict(settings).items() if name != "epochs"},
-        "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
-        "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
-        "precision": "bfloat16" if classifier.bfloat16 else "that of the weights",
-        "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
-        "training messages": hashlib.sha256(content.encode()).hexdigest(),
-    }
-
-
-def save_checkpoint(
-    path: str | Path,
-    identity: dict,
-    trainable: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    history: History,
-    epochs_done: int,
+def add_gradients(
+    forward: Callable[[Batch | KeptBatch], Tensor], batch: Batch | KeptBatch, settings: TrainingSettings
 ) -> None:
-    """Write weights, optimizer state, history and identity as one safetensors file, in one step."""
-    tensors = {f"weight/{name}": weight.detach() for name, weight in trainable.items()}
-    for name, weight in trainable.items():
-        tensors |= {f"{key}/{name}": torch.as_tensor(value) for key, value in optimizer.state[weight].items()}
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    record = {"identity": identity, "history": asdict(history), "epochs_done": epochs_done}
-    with replacing(path) as unfinished:
-        save_file(tensors, unfinished, metadata={"llmclf": json.dumps(record)})
-
-
-def load_checkpoint(
-    path: str | Path, identity: dict, trainable: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> tuple[History, int]:
-    """Put weights and optimizer back as they were; return the history and the number of epochs done.
-
-    Raises
-    ------
-    FileError, CheckpointError
-        The file is damaged, or was written by another run; nothing has been changed then.
-    """
-    advice = f"remove {path} to start afresh, or name another output"
-    tensors, metadata = read_safetensors(path)
-    if "llmclf" not in metadata:
-        raise CheckpointError(f"{path}: not a checkpoint of this library; {advice}")
-    record = json.loads(metadata["llmclf"])
-    for part, ours in identity.items():
-        theirs = record["identity"].get(part)
-        if theirs != ours:
-            raise CheckpointError(f"{path}: from a run with other {part}: {theirs} there, {ours} here; {advice}")
-    with torch.no_grad():
-        for name, weight in trainable.items():
-            weight.copy_(tensors[f"weight/{name}"])
-            state = {key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            optimizer.state[weight] = {
-                key: value.clone() if key == "step" else value.to(weight.device, copy=True)
-                for key, value in state.items()
-            }
-    return History(**record["history"]), record["epochs_done"]
+    """One batch forward and backward; of several workers each computes its rows, and all get the same gradients."""
+    number, count = worker()
+    if len(batch.labels) < count:
+        raise WorkerError(f"a batch of {len(batch.labels)} cannot be shared by {count} workers; raise the batch size")
+    counted = (batch.labels != settings.ignore_index).sum().item()
+    batch = batch.share(number, count)
+    logits = forward(batch)  # (rows, classes)
+    loss = F.cross_entropy(logits, batch.labels, ignore_index=settings.ignore_index, reduction="sum") / counted
+    # The sum over all workers is the mean over the batch; but they take the mean of their gradients, not the sum.
+    (loss * count / settings.accumulate).backward()

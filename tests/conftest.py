@@ -10,12 +10,14 @@ import pytest
 import torch
 from browsing import CHROMIUM, served
 from building import build_book
+from safetensors.torch import save_file
 
 from llmclf import assets
 from llmclf.classify import TextClassifier
 from llmclf.data import Splits
 from llmclf.head import Classifier
 from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
+from llmclf.models.gpt2_weights import hub_layout
 from llmclf.models.state import build, initialise
 from llmclf.tokenizer import GPT2_PATTERN, build_encoding, gguf_tokenizer, gpt2_tokenizer, printable_bytes
 
@@ -125,10 +127,14 @@ def smollm2_encoding(smollm2_path):
 # Small things ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def tiny_tokenizer():
+def build_tiny_tokenizer():
     """A tokenizer without merges: the ids of a text are its UTF-8 bytes."""
     return build_encoding("tiny", GPT2_PATTERN, printable_bytes(), {"<|endoftext|>": END_OF_TEXT})
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer():
+    return build_tiny_tokenizer()
 
 
 def tiny_gpt2(seed: int = 0, **changes) -> GPT2:
@@ -158,8 +164,26 @@ def classifier(tiny_backbone, tiny_tokenizer) -> TextClassifier:
     return TextClassifier(Classifier(tiny_backbone, 2), tiny_tokenizer, ["ham", "spam"], "random-tiny")
 
 
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory, gpt2_encoding) -> tuple[Path, Path]:
+    """A tiny model with GPT-2's vocabulary, in the Hub's layout; a table with names and columns of its own."""
+    folder = tmp_path_factory.mktemp("files")
+    backbone, table = folder / "model.safetensors", folder / "mail.csv"
+    generator = torch.Generator().manual_seed(0)
+    layout = hub_layout(GPT2Config(hidden_size=64, num_layers=2, num_heads=1, context_length=128))
+    save_file({name: torch.randn(shape, generator=generator) / 10 for name, shape in layout.items()}, backbone)
+    rows = [{"id": n, "body": f"WIN {n} CASH", "kind": "advert"} for n in range(60)]
+    rows += [{"id": n, "body": f'hello, "friend" {n}', "kind": "private"} for n in range(60)]
+    pd.DataFrame(rows).to_csv(table, index=False)
+    return backbone, table
+
+
 @pytest.fixture
 def tiny_splits() -> Splits:
+    return make_tiny_splits()
+
+
+def make_tiny_splits() -> Splits:
     """Messages that a tiny model can learn to tell apart, of many lengths."""
     ham = [f"see you at {hour}, {'dear ' * (hour % 7)}ok" for hour in range(40)]
     spam = [f"WIN {amount} NOW{'!' * (amount % 9)}" for amount in range(40)]

@@ -13,36 +13,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import llmclf.evaluate as evaluation
 from llmclf import assets, commands
 from llmclf.__main__ import build_parser, main
 from llmclf.data import find_leakage
-from llmclf.models import GPT2Config
-from llmclf.models.gpt2_weights import hub_layout
 
 COMMANDS = ("fetch", "train", "evaluate", "classify", "info")
 
 
 @pytest.fixture(scope="module")
-def backbone(tmp_path_factory, gpt2_encoding) -> Path:
-    """A tiny model with GPT-2's vocabulary, in the Hub's layout."""
-    path = tmp_path_factory.mktemp("backbone") / "model.safetensors"
-    generator = torch.Generator().manual_seed(0)
-    layout = hub_layout(GPT2Config(hidden_size=64, num_layers=2, num_heads=1, context_length=128))
-    save_file({name: torch.randn(shape, generator=generator) / 10 for name, shape in layout.items()}, path)
-    return path
+def backbone(tiny_files) -> Path:
+    return tiny_files[0]
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory) -> Path:
-    """A table of somebody else: other names, other order, more columns."""
-    path = tmp_path_factory.mktemp("table") / "mail.csv"
-    rows = [{"id": n, "body": f"WIN {n} CASH", "kind": "advert"} for n in range(60)]
-    rows += [{"id": n, "body": f'hello, "friend" {n}', "kind": "private"} for n in range(60)]
-    pd.DataFrame(rows).to_csv(path, index=False)
-    return path
+def table(tiny_files) -> Path:
+    return tiny_files[1]
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,13 @@ from conftest import tiny_gpt2, tiny_llama
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
+from llmclf.checkpoint import CheckpointError
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import evaluate
 from llmclf.files import FileError
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, every_message, make_loaders
-from llmclf.train import CheckpointError, TrainingSettings, suggested_learning_rate, train
+from llmclf.train import TrainingSettings, suggested_learning_rate, train
 
 SETTINGS = TrainingSettings(epochs=3, learning_rate=3e-3, evaluate_every=2, evaluate_batches=2)
 
@@ -233,10 +234,22 @@ def test_damaged_checkpoint_is_named_and_kept(loaders, tmp_path, damage):
     assert checkpoint.exists()
 
 
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9, 0.999])
+def test_checkpoint_in_which_a_single_bit_was_exchanged_is_not_continued(loaders, tmp_path, place):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, replace(SETTINGS, epochs=1), checkpoint=checkpoint)
+    content = bytearray(checkpoint.read_bytes())
+    header = 8 + int.from_bytes(content[:8], "little")
+    content[header + int(place * (len(content) - header))] ^= 1
+    checkpoint.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{checkpoint}: damaged: .* remove {checkpoint} to start afresh"):
+        run(loaders, checkpoint=checkpoint)
+
+
 def test_foreign_safetensors_file_is_no_checkpoint(loaders, tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
     save_file({"a": torch.zeros(1)}, checkpoint)
-    with pytest.raises(CheckpointError, match="not a checkpoint of this library"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of this version of the library"):
         run(loaders, checkpoint=checkpoint)
 
 
@@ -249,7 +262,7 @@ def test_failed_write_of_a_checkpoint_leaves_the_one_before(loaders, tmp_path, m
         path.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("llmclf.train.save_file", full_disk)
+    monkeypatch.setattr("llmclf.checkpoint.save_file", full_disk)
     with pytest.raises(OSError, match="No space left"):
         run(loaders, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before

@@ -1,0 +1,107 @@
+"""Chapter 6: a checkpoint, from which an interrupted training goes on to the same weights.
+
+One safetensors file holds what has been learnt, the optimizer's memory, the history, and the run's identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from llmclf.distributed import gathered, is_main, scattered, wait_for_all
+from llmclf.errors import LlmclfError
+from llmclf.files import read_safetensors, replacing
+from llmclf.frozen import fingerprint
+from llmclf.head import Classifier
+
+if TYPE_CHECKING:
+    from llmclf.train import History, TrainingSettings
+
+
+class CheckpointError(LlmclfError):
+    """A checkpoint that does not belong to this run."""
+
+
+def describe_run(classifier: Classifier, train_loader: DataLoader, settings: TrainingSettings) -> dict:
+    """What must be the same for a checkpoint to be continued: settings, messages, model."""
+    dataset = train_loader.dataset
+    content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
+    return {
+        **{name: value for name, value in asdict(settings).items() if name != "epochs"},
+        "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
+        "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
+        "precision": "bfloat16" if classifier.bfloat16 else "that of the weights",
+        "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
+        "training messages": hashlib.sha256(content.encode()).hexdigest(),
+    }
+
+
+def save_checkpoint(
+    path: str | Path,
+    identity: dict,
+    trainable: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    history: History,
+    epochs_done: int,
+) -> None:
+    """Write weights, optimizer state, history and identity as one safetensors file, in one step.
+
+    Of several workers the first writes; the others give what was dealt to them.
+    """
+    tensors = {}
+    for name, weight in trainable.items():
+        state = {"weight": weight, **optimizer.state[weight]}
+        tensors |= {f"{key}/{name}": gathered(torch.as_tensor(value)).contiguous() for key, value in state.items()}
+    if is_main():
+        record = json.dumps({"identity": identity, "history": asdict(history), "epochs_done": epochs_done})
+        with replacing(path) as unfinished:
+            save_file(tensors, unfinished, metadata={"llmclf": record, "sha256": digest(record, tensors)})
+    wait_for_all()  # no worker may look for the file before it is there
+
+
+def load_checkpoint(
+    path: str | Path, identity: dict, trainable: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> tuple[dict, int]:
+    """Put weights and optimizer back as they were; return the history's entries and the number of epochs done.
+
+    Raises
+    ------
+    FileError, CheckpointError
+        The file is damaged, or was written by another run; nothing has been changed then.
+    """
+    advice = f"remove {path} to start afresh, or name another output"
+    tensors, metadata = read_safetensors(path)
+    if metadata.keys() != {"llmclf", "sha256"}:
+        raise CheckpointError(f"{path}: not a checkpoint of this version of the library; {advice}")
+    if digest(metadata["llmclf"], tensors) != metadata["sha256"]:
+        raise CheckpointError(f"{path}: damaged: its content has not the SHA-256 that was noted in it; {advice}")
+    record = json.loads(metadata["llmclf"])
+    for part, ours in identity.items():
+        theirs = record["identity"].get(part)
+        if theirs != ours:
+            raise CheckpointError(f"{path}: from a run with other {part}: {theirs} there, {ours} here; {advice}")
+    with torch.no_grad():
+        for name, weight in trainable.items():
+            weight.copy_(scattered(tensors[f"weight/{name}"], weight))
+            optimizer.state[weight] = {
+                "step": tensors[f"step/{name}"].clone(),
+                **{key: scattered(tensors[f"{key}/{name}"], weight) for key in ("exp_avg", "exp_avg_sq")},
+            }
+    return record["history"], record["epochs_done"]
+
+
+def digest(record: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of a record, and of names and values of tensors: a single exchanged bit gives another."""
+    content = hashlib.sha256(record.encode())
+    for name in sorted(tensors):
+        content.update(name.encode())
+        content.update(tensors[name].flatten().view(torch.uint8).cpu().numpy())
+    return content.hexdigest()

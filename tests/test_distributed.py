@@ -1,0 +1,149 @@
+"""Several workers learn what one process learns; when one dies, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from subprocess import PIPE
+
+import psutil
+import pytest
+from worker import WAYS
+
+HERE = Path(__file__).parent
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+ENVIRONMENT = os.environ | {"CI": "true", "OMP_NUM_THREADS": "1"}
+
+
+def start(command: list, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=ENVIRONMENT, **options)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> dict[int, dict[str, dict]]:
+    """What one process and two workers have learnt, in each of the ways."""
+    found = {}
+    for count, launcher in ((1, [sys.executable]), (2, [*TORCHRUN, 2])):
+        folder = tmp_path_factory.mktemp(f"workers{count}")
+        process = start([*launcher, HERE / "worker.py", folder])
+        assert process.returncode == 0, process.stderr
+        assert process.stdout == f"worker (0, {count})\n"
+        assert "Warning" not in process.stderr
+        found[count] = {way: json.loads((folder / way / "result.json").read_text()) for way in WAYS}
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_two_workers_learn_what_one_process_learns(results, way):
+    one, two = results[1][way], results[2][way]
+    tolerance = 2e-2 if way == "bfloat16" else 1e-4  # which rounds to three digits
+    assert len(one["train_losses"]) >= 4
+    assert one["train_losses"][-1] != one["train_losses"][0]
+    for part in ("train_losses", "validation_losses", "weights", "kept states"):
+        assert two[part] == pytest.approx(one[part], rel=tolerance, abs=tolerance), part
+
+
+def test_workers_each_computed_a_share_of_the_frozen_part(tmp_path):
+    counted = tmp_path / "count.py"
+    counted.write_text(
+        "import sys, json, pathlib\n"
+        f"sys.path.insert(0, {str(HERE)!r})\n"
+        "import worker, torch\n"
+        "from llmclf.head import Classifier\n"
+        "rows, run_blocks = [], Classifier.run_blocks\n"
+        "def counting(self, states, lengths, start, stop):\n"
+        "    rows.append(len(states)) if (start, stop) == (0, 2) else None\n"
+        "    return run_blocks(self, states, lengths, start, stop)\n"
+        "Classifier.run_blocks = counting\n"
+        "with worker.workers(torch.device('cpu')):\n"
+        "    worker.run(pathlib.Path(sys.argv[1]))\n"
+        "    number = worker.worker()[0]\n"
+        "pathlib.Path(sys.argv[1], f'rows{number}.json').write_text(json.dumps(sum(rows)))\n"
+    )
+    assert start([*TORCHRUN, 2, counted, tmp_path]).returncode == 0
+    assert start([sys.executable, counted, tmp_path / "alone"]).returncode == 0
+    mine, other = (json.loads((tmp_path / f"rows{number}.json").read_text()) for number in (0, 1))
+    alone = json.loads((tmp_path / "alone" / "rows0.json").read_text())
+    assert mine + other == alone
+    assert min(mine, other) > alone / 4
+
+
+# Through the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny_files) -> list[str]:
+    backbone, table = tiny_files
+    return [
+        *("-m", "llmclf", "train", "--backbone", backbone, "--table", table, "--text-column", "body"),
+        *("--label-column", "kind", "--epochs", "20", "--learning-rate", "0.003", "--device", "cpu"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(arguments, tmp_path_factory) -> Path:
+    """The folder that one process writes."""
+    folder = tmp_path_factory.mktemp("alone") / "classifier"
+    process = start([sys.executable, *arguments, "--output", folder])
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+def losses_in(folder: Path) -> list[float]:
+    history = json.loads((folder / "history.json").read_text())
+    return history["train_losses"] + history["validation_losses"]
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name.split("-")[0] for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("more", [[], ["--shard", "--trainable", "all"]], ids=["data-parallel", "sharded"])
+def test_two_workers_train_through_the_command_line_and_one_of_them_speaks(arguments, tmp_path, more):
+    alone, folder = tmp_path / "alone", tmp_path / "together"
+    one = start([sys.executable, *arguments, *[word for word in more if word != "--shard"], "--output", alone])
+    two = start([*TORCHRUN, 2, *arguments, *more, "--output", folder])
+    assert two.returncode == 0, two.stderr
+    assert [line.split(":")[0] for line in two.stdout.splitlines()[:3]] == ["messages", "backbone", "step    0"]
+    assert len(two.stdout.splitlines()) == len(one.stdout.splitlines())
+    assert losses_in(folder) == pytest.approx(losses_in(alone), rel=1e-4)
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {
+        path.name.split("-")[0] for path in alone.iterdir()
+    }
+
+
+def test_weights_cannot_be_dealt_to_one_process(arguments, tmp_path):
+    process = start([sys.executable, *arguments, "--shard", "--output", tmp_path / "classifier"])
+    assert process.returncode == 2
+    assert "one process cannot share its weights with others; start several workers with torchrun" in process.stderr
+
+
+def test_batch_that_is_too_small_for_the_workers_is_refused(arguments, tmp_path):
+    process = start([*TORCHRUN, 2, *arguments, "--batch-size", "1", "--output", tmp_path / "classifier"])
+    assert process.returncode != 0
+    assert "a batch of 1 cannot be shared by 2 workers; raise the batch size" in process.stderr
+
+
+@pytest.mark.parametrize("moment", range(2))
+def test_worker_that_dies_ends_the_run_and_nothing_is_lost(arguments, alone, tmp_path, moment):
+    folder = tmp_path / "classifier"
+    command = [*map(str, [*TORCHRUN, 2, *arguments, "--output", folder])]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=ENVIRONMENT) as launcher:
+        while not launcher.stdout.readline().startswith("step"):
+            assert launcher.poll() is None, launcher.stderr.read()
+        time.sleep(random.Random(moment).uniform(0, 1))
+        with suppress(psutil.NoSuchProcess, IndexError):  # it may be done already
+            psutil.Process(launcher.pid).children()[moment].kill()
+        _, told = launcher.communicate(timeout=120)
+    if launcher.returncode != 0:
+        assert "the same command" in told  # continues from there, with the other's words for it
+        again = start(command)
+        assert again.returncode == 0, again.stderr
+    assert losses_in(folder) == pytest.approx(losses_in(alone), rel=1e-4)
+    assert names_in(folder) == names_in(alone)

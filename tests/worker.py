@@ -1,0 +1,73 @@
+"""What `test_distributed` lets one or several workers do: train tiny models in many ways, and tell how it went.
+
+Usage: python tests/worker.py OUTPUT [NAME …], or the same behind torchrun.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from conftest import build_tiny_tokenizer, make_tiny_splits, tiny_gpt2, tiny_llama
+
+from llmclf.distributed import is_main, shard, unshard, worker, workers
+from llmclf.frozen import KeptStates
+from llmclf.head import Classifier
+from llmclf.loaders import every_message, make_loaders
+from llmclf.train import TrainingSettings, train
+
+WAYS = {
+    "gpt2": {},
+    "llama": {"model": tiny_llama},
+    "kept states are not used": {"reuse_frozen": False},
+    "accumulated": {"settings": {"accumulate": 2}},
+    "labels ignored": {"settings": {"ignore_index": 1}},
+    "bfloat16": {"bfloat16": True},
+    "everything learns": {"trainable": "all"},
+    "a batch that workers cannot share evenly": {"batch_size": 5},
+    "sharded": {"trainable": "all", "sharded": True},
+    "sharded llama": {"model": tiny_llama, "sharded": True},
+}
+
+
+def run(
+    folder: Path, *, model=tiny_gpt2, settings=None, bfloat16=False, trainable="last_block", batch_size=8, **options
+):
+    """Train, stop after the first epoch and go on from the checkpoint; what was learnt."""
+    loaders = make_loaders(make_tiny_splits(), build_tiny_tokenizer(), batch_size=batch_size)
+    sharded = options.pop("sharded", False) and worker()[1] > 1
+    for epochs in (1, 3):
+        classifier = Classifier(model(), 2, bfloat16=bfloat16, trainable=trainable)
+        recipe = TrainingSettings(epochs, 3e-3, evaluate_every=2, evaluate_batches=2, **(settings or {}))
+        learner = shard(classifier) if sharded else classifier
+        history = train(
+            learner, loaders.train, loaders.validation, recipe, checkpoint=folder / "checkpoint.safetensors",
+            quiet=True, **options,
+        )  # fmt: skip
+        if sharded:
+            unshard(learner, classifier)
+    states = KeptStates(Classifier(model(), 2), every_message(loaders.test)).states
+    weights = torch.cat([weight.flatten() for weight in classifier.parameters()]).double()
+    return {
+        "train_losses": history.train_losses,
+        "validation_losses": history.validation_losses,
+        "weights": [weights.sum().item(), weights.square().sum().item()],
+        "kept states": [states.double().sum().item(), states.double().square().sum().item()],
+    }
+
+
+def main(output: str, *names: str) -> None:
+    torch.set_num_threads(1)
+    with workers(torch.device("cpu")):
+        print(f"worker {worker()}")
+        for name in names or WAYS:
+            folder = Path(output) / name
+            result = run(folder, **WAYS[name])
+            if is_main():
+                (folder / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
