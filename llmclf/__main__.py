@@ -15,6 +15,7 @@ from llmclf.errors import LlmclfError
 
 AFTERWARDS = {
     "train": "training continues from its last epoch with the same command",
+    "classify": "with --engine, the same command does the rest",
     "fetch": "the same command fetches what is missing",
 }
 
@@ -79,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     classify.add_argument("--table", metavar="FILE", help="CSV or TSV with a header; one message a row")
     classify.add_argument("--text-column", default="text", metavar="NAME", help="of the table (default text)")
     classify.add_argument("--format", choices=("text", "csv", "json"), default="text")
+    files = classify.add_argument_group("files of any size (CSV, JSON Lines, Parquet; continued where it was stopped)")
+    files.add_argument(
+        "--engine", choices=("stream", "ray"), help="the two TEXTs are a file or folder to read, a folder to write"
+    )
+    files.add_argument("--workers", type=int, metavar="N", help="of the engine ray")
+    files.add_argument("--rows-per-part", type=int, default=10_000, metavar="N", help="of a file written (10000)")
     add_device(classify)
 
     distil = commands.add_parser("distil", help="teach a small model, for a web page, to answer as a classifier does")

@@ -166,7 +166,7 @@ class TextClassifier:
             Not a classifier's folder; written by a newer library; a file missing, damaged or exchanged.
         """
         folder = Path(folder)
-        record = _read_record(folder)
+        record = read_record(folder)
         path = folder / Path(record["weights"]["file"]).name
         weights, _ = read_safetensors(path)
         if sha256_of(path) != record["weights"]["sha256"]:
@@ -220,7 +220,8 @@ class TextClassifier:
             return None
 
 
-def _read_record(folder: Path) -> dict:
+def read_record(folder: Path) -> dict:
+    """What `save` noted in a classifier's folder: everything but the weights."""
     path = folder / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

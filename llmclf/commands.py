@@ -246,7 +246,10 @@ def evaluate(options: Namespace) -> None:
 
 
 def classify(options: Namespace) -> None:
-    """Label texts from arguments, a table or standard input, and print them in their order."""
+    """Label texts from arguments, a table or standard input, and print them in their order; or files, into files."""
+    if options.engine:
+        classify_files(options)
+        return
     from llmclf.classify import TextClassifier
     from llmclf.data import read_table
 
@@ -278,6 +281,28 @@ def classify(options: Namespace) -> None:
     else:
         for text, label, row in zip(texts, labels, probabilities, strict=True):
             print(f"{label} ({row.max():.1%})\t{text}")
+
+
+def classify_files(options: Namespace) -> None:
+    """Label files, of any size, into a folder, and tell how fast it went."""
+    from llmclf.scoring import score_files
+
+    if len(options.texts) != 2 or options.table:
+        raise LlmclfError("with --engine give two names: the file or folder to read, and the folder to write")
+    started = time.perf_counter()
+    scored = score_files(
+        options.folder,
+        *options.texts,
+        engine=options.engine,
+        text_column=options.text_column,
+        rows_per_part=options.rows_per_part,
+        workers=options.workers,
+        device=options.device,
+    )
+    seconds = time.perf_counter() - started
+    print(f"scored {scored.now:,} messages in {seconds:.0f} s, {scored.now / seconds:,.0f} a second", end="")
+    print(f"; {scored.before:,} had been scored before" if scored.before else "")
+    print(f"saved in {options.texts[1]}")
 
 
 def distil(options: Namespace) -> None:

@@ -6,9 +6,8 @@ Every table is a pandas DataFrame with the columns `label` and `text`.
 from __future__ import annotations
 
 import csv
-import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -17,17 +16,13 @@ import numpy as np
 import pandas as pd
 
 from llmclf import assets
-from llmclf.errors import LlmclfError
 from llmclf.files import replacing
 from llmclf.leakage import deal_groups, words_of
+from llmclf.tables import DataError, read_table
 
 SEED = 123  # the source's; with it the split of the reference results is recreated row for row
 SMS_LABELS = ("ham", "spam")
 FAST_SIZES = (80, 20, 40)  # messages of train, validation and test under LLMCLF_FAST
-
-
-class DataError(LlmclfError):
-    """A table that cannot be used as it is."""
 
 
 class Splits(NamedTuple):
@@ -76,87 +71,6 @@ def swallowed_lines(table: pd.DataFrame) -> list[int]:
         lost += range(line + 1, line + 1 + inside)
         line += inside
     return lost
-
-
-def read_table(path: str | Path, *, text_column: str = "text", label_column: str | None = "label") -> pd.DataFrame:
-    """Any table with a text and a label column: CSV, or tab-separated where the name ends in `.tsv`; UTF-8.
-
-    Parameters
-    ----------
-    path
-        The file.
-    text_column, label_column
-        Names in the header; `label_column=None` where there are no labels.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `label` (strings, unless left out) and `text`.
-
-    Raises
-    ------
-    DataError
-        Naming file, line and column: no such file or column, not UTF-8, broken quoting, a row with too many or too few
-        fields, an empty label, no rows. An empty text is a message like any other.
-    """
-    path = Path(path)
-    rows = _rows(path)
-    line, header = next(rows, (1, None))
-    if header is None:
-        raise DataError(f"{path}: the file is empty; expected a header line and rows")
-    wanted = [text_column] if label_column is None else [label_column, text_column]
-    for column in wanted:
-        if header.count(column) != 1:
-            found = ", ".join(map(repr, header))
-            raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}")
-    places = [header.index(column) for column in wanted]
-    records = []
-    for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(
-                f"{path}: line {line}: expected {len(header)} fields as in the header, found {len(row)}; "
-                f"a text that holds the separator or a line break needs quotation marks around it"
-            )
-        if label_column is not None and not row[places[0]].strip():
-            raise DataError(f"{path}: line {line}: no label in column {label_column!r}; fill it in or remove the line")
-        records.append([row[place] for place in places])
-    if not records:
-        raise DataError(f"{path}: a header but no rows")
-    return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Every row that is not blank, with the line (from 1) on which it begins: a quoted field may run over several.
-
-    Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
-    ones, renames doubled columns, and counts rows instead of lines.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets begin a file with a byte order mark
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = 1 + error.object.count(b"\n", 0, error.start)
-        raise DataError(f"{path}: line {line}: not UTF-8 ({error.reason}); save it as UTF-8") from None
-    if "\0" in text:
-        line = 1 + text.count("\n", 0, text.index("\0"))
-        raise DataError(f"{path}: line {line}: a NUL byte; this is not a text file, or not saved as UTF-8")
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # otherwise no text may pass 131,072 characters
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    line = 1
-    try:
-        for row in reader:
-            if row:
-                yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {line}: broken quoting ({error}); "
-            f"quotation marks stand around a whole field, and one inside it is written twice"
-        ) from None
 
 
 def label_names(table: pd.DataFrame) -> list[str]:

@@ -79,7 +79,7 @@ def alone_in(folder: str | Path) -> Iterator[None]:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes have left half-written; only for who holds the folder's lock."""
-    for unfinished in folder.glob(f"{UNFINISHED}*"):
+    for unfinished in list(folder.rglob(f"{UNFINISHED}*")):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 

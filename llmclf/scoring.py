@@ -1,0 +1,254 @@
+"""Chapter 10: score more messages than fit into memory. Files in, files out, part by part.
+
+A part is a run of rows of one file: read, scored and written by itself, in one step. Whatever ends the work early, the
+parts that are there are whole, and the same command does the others. In what order, and by how many workers, does not
+matter: one engine takes them one after the other, the other leaves them to Ray Data.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from llmclf.classify import RECORD, TextClassifier, read_record
+from llmclf.errors import LlmclfError
+from llmclf.evaluate import choose_device
+from llmclf.files import FileError, alone_in, replacing, sha256_of
+from llmclf.message_files import KINDS, Cut, MessageFile
+from llmclf.progress import progress
+from llmclf.tables import DataError
+
+MANIFEST = "scoring.json"
+ROWS_PER_PART = 10_000
+FORMAT = 1  # of the output folder
+
+
+class Part(NamedTuple):
+    """A run of rows of one file, and the file that their scores go into."""
+
+    source: Path
+    cut: Cut
+    target: Path
+
+
+class Scored(NamedTuple):
+    """Messages scored now, and those that were scored before."""
+
+    now: int
+    before: int
+
+
+def score_files(
+    classifier: str | Path,
+    source: str | Path,
+    output: str | Path,
+    *,
+    engine: str = "stream",
+    text_column: str = "text",
+    rows_per_part: int = ROWS_PER_PART,
+    workers: int | None = None,
+    device: str = "auto",
+) -> Scored:
+    """Label every message of a file, or of all files below a folder; what an earlier call has done stays done.
+
+    `OUTPUT/a/b.csv/00000.csv` and the files that follow hold the rows of `SOURCE/a/b.csv` in their order, with the
+    columns `predicted` and `probability_…` (one a label) added.
+
+    Parameters
+    ----------
+    classifier
+        The folder that `TextClassifier.save` wrote.
+    source
+        A file, or a folder that is searched through: `.csv`, `.tsv`, `.jsonl`, `.parquet`.
+    output
+        A folder; is made where it does not exist.
+    engine
+        "stream": this process, one part after the other. "ray": Ray Data, several workers, on this machine or, where
+        `RAY_ADDRESS` names one, on a cluster that sees the same files.
+    text_column
+        Where the messages stand.
+    rows_per_part
+        What is in memory at a time, and what is lost at most when the work is interrupted.
+    workers
+        Of the engine "ray"; by default one a GPU, or one for two processor cores.
+    device
+        See `evaluate.choose_device`.
+
+    Raises
+    ------
+    DataError
+        Naming file and line: what cannot be read. All files are checked before the first message is scored.
+    FileError
+        The output folder belongs to other work, or another process is writing there.
+    """
+    source, output, classifier = Path(source), Path(output), Path(classifier)
+    if engine not in ENGINES:
+        raise LlmclfError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if rows_per_part < 1:
+        raise LlmclfError(f"rows_per_part must be at least 1, got {rows_per_part}")
+    labels = read_record(classifier)["labels"]
+    files = find_files(source, output)
+    with alone_in(output):
+        taken = ["predicted", *(f"probability_{label}" for label in labels)]
+        parts = [
+            Part(path, cut, output / name / f"{number:05}{path.suffix.lower()}")
+            for name, path in files.items()
+            for number, cut in enumerate(kind_of(path).cut(path, text_column, taken, rows_per_part))
+        ]
+        work = {
+            "format": FORMAT,
+            "classifier": sha256_of(classifier / RECORD),
+            "text_column": text_column,
+            "rows_per_part": rows_per_part,
+            "files": {name: sha256_of(path) for name, path in files.items()},
+        }
+        begin(output, work)
+        todo = [part for part in parts if not part.target.is_file()]
+        total = sum(part.cut.rows for part in parts)
+        before = total - sum(part.cut.rows for part in todo)
+        with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
+            for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
+                bar.update(rows)
+    return Scored(total - before, before)
+
+
+def find_files(source: Path, output: Path) -> dict[str, Path]:
+    """The files to score, by their names below the source; hidden ones, and those of other kinds, are left out."""
+    if source.is_file():
+        if source.suffix.lower() not in KINDS:
+            raise DataError(f"{source}: expected a file that ends in {', '.join(KINDS)}")
+        return {source.name: source}
+    if not source.is_dir():
+        raise DataError(f"{source}: no such file or folder")
+    if output.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{output} lies in {source}, whose files are to be scored; name another folder")
+    found = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()}
+    files = {
+        name: path
+        for name, path in found.items()
+        if path.suffix.lower() in KINDS and not any(word.startswith(".") for word in name.split("/"))
+    }
+    if not files:
+        raise DataError(f"{source}: no file in this folder ends in {', '.join(KINDS)}")
+    return files
+
+
+def kind_of(path: Path) -> MessageFile:
+    """How to read and write a file of this name."""
+    return KINDS[path.suffix.lower()]
+
+
+def begin(output: Path, work: dict) -> None:
+    """Note in the output folder what is done there, or raise `FileError` where it is something else."""
+    path = output / MANIFEST
+    advice = "name another folder, or remove this one"
+    if not path.exists():
+        if any(entry.name != ".lock" for entry in output.iterdir()):
+            raise FileError(f"{output}: not empty, and nothing was scored here before; {advice}")
+        with replacing(path) as unfinished:
+            unfinished.write_text(json.dumps(work, indent=2) + "\n", encoding="utf-8")
+        return
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        differing = [name for name, value in work.items() if noted[name] != value]
+    except (ValueError, TypeError, KeyError):
+        raise FileError(f"{path}: damaged; {advice}") from None
+    if differing:
+        raise FileError(f"{output}: was begun with other {differing[0].replace('_', ' ')}; {advice}")
+
+
+class Scorer:
+    """Scores parts; the classifier is loaded for the first one.
+
+    Parameters
+    ----------
+    classifier
+        Its folder.
+    text_column, device
+        As in `score_files`.
+    threads
+        Processor threads to use; by default PyTorch's own choice.
+    """
+
+    def __init__(self, classifier: Path, text_column: str, device: str, threads: int | None = None) -> None:
+        self.folder, self.text_column, self.device, self.threads = classifier, text_column, device, threads
+
+    @cached_property
+    def classifier(self) -> TextClassifier:
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        return TextClassifier.load(self.folder, device=self.device)
+
+    def score(self, part: Part) -> int:
+        """Write a part's file, and return how many messages it holds; one that is there already is left as it is."""
+        if not part.target.is_file():
+            kind = kind_of(part.source)
+            content, texts = kind.read(part.source, part.cut, self.text_column)
+            probabilities = self.classifier.predict_proba(texts)  # (messages, classes)
+            names = self.classifier.label_names
+            columns: dict[str, list] = {"predicted": [names[number] for number in probabilities.argmax(axis=1)]}
+            columns |= {f"probability_{name}": probabilities[:, number].tolist() for number, name in enumerate(names)}
+            with replacing(part.target) as unfinished:
+                kind.write(unfinished, content, columns)
+        return part.cut.rows
+
+
+def stream(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
+    """One part after the other, in this process."""
+    if workers not in (None, 1):
+        raise LlmclfError(f"the engine 'stream' is one process, got workers={workers}; the engine 'ray' takes several")
+    yield from map(scorer.score, parts)
+
+
+def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
+    """Parts as rows of a Ray dataset, one classifier in each of its actors.
+
+    Ray Data hands out no more parts than there are actors to take them, and gives the part of one that died to another.
+    """
+    try:
+        import ray.data
+    except ImportError:
+        raise LlmclfError("the engine 'ray' needs Ray Data; install the extra: pip install llmclf[ray]") from None
+    if not parts:
+        return
+    device, cores = choose_device(scorer.device), os.cpu_count() or 1
+    gpus = torch.cuda.device_count() if device.type == "cuda" else 0
+    workers = workers or gpus or max(1, cores // 2)
+    each = {"num_cpus": max(1, cores // workers), "num_gpus": gpus / workers}
+    here = {"include_dashboard": False, "num_cpus": each["num_cpus"] * workers, "_node_ip_address": "127.0.0.1"}
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if "RAY_ADDRESS" in os.environ else here))
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts messages
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
+        scorer.threads = each["num_cpus"]
+        numbers = ray.data.from_items([{"part": n} for n in range(len(parts))], override_num_blocks=len(parts))
+        pool = ray.data.ActorPoolStrategy(size=workers)
+        for row in numbers.map(Actor, fn_constructor_args=(scorer, parts), compute=pool, **each).iter_rows():
+            if row["fault"]:
+                raise LlmclfError(row["fault"])
+            yield row["rows"]
+    finally:
+        ray.shutdown()
+
+
+class Actor:
+    """What Ray Data calls, in a process of its own, for the number of each part."""
+
+    def __init__(self, scorer: Scorer, parts: list[Part]) -> None:
+        self.scorer, self.parts = scorer, parts
+
+    def __call__(self, row: dict) -> dict:
+        try:
+            return {"rows": self.scorer.score(self.parts[row["part"]]), "fault": ""}
+        except (LlmclfError, OSError) as error:  # as a value: Ray would bury it under its own traces
+            return {"rows": 0, "fault": str(error)}
+
+
+ENGINES = {"stream": stream, "ray": with_ray}

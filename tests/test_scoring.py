@@ -1,0 +1,368 @@
+"""Files of messages, labelled part by part: whole, each message once, in bounded memory, whatever happens."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmclf import scoring
+from llmclf.__main__ import main
+from llmclf.classify import TextClassifier
+from llmclf.files import FileError, alone_in
+from llmclf.scoring import score_files
+from llmclf.tables import DataError
+
+TEXTS = [
+    *("", "hello", 'a "quoted" one', "two\nlines", "a lone\rreturn", "\r\n", "comma, tab\t."),
+    *("ümläut ß 漢字 🎉", "<|endoftext|>"),
+    *(f"message {number} {'x' * (number % 50)}" for number in range(44)),
+]  # fmt: skip
+ROWS = [{"id": str(number), "text": text, "note": ""} for number, text in enumerate(TEXTS)]
+needs_pyarrow = pytest.mark.skipif("not __import__('importlib').util.find_spec('pyarrow')", reason="needs pyarrow")
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_files, tmp_path_factory) -> Path:
+    """A classifier that was trained through the command line."""
+    backbone, table = tiny_files
+    folder = tmp_path_factory.mktemp("trained") / "classifier"
+    columns = ["--text-column", "body", "--label-column", "kind", "--epochs", "2", "--learning-rate", "0.003"]
+    assert main(["train", "--backbone", str(backbone), "--table", str(table), *columns, "--output", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(folder) -> np.ndarray:
+    return TextClassifier.load(folder, device="cpu").predict_proba(TEXTS)
+
+
+def write(path: Path, rows: list[dict] = ROWS) -> Path:
+    """A file of the kind that its name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(rows)
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".parquet":
+        table.to_parquet(path, row_group_size=7)
+    else:
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+        table.to_csv(path, index=False, sep=separator, quoting=csv.QUOTE_ALL, encoding="utf-8-sig")
+    return path
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """All parts in a folder, one after the other."""
+    parts = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".jsonl":
+            with open(path, encoding="utf-8") as file:
+                parts.append(pd.DataFrame([json.loads(line) for line in file]))
+        elif path.suffix == ".parquet":
+            parts.append(pd.read_parquet(path))
+        else:
+            with open(path, encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+                parts.append(pd.DataFrame(list(reader)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def check(table: pd.DataFrame, expected: np.ndarray, rows: list[dict] = ROWS) -> None:
+    assert table[["id", "text", "note"]].to_dict("records") == rows
+    found = table[["probability_advert", "probability_private"]].astype(float).to_numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert table["predicted"].tolist() == [("advert", "private")[number] for number in expected.argmax(axis=1)]
+
+
+KINDS = [".csv", ".tsv", ".TSV", ".jsonl", pytest.param(".parquet", marks=needs_pyarrow)]
+
+
+@pytest.mark.parametrize("rows_per_part", [1000, 10, 1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_message_of_a_file_is_labelled_as_predict_labels_it(folder, expected, tmp_path, kind, rows_per_part):
+    source = write(tmp_path / f"mail{kind}")
+    assert score_files(folder, source, tmp_path / "out", rows_per_part=rows_per_part) == (len(TEXTS), 0)
+    parts = sorted(path.name for path in (tmp_path / "out" / source.name).iterdir())
+    assert len(parts) == -(-len(TEXTS) // rows_per_part)
+    assert parts[0] == f"00000{kind.lower()}"
+    check(read(tmp_path / "out" / source.name), expected)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"scoring.json", source.name}
+
+
+def test_folder_is_searched_through_and_other_files_are_left_alone(folder, expected, tmp_path):
+    source = tmp_path / "in"
+    write(source / "a.csv")
+    write(source / "deep" / "er" / "a.jsonl", ROWS[:5])
+    write(source / ".hidden" / "b.csv")
+    (source / "readme.txt").write_text("nothing")
+    assert score_files(folder, source, tmp_path / "out").now == len(TEXTS) + 5
+    check(read(tmp_path / "out" / "a.csv"), expected)
+    check(read(tmp_path / "out" / "deep" / "er" / "a.jsonl"), expected[:5], ROWS[:5])
+    assert not (tmp_path / "out" / ".hidden").exists()
+
+
+def test_file_without_messages_gives_no_part(folder, tmp_path):
+    (tmp_path / "none.csv").write_text("id,text\n")
+    (tmp_path / "none.jsonl").write_text("\n")
+    for name in ("none.csv", "none.jsonl"):
+        assert score_files(folder, tmp_path / name, tmp_path / f"out {name}") == (0, 0)
+
+
+# Interrupted ----------------------------------------------------------------------------------------------------------
+
+
+def test_parts_that_are_there_are_not_scored_again(folder, expected, tmp_path, monkeypatch):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    scored, predict = [], TextClassifier.predict_proba
+
+    def until_thirty(self, texts):
+        if len(scored) >= 30:
+            raise KeyboardInterrupt
+        scored.extend(texts)
+        return predict(self, texts)
+
+    monkeypatch.setattr(TextClassifier, "predict_proba", until_thirty)
+    with pytest.raises(KeyboardInterrupt):
+        score_files(folder, source, out, rows_per_part=10)
+    assert len(list((out / "mail.csv").iterdir())) == 3
+    monkeypatch.setattr(
+        TextClassifier, "predict_proba", lambda self, texts: scored.extend(texts) or predict(self, texts)
+    )
+    assert score_files(folder, source, out, rows_per_part=10) == (len(TEXTS) - 30, 30)
+    assert scored == TEXTS
+    check(read(out / "mail.csv"), expected)
+    assert score_files(folder, source, out, rows_per_part=10) == (0, len(TEXTS))
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(folder, expected, tmp_path, moment):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    command = [sys.executable, "-m", "llmclf", "classify", folder, "--engine", "stream", "--rows-per-part", "1"]
+    command = [*map(str, [*command, source, out])]
+    process = subprocess.Popen(command)
+    while not (out / "scoring.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(random.Random(moment).uniform(0, 3))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for path in out.glob("mail.csv/*.csv"):
+        assert len(read(path.parent)) >= 1  # whole, each of them
+    subprocess.run(command, check=True, capture_output=True)
+    check(read(out / "mail.csv"), expected)
+    assert not list(out.rglob(".*"))
+
+
+def test_other_work_is_not_mixed_in(folder, tmp_path):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    score_files(folder, source, out)
+    before = sorted(path.read_bytes() for path in out.rglob("0*.csv"))
+    for other, words in (({"rows_per_part": 5}, "rows per part"), ({"text_column": "note"}, "text column")):
+        with pytest.raises(FileError, match=f"out: was begun with other {words}; name another folder"):
+            score_files(folder, source, out, **other)
+    write(source, ROWS[1:])
+    with pytest.raises(FileError, match="was begun with other files"):
+        score_files(folder, source, out)
+    assert sorted(path.read_bytes() for path in out.rglob("0*.csv")) == before
+
+
+def test_folder_of_somebody_else_is_left_alone(folder, tmp_path):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.doc").write_text("mine")
+    with pytest.raises(FileError, match="out: not empty, and nothing was scored here before"):
+        score_files(folder, source, out)
+    (out / "thesis.doc").unlink()
+    (out / "scoring.json").write_text('{"format": ')
+    with pytest.raises(FileError, match=r"scoring.json: damaged; name another folder"):
+        score_files(folder, source, out)
+
+
+def test_two_processes_do_not_write_into_one_folder(folder, tmp_path):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    hold = f"import llmclf.files, time\nwith llmclf.files.alone_in({str(out)!r}): print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(FileError, match="out: another process is writing here; wait for it"):
+            score_files(folder, source, out)
+        other.kill()
+    assert score_files(folder, source, out).now == len(TEXTS)
+
+
+def test_process_that_holds_a_folder_may_take_it_again(tmp_path):
+    with alone_in(tmp_path / "new" / "deep"), alone_in(tmp_path / "new" / "deep"):
+        assert (tmp_path / "new" / "deep").is_dir()
+    assert not (tmp_path / "new").exists()  # nothing has come into it
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+BROKEN = {
+    "a.csv": ("id,text\n1,hello\n2\n", "a.csv: line 3: expected 2 fields as in the header, found 1"),
+    "b.csv": ("id,body\n1,hello\n", "b.csv: line 1: expected one column 'text', found 'id', 'body'"),
+    "c.csv": ("predicted,text\n1,hello\n", "c.csv: line 1: there is a column 'predicted' already"),
+    "d.jsonl": ('{"text": "a"}\n{"text": \n', "d.jsonl: line 2: not a JSON object in UTF-8"),
+    "e.jsonl": ('{"text": "a"}\n\n{"text": 5}\n', "e.jsonl: line 3: expected an object with a string under 'text'"),
+    "f.jsonl": ('[1]\n', "f.jsonl: line 1: expected an object with a string under 'text'"),
+    "g.jsonl": ('{"text": "a", "probability_advert": 1}\n', "g.jsonl: line 1: there is a column 'probability_advert'"),
+    "h.parquet": ("not parquet", "h.parquet: not a complete Parquet file"),
+    "i.txt": ("hello", "i.txt: expected a file that ends in .csv, .tsv, .jsonl, .parquet"),
+    "j.jsonl": ("[" * 100_000, "j.jsonl: line 1: not a JSON object in UTF-8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fault"), BROKEN.items())
+def test_fault_is_named_before_anything_is_scored(folder, tmp_path, name, fault):
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow")
+    (tmp_path / name).write_text(fault[0])
+    with pytest.raises(DataError) as error:
+        score_files(folder, tmp_path / name, tmp_path / "out")
+    assert fault[1] in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+@needs_pyarrow
+def test_faults_of_parquet_files_are_named(folder, tmp_path):
+    path = tmp_path / "a.parquet"
+    for rows, words in (
+        ([{"text": 5}], r"expected one column 'text' of strings, found 'text' \(int64\)"),
+        ([{"body": "x"}], r"expected one column 'text' of strings, found 'body' \("),
+        ([{"text": "x"}] * 9 + [{"text": None}], "row 10: no text in column 'text'; fill it in"),
+        ([{"text": "x", "predicted": "y"}], "there is a column 'predicted' already"),
+    ):
+        pd.DataFrame(rows).to_parquet(path, row_group_size=4)
+        with pytest.raises(DataError, match=f"a.parquet: {words}"):
+            score_files(folder, path, tmp_path / "out", rows_per_part=3)
+
+
+def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "half \\ud83c", "id": 1.50}\n')
+    score_files(folder, tmp_path / "a.jsonl", tmp_path / "out")
+    [record] = map(json.loads, (tmp_path / "out" / "a.jsonl" / "00000.jsonl").read_text().splitlines())
+    assert (record["text"], record["id"]) == ("half \ud83c", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "spark"}, "engine must be one of stream, ray, got 'spark'"),
+        ({"rows_per_part": 0}, "rows_per_part must be at least 1, got 0"),
+        ({"workers": 2}, "the engine 'stream' is one process, got workers=2; the engine 'ray' takes several"),
+    ],
+)
+def test_senseless_options_are_refused(folder, tmp_path, options, words):
+    with pytest.raises(ValueError, match=words):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", **options)
+
+
+def test_places_that_cannot_be_are_refused(folder, tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such file or folder"):
+        score_files(folder, tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DataError, match=r"no file in this folder ends in .csv, .tsv, .jsonl, .parquet"):
+        score_files(folder, tmp_path / "in", tmp_path / "out")
+    write(tmp_path / "in" / "mail.csv")
+    with pytest.raises(DataError, match=r"lies in .*, whose files are to be scored; name another folder"):
+        score_files(folder, tmp_path / "in", tmp_path / "in" / "out")
+
+
+# Growth ---------------------------------------------------------------------------------------------------------------
+
+
+def test_memory_does_not_grow_with_the_file(folder, tmp_path, monkeypatch):
+    class Constant:
+        label_names = ("advert", "private")
+
+        def predict_proba(self, texts):
+            return np.full((len(texts), 2), 0.5)
+
+    monkeypatch.setattr(scoring.Scorer, "classifier", Constant())
+    peaks = {}
+    for count in (5_000, 50_000):
+        source = write(
+            tmp_path / f"{count}.csv", [{"id": str(n), "text": f"{n} {'x' * 200}", "note": ""} for n in range(count)]
+        )
+        tracemalloc.start()
+        score_files(folder, source, tmp_path / f"out{count}", rows_per_part=1000)
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[50_000] < 1.2 * peaks[5_000]
+
+
+# Through the command line, and with Ray -------------------------------------------------------------------------------
+
+
+def test_command_tells_what_it_did(folder, tmp_path, capsys):
+    source = write(tmp_path / "mail.csv")
+    command = ["classify", str(folder), "--engine", "stream", str(source), str(tmp_path / "out")]
+    assert main(command) == 0
+    assert capsys.readouterr().out.startswith(f"scored {len(TEXTS)} messages in ")
+    assert main(command) == 0
+    assert f"; {len(TEXTS)} had been scored before\n" in capsys.readouterr().out
+    assert main(["classify", str(folder), "--engine", "stream", str(source)]) == 2
+    assert "with --engine give two names" in capsys.readouterr().err
+
+
+needs_ray = pytest.mark.skipif("not __import__('importlib').util.find_spec('ray')", reason="needs Ray")
+
+
+@needs_ray
+def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path):
+    source = write(tmp_path / "mail.csv")
+    command = [sys.executable, "-m", "llmclf", "classify", folder, "--engine", "ray", "--workers", "2"]
+    command = [*map(str, [*command, "--rows-per-part", "5", source, tmp_path / "out"])]
+    score_files(folder, source, tmp_path / "out", rows_per_part=5)
+    kept = tmp_path / "out" / "mail.csv" / "00003.csv"
+    for path in set(kept.parent.iterdir()) - {kept}:
+        path.unlink()
+    written = kept.stat().st_mtime_ns
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"scored {len(TEXTS) - 5} messages in ")
+    assert "; 5 had been scored before" in done.stdout
+    check(read(kept.parent), expected)
+    assert kept.stat().st_mtime_ns == written
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+@needs_ray
+def test_ray_tells_a_fault_as_the_stream_tells_it(folder, tmp_path):
+    source = write(tmp_path / "mail.csv")
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    next(broken.glob("weights-*")).write_bytes(b"")
+    command = [sys.executable, "-m", "llmclf", "classify", broken, "--engine", "ray", source, tmp_path / "out"]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("llmclf: error: ")
+    assert "not a complete safetensors file" in last
+    assert "Traceback" not in done.stderr
+
+
+def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(
+        ValueError, match=r"the engine 'ray' needs Ray Data; install the extra: pip install llmclf\[ray\]"
+    ):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray")
+
+
+def test_without_pyarrow_the_extra_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    (tmp_path / "a.parquet").write_text("")
+    with pytest.raises(
+        DataError, match=r"a.parquet: Parquet files need pyarrow; install the extra: pip install llmclf\[ray\]"
+    ):
+        score_files(folder, tmp_path / "a.parquet", tmp_path / "out")
