@@ -83,7 +83,7 @@ student: .venv/installed
 lock: .venv/installed
 	$(BIN)/python -m pip install --quiet uv
 	( echo "# The reader's environment, exactly. Written by 'make lock' from pyproject.toml."; echo "-e ."; \
-	  echo "torch==2.13.0" | $(BIN)/uv pip compile pyproject.toml --extra book --extra test --universal \
+	  echo "torch==2.13.0" | $(BIN)/uv pip compile pyproject.toml --extra book --extra ray --extra test --universal \
 	    --python-version 3.11 --constraint - --no-header --annotation-style line --quiet \
 	  | grep -vE '^(nvidia-|cuda-|triton)' ) > requirements.lock && mv requirements.lock requirements.txt
 
