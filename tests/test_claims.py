@@ -109,7 +109,19 @@ def test_the_differences_that_chapter_9_believes_in_pass_holms_bar():
         if p > 0.05 / (len(p_values) - place):
             break
         certain.add(name)
-    assert certain >= {"first-token", "head", "last-token", "mean", "two-blocks", "one-by-one", "no-mask"}
+    assert certain == {"first-token", "head", "last-token", "mean", "two-blocks", "one-by-one"}
+
+
+def test_lora_is_not_told_apart_from_the_last_block_and_takes_many_times_as_long():
+    better, worse, p = pair("lora", "last-token")
+    assert p > 0.05
+    assert 0 < better - worse < 20
+    assert rows("lora")["seconds"].median() > 5 * rows("last-token")["seconds"].median()
+
+
+def test_padding_to_the_context_is_not_told_apart_from_padding_to_the_longest():
+    assert pair("context", "last-position").p_value > 0.2
+    assert EXPERIMENTS["context"].reference < EXPERIMENTS["last-position"].reference - 10
 
 
 def test_accumulated_messages_give_the_answers_of_a_batch():

@@ -149,7 +149,7 @@ table = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
 forms = {"right, %": "{:.2f}", "p": "{:.1g}", "GPT-2, %": "{:.2f}"}
 table.style.format(forms)
 
-# %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow). Each step of the axis is ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, the last position, the head alone and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots for most rows; with the head alone GPT-2 was wrong far more often, with the first token less often."}}
+# %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on another split (hollow). Each step of the axis is ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, LoRA beside the two blocks; the last position, the head alone, the row padded to 1,024 tokens and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots for most rows; with the head alone and padded to 1,024 tokens GPT-2 was wrong far more often, with the first token less often."}}
 from llmclf.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(width=5.2, height=4.6)
@@ -229,8 +229,16 @@ for name in table.index:
 # the better, which luck alone would hardly do. The gain is small all the same: a few messages in a thousand.
 
 # %% [markdown]
+# **lora.** Narrow corrections in every block, built [below](lora), get about as many right as the whole last block, a few more
+# at most, which luck may well have given. For that they compute many times as long.
+
+# %% [markdown]
 # ### Padding and steps
 #
+# **context.** Padding every message to a thousand tokens is not told apart from padding to the longest one. GPT-2 lost much by
+# it in the reference. Perhaps because GPT-2 learnt a vector for each place and SmolLM2 turns by distances; this table cannot say.
+
+# %% [markdown]
 # **accumulated.** Eight messages without any padding, their gradients added up, give the very answers of a padded
 # batch of eight, on every message. Padding on the right is invisible to a causal model that reads the last real token.
 #
@@ -243,10 +251,11 @@ for name in table.index:
 # ### The mask
 #
 # **no-mask.** Without the causal mask every token sees the whole message and all padding, which the pretrained
-# blocks have never met. Many answers change, more of them for the worse: the model copes surprisingly well, but to
-# see more is no gain for one that has learnt to see less.
+# blocks have never met. Many answers change, more of them for the worse, yet beside so many other comparisons that
+# may be luck. The model copes surprisingly well; to see more is no gain for one that has learnt to see less.
 
 # %% [markdown]
+# (lora)=
 # ## LoRA, from scratch
 #
 # One row deserves a closer look, because it is how large models are usually trained today. *Low-rank adaptation*
