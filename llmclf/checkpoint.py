@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from llmclf.distributed import gathered, is_main, scattered, wait_for_all
 from llmclf.errors import LlmclfError
-from llmclf.files import read_safetensors, replacing
+from llmclf.files import read_safetensors, write_safetensors
 from llmclf.frozen import fingerprint
 from llmclf.head import Classifier
 
@@ -62,8 +61,7 @@ def save_checkpoint(
         tensors |= {f"{key}/{name}": gathered(torch.as_tensor(value)).contiguous() for key, value in state.items()}
     if is_main():
         record = json.dumps({"identity": identity, "history": asdict(history), "epochs_done": epochs_done})
-        with replacing(path) as unfinished:
-            save_file(tensors, unfinished, metadata={"llmclf": record, "sha256": digest(record, tensors)})
+        write_safetensors(path, tensors, {"llmclf": record, "sha256": digest(record, tensors)})
     wait_for_all()  # no worker may look for the file before it is there
 
 

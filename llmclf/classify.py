@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Sequence
@@ -12,14 +13,13 @@ from typing import overload
 import numpy as np
 import tiktoken
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from llmclf import __version__
 from llmclf.assets import AssetError
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
-from llmclf.files import FileError, read_safetensors, replacing, sha256_of
+from llmclf.files import FileError, alone_in, read_safetensors, replacing, sha256_of, write_safetensors
 from llmclf.head import Classifier
 from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.lora import corrected
@@ -31,11 +31,7 @@ from llmclf.tokenizer import encode, gpt2_tokenizer, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 
 RECORD = "classifier.json"
-RECORD_ENTRIES = {
-    *("labels", "backbone", "backbone_sha256", "family", "config", "tokenizer"),
-    *("pooling", "max_length", "pad_to", "weights", "training"),
-}
-FORMAT = 1  # of the folder; raised whenever an older library could misread a newer folder
+FORMAT = 2  # of the folder; raised whenever an older library could misread a newer folder
 LONGEST_MESSAGE = 1024  # tokens: GPT-2's context, and far beyond any message that the classifier has learnt from
 
 
@@ -133,15 +129,18 @@ class TextClassifier:
                 for name, weight in weights.items()
                 if name not in original or not torch.equal(weight, original[name])
             }
+        with alone_in(folder):
+            self._write(folder, weights, sha256_of(public) if public else None)
+
+    def _write(self, folder: Path, weights: dict[str, Tensor], backbone_sha256: str | None) -> None:
         file = f"weights-{secrets.token_hex(4)}.safetensors"
-        with replacing(folder / file) as unfinished:
-            save_file({name: weight.contiguous() for name, weight in weights.items()}, unfinished)
+        write_safetensors(folder / file, weights)
         record = {
             "format": FORMAT,
             "library": __version__,
             "labels": self.label_names,
             "backbone": self.backbone,
-            "backbone_sha256": sha256_of(public) if public else None,
+            "backbone_sha256": backbone_sha256,
             "family": type(self.model.backbone).__name__,
             "config": asdict(self.model.backbone.config),
             "tokenizer": self.tokenizer.name,
@@ -151,6 +150,7 @@ class TextClassifier:
             "weights": {"file": file, "sha256": sha256_of(folder / file)},
             "training": self.training,
         }
+        record["sha256"] = seal(record)
         with replacing(folder / RECORD) as unfinished:  # from here on the folder holds the new classifier
             unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         for old in set(folder.glob("weights-*.safetensors")) - {folder / file}:
@@ -167,16 +167,22 @@ class TextClassifier:
         """
         folder = Path(folder)
         record = read_record(folder)
-        path = folder / Path(record["weights"]["file"]).name
-        weights, _ = read_safetensors(path)
-        if sha256_of(path) != record["weights"]["sha256"]:
-            raise FileError(f"{path}: not the weights that {RECORD} names (damaged or exchanged); save them again")
+        try:
+            weights = _read_weights(folder, record)
+        except (FileError, OSError):
+            if read_record(folder) == record:
+                raise
+            return cls.load(folder, device=device)  # it was saved anew just then
         complete = record["backbone_sha256"] is None
         backbone = _backbone(folder, record, dtype=weights["head.weight"].dtype)
         model = Classifier(backbone, len(record["labels"]), pooling=record["pooling"])
         shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
         found = {name: tuple(weight.shape) for name, weight in weights.items()}
-        check_tensors(path, found, {name: shape for name, shape in shapes.items() if complete or name in found})
+        check_tensors(
+            folder / record["weights"]["file"],
+            found,
+            {name: shape for name, shape in shapes.items() if complete or name in found},
+        )
         backbone.load_state_dict(weights, strict=False, assign=True)
         model.requires_grad_(False).to(choose_device(device)).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
@@ -236,9 +242,26 @@ def read_record(folder: Path) -> dict:
             f"{path}: format {record['format']}, written by llmclf {record.get('library')}; "
             f"this is llmclf {__version__}, which reads format {FORMAT}"
         )
-    if missing := RECORD_ENTRIES - record.keys():
-        raise FileError(f"{path}: no entry {sorted(missing)[0]!r}; save the classifier again")
+    if record.get("sha256") != seal(record):
+        raise FileError(
+            f"{path}: damaged, or changed by hand: its content has not the SHA-256 that was noted in it; "
+            f"save the classifier again"
+        )
     return record
+
+
+def seal(record: dict) -> str:
+    """SHA-256 of a record's entries, its own seal aside."""
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _read_weights(folder: Path, record: dict) -> dict[str, Tensor]:
+    path = folder / Path(record["weights"]["file"]).name
+    weights, _ = read_safetensors(path)
+    if sha256_of(path) != record["weights"]["sha256"]:
+        raise FileError(f"{path}: not the weights that {RECORD} names (damaged or exchanged); save them again")
+    return weights
 
 
 def _backbone(folder: Path, record: dict, dtype: torch.dtype) -> Backbone:

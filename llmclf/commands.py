@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from llmclf.train import History, TrainingSettings
 
 
+CHECKPOINT = "checkpoint.safetensors"  # lies in the output folder until the run is finished
+
+
 def fetch(options: Namespace) -> None:
     """Fetch named files, or list them all."""
     if options.list:
@@ -83,7 +86,8 @@ def train(options: Namespace) -> None:
     from llmclf.evaluate import choose_device
 
     output = Path(options.output)
-    if (output / RECORD).exists() and not options.overwrite:
+    finished = (output / RECORD).exists() and not (output / CHECKPOINT).exists()
+    if finished and not options.overwrite:
         raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
     with workers(choose_device(options.device)) as device, alone_in(output) if is_main() else nullcontext():
         train_on(device, options, output)
@@ -124,7 +128,7 @@ def train_on(device: torch.device, options: Namespace, output: Path) -> None:
         f"backbone: {backbone} on {device}; training {table.trainable['sum']:,} of {table.loc['sum'].sum():,} weights"
     )
 
-    checkpoint = output / "checkpoint.safetensors"
+    checkpoint = output / CHECKPOINT
     if is_main():
         data.save_splits(splits, output)
     started = time.perf_counter()
@@ -144,9 +148,9 @@ def train_on(device: torch.device, options: Namespace, output: Path) -> None:
     record |= {"bfloat16": options.bfloat16, "trainable": options.trainable, "results": results}
     pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
     classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
-    classifier.save(output, complete=options.complete)
     save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
-    checkpoint.unlink(missing_ok=True)
+    classifier.save(output, complete=options.complete)
+    checkpoint.unlink(missing_ok=True)  # from here on the run is finished
     print(f"saved in {output}")
 
 

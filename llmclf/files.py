@@ -40,6 +40,8 @@ def replacing(target: str | Path) -> Iterator[Path]:
         if temporary.is_file():
             os.umask(umask := os.umask(0))  # it can be read only by being set
             temporary.chmod(0o666 & ~umask)  # as any new file: some libraries write for the owner's eyes alone
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())  # or after a power cut the name could stand for an empty file
         os.replace(temporary, target)
 
 
@@ -107,6 +109,24 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         raise _unreadable(path, error) from None
     except SafetensorError as error:
         raise FileError(f"{path}: not a complete safetensors file ({error}); fetch or save it again") from None
+
+
+def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors and metadata as a safetensors file, in one step.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written: the disk is full, for example. What was there before is there still.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        with replacing(path) as unfinished:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
+    except SafetensorError as error:  # the system's own error, wrapped
+        raise FileError(f"{path}: cannot be written ({error})") from None
 
 
 def open_gguf(path: str | Path) -> GGUFReader:

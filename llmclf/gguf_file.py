@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from llmclf.assets import cache_folder
-from llmclf.files import FileError, open_gguf, read_safetensors, replacing, sha256_of
+from llmclf.files import FileError, open_gguf, read_safetensors, replacing, sha256_of, write_safetensors
 from llmclf.progress import notice, progress
 
 WORTH_KEEPING = 1_000_000  # bytes: a smaller file is unpacked before anyone notices
@@ -65,10 +65,6 @@ def unpack(path: str | Path) -> tuple[dict[str, Tensor], dict]:
 
 def keep(tensors: dict[str, Tensor], entries: dict, unpacked: Path, kept_digest: Path) -> None:
     """Write the unpacked copy, then its digest: a copy without the right digest does not count."""
-    from safetensors.torch import save_file
-
-    with replacing(unpacked) as unfinished:
-        save_file(tensors, unfinished, metadata={"entries": json.dumps(entries)})
-        digest = sha256_of(unfinished)
+    write_safetensors(unpacked, tensors, {"entries": json.dumps(entries)})
     with replacing(kept_digest) as unfinished:
-        unfinished.write_text(digest)
+        unfinished.write_text(sha256_of(unpacked))

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from llmclf.tables import DataError, Place, read_rows
+from llmclf.tables import DataError, Position, read_rows
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Cut(NamedTuple):
     """A run of rows: where it begins (in Parquet files `byte` counts the rows before it), and how many they are."""
 
-    start: Place
+    start: Position
     rows: int
 
 
@@ -69,8 +69,8 @@ class JsonLinesFile:
     """A JSON object a line, in UTF-8."""
 
     def cut(self, path: Path, text_column: str, taken: Sequence[str], size: int) -> Iterator[Cut]:
-        records = self.records(path, text_column, Place(1, 0))
-        start = Place(1, 0)
+        records = self.records(path, text_column, Position(1, 0))
+        start = Position(1, 0)
         while chunk := list(islice(records, size)):
             for record, place in chunk:
                 refuse_taken(f"{path}: line {place.line - 1}", record, taken)
@@ -87,7 +87,7 @@ class JsonLinesFile:
                 # Escapes beyond ASCII: half a character, which JSON may hold and UTF-8 may not, stays what it is.
                 file.write(json.dumps(record | dict(zip(columns, new, strict=True))) + "\n")
 
-    def records(self, path: Path, text_column: str, start: Place) -> Iterator[tuple[dict, Place]]:
+    def records(self, path: Path, text_column: str, start: Position) -> Iterator[tuple[dict, Position]]:
         """The objects from a place on, each with the place behind it; blank lines are left out."""
         number, byte = start
         with readable(path), open(path, "rb") as file:
@@ -104,7 +104,7 @@ class JsonLinesFile:
                     raise DataError(f"{where}: not a JSON object in UTF-8 ({error})") from None
                 if not isinstance(record, dict) or not isinstance(record.get(text_column), str):
                     raise DataError(f"{where}: expected an object with a string under {text_column!r}")
-                yield record, Place(number, byte)
+                yield record, Position(number, byte)
 
 
 class ParquetFile:
@@ -124,7 +124,7 @@ class ParquetFile:
                     row = rows + batch.column(0).is_null().to_pylist().index(True) + 1
                     raise DataError(f"{path}: row {row}: no text in column {text_column!r}; fill it in")
                 rows += len(batch)
-        yield from (Cut(Place(start + 1, start), min(size, rows - start)) for start in range(0, rows, size))
+        yield from (Cut(Position(start + 1, start), min(size, rows - start)) for start in range(0, rows, size))
 
     def read(self, path: Path, cut: Cut, text_column: str) -> tuple[Any, list[str]]:
         with readable(path):

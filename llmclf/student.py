@@ -8,11 +8,10 @@ from pathlib import Path
 
 import tiktoken
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from llmclf.classify import TextClassifier
-from llmclf.files import FileError, read_safetensors, replacing
+from llmclf.files import FileError, read_safetensors, write_safetensors
 from llmclf.head import Classifier
 from llmclf.models import GPT2, GPT2Config
 from llmclf.models.state import build, check_tensors
@@ -75,8 +74,7 @@ class Student(TextClassifier):
             "end_of_text": self.tokenizer.eot_token,
             "training": self.training,
         }
-        with replacing(path) as unfinished:
-            save_file(tensors, unfinished, metadata={"llmclf": json.dumps(record)})
+        write_safetensors(path, tensors, {"llmclf": json.dumps(record)})
 
     @classmethod
     def load(cls, path: str | Path) -> Student:

@@ -17,7 +17,7 @@ class DataError(LlmclfError):
     """A table that cannot be used as it is."""
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a row begins: the line, from 1, and the bytes before it."""
 
     line: int
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
     fields: list[str]
     line: int
-    behind: Place
+    behind: Position
 
 
 def read_table(path: str | Path, *, text_column: str = "text", label_column: str | None = "label") -> pd.DataFrame:
@@ -79,7 +79,7 @@ def read_table(path: str | Path, *, text_column: str = "text", label_column: str
     return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
 
 
-def read_rows(path: Path, columns: Sequence[str] = (), *, start: Place | None = None) -> tuple[Row, Iterator[Row]]:
+def read_rows(path: Path, columns: Sequence[str] = (), *, start: Position | None = None) -> tuple[Row, Iterator[Row]]:
     """Header and rows of a CSV file (blank lines left out), one after the other: no file is too large.
 
     Parameters
@@ -117,7 +117,7 @@ def _checked(path: Path, rows: Iterator[Row], width: int) -> Iterator[Row]:
         yield row
 
 
-def _rows(path: Path, start: Place | None = None) -> Iterator[Row]:
+def _rows(path: Path, start: Position | None = None) -> Iterator[Row]:
     """Every row that is not blank.
 
     Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
@@ -150,11 +150,11 @@ def _rows(path: Path, start: Place | None = None) -> Iterator[Row]:
 class _Lines:
     """The lines of a file, their line breaks as they are; `place` is where the next one begins."""
 
-    def __init__(self, path: Path, file: BinaryIO, start: Place | None) -> None:
+    def __init__(self, path: Path, file: BinaryIO, start: Position | None) -> None:
         self.path = path
         if start is None:
             marked = file.read(3) == b"\xef\xbb\xbf"  # spreadsheets begin a file with a byte order mark
-            start = Place(1, 3 if marked else 0)
+            start = Position(1, 3 if marked else 0)
         self.place = start
         file.seek(start.byte)
         self.text = TextIOWrapper(file, encoding="utf-8", newline="")
@@ -167,7 +167,7 @@ class _Lines:
         number, byte = self.place
         if "\0" in line:
             raise DataError(f"{self.path}: line {number}: a NUL byte; this is not a text file, or not saved as UTF-8")
-        self.place = Place(number + 1, byte + len(line.encode()))
+        self.place = Position(number + 1, byte + len(line.encode()))
         return line
 
 

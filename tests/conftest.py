@@ -167,7 +167,10 @@ def classifier(tiny_backbone, tiny_tokenizer) -> TextClassifier:
 @pytest.fixture(scope="session")
 def tiny_files(tmp_path_factory, gpt2_encoding) -> tuple[Path, Path]:
     """A tiny model with GPT-2's vocabulary, in the Hub's layout; a table with names and columns of its own."""
-    folder = tmp_path_factory.mktemp("files")
+    return write_tiny_files(tmp_path_factory.mktemp("files"))
+
+
+def write_tiny_files(folder: Path) -> tuple[Path, Path]:
     backbone, table = folder / "model.safetensors", folder / "mail.csv"
     generator = torch.Generator().manual_seed(0)
     layout = hub_layout(GPT2Config(hidden_size=64, num_layers=2, num_heads=1, context_length=128))

@@ -225,11 +225,11 @@ def test_failed_save_leaves_the_old_classifier(trained, tmp_path, monkeypatch):
     trained.save(tmp_path / "saved")
     before = sorted((path.name, path.read_bytes()) for path in (tmp_path / "saved").iterdir())
 
-    def full_disk(tensors, path):
+    def full_disk(tensors, path, metadata):
         path.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(classify, "save_file", full_disk)
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
     with pytest.raises(OSError, match="No space left"):
         trained.save(tmp_path / "saved")
     assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "saved").iterdir()) == before
@@ -249,7 +249,8 @@ def test_nothing_is_unpickled(trained, tmp_path, monkeypatch):
 def edit_record(folder: Path, **changes) -> None:
     path = folder / "classifier.json"
     record = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({name: value for name, value in record.items() if value != "removed"}))
+    record = {name: value for name, value in record.items() if value != "removed"}
+    path.write_text(json.dumps(record | {"sha256": classify.seal(record)}))
 
 
 def test_folder_without_a_classifier_is_named(tmp_path):
@@ -260,8 +261,7 @@ def test_folder_without_a_classifier_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 99, "library": "9.9"}, r"format 99, written by llmclf 9\.9; this is llmclf .* reads format 1"),
-        ({"labels": "removed"}, "no entry 'labels'"),
+        ({"format": 99, "library": "9.9"}, r"format 99, written by llmclf 9\.9; this is llmclf .* reads format 2"),
         ({"format": "removed"}, "not the record of a classifier"),
         ({"backbone_sha256": "0" * 64}, "trained on the backbone with 0000"),
     ],
@@ -271,6 +271,30 @@ def test_record_that_does_not_fit_is_refused(trained, tmp_path, changes, words):
     edit_record(tmp_path / "saved", **changes)
     with pytest.raises(FileError, match=words):
         TextClassifier.load(tmp_path / "saved")
+
+
+def test_record_in_which_a_letter_was_exchanged_is_refused(trained, tmp_path):
+    trained.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "classifier.json"
+    path.write_text(path.read_text().replace('"ham"', '"hat"'))
+    with pytest.raises(FileError, match=r"classifier\.json: damaged, or changed by hand: .*; save .* again"):
+        TextClassifier.load(tmp_path / "saved")
+
+
+def test_classifier_that_is_saved_anew_while_it_is_read_is_read_again(trained, tmp_path, monkeypatch):
+    trained.save(tmp_path / "saved")
+    read_record, calls = classify.read_record, []
+
+    def saved_just_after(folder):
+        record = read_record(folder)
+        if not calls:
+            trained.save(folder)  # removes the weights that this record names
+        calls.append(record)
+        return record
+
+    monkeypatch.setattr(classify, "read_record", saved_just_after)
+    assert_same(TextClassifier.load(tmp_path / "saved"), trained)
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b"{}"])

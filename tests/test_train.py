@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tiny_gpt2, tiny_llama
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
@@ -260,10 +261,10 @@ def test_failed_write_of_a_checkpoint_leaves_the_one_before(loaders, tmp_path, m
 
     def full_disk(tensors, path, metadata):
         path.write_bytes(b"half of it")
-        raise OSError(28, "No space left on device")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("llmclf.checkpoint.save_file", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
+    with pytest.raises(FileError, match=f"{checkpoint}: cannot be written .*No space left"):
         run(loaders, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]

@@ -1,0 +1,33 @@
+"""A few faults of each kind; `campaign.py` beside this file tries all of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from campaign import Things, attempt, damaged, plan
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory, gpt2_encoding) -> Things:
+    return Things(tmp_path_factory.mktemp("faults"))
+
+
+def test_nothing_is_lost(things):
+    kinds = 0
+    for name, trials in plan(things, full=False):
+        ends, losses = attempt(trials)
+        assert not losses, f"{name}: {losses[0]}"
+        assert ends.total() == len(trials) > 0
+        kinds += 1
+    assert kinds >= 20
+
+
+def test_campaign_notices_what_is_not_noticed(things, monkeypatch):
+    monkeypatch.setattr("llmclf.classify.seal", lambda record: record.get("sha256"))
+    trials = [damaged(things, "classifier.json", "a bit of its beginning flipped", seed) for seed in range(20)]
+    assert attempt(trials)[1]
