@@ -15,6 +15,7 @@ NAMES = {
     "classifying": "classifying one padded message at a time, by transformers' pipeline, by ours",
     "memory": "peak memory of fine-tuning, each way in a process of its own",
     "growth": "time and memory by number and by length of messages",
+    "scoring": "files of messages, up to a million, in one process and by Ray's workers",
     "precision": "what half precision of the kept states does to SmolLM2's accuracy",
     "playing": "reading one message for the demo, in a kernel and in a browser",
 }

@@ -159,6 +159,26 @@ def growth(_: str, found: dict) -> str:
     )
 
 
+def scoring(_: str, found: dict) -> str:
+    """A section: the ways side by side, and one of them as the work grows."""
+    words = {"predict": "`predict_proba`, all in memory", "stream": "`classify --engine stream`"}
+
+    def row(name: str, one: dict) -> list:
+        return [name, one["messages"], one["seconds"], one["messages"] / one["seconds"], one["own memory"] / 1e6]
+
+    base = found["ways"]["predict"]
+    ways = [[*row(words.get(way, way), one), base["seconds"] / one["seconds"]] for way, one in found["ways"].items()]
+    grown = [row("stream", one)[1:] for one in found["by number"]]
+    columns = ["messages", "seconds", "messages a second", "own memory, MB"]
+    return (
+        "## Scoring files\n\nA GPT-2 of 1 block of 32, so that reading and writing count; each way in a process of its "
+        + "own, loading and checking included, for Ray also its start. Memory is that process's alone.\n\n"
+        + table(["way", *columns, "speed, times the first"], ways)
+        + "\nAs the work grows:\n\n"
+        + table(columns, grown)
+    )
+
+
 def precision(_: str, found: dict) -> str:
     """A section: accuracy by seed and precision."""
 
@@ -198,6 +218,7 @@ SECTIONS = {
     "classifying": classifying,
     "memory": memory,
     "growth": growth,
+    "scoring": scoring,
     "precision": precision,
     "playing": playing,
 }

@@ -1,0 +1,87 @@
+"""How fast files are scored, and in how much memory, as the work grows: in one process, and by workers of Ray Data.
+
+A very small GPT-2 shape (1 block of 32, random weights), so that a million messages take minutes, and reading, cutting
+and writing are measured as much as the model. The collection is repeated with a number before each message.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.growth import OwnMemory
+from llmclf import data
+from llmclf.classify import TextClassifier
+from llmclf.head import Classifier
+from llmclf.models import GPT2Config
+from llmclf.models.state import build, initialise
+from llmclf.scoring import score_files
+from llmclf.tokenizer import load_tokenizer
+
+COUNTS = (10_000, 100_000, 1_000_000)
+COMPARED = 100_000  # messages, for the ways that are compared with each other
+WAYS = {"predict": None, "stream": None, "ray, 1 worker": 1, "ray, 2 workers": 2}
+
+
+def run(backbone: None, *, quick: bool, runs: int) -> dict:
+    """Each number of messages and each way in a process of its own, once."""
+    counts, compared = (COUNTS[:2], COUNTS[0]) if quick else (COUNTS, COMPARED)
+    with tempfile.TemporaryDirectory() as folder:
+        make_classifier(Path(folder) / "classifier")
+        for count in {*counts, compared}:
+            write_messages(Path(folder) / f"{count}.csv", count)
+        ways = {way: in_own_process(Path(folder), way, compared) for way in WAYS}
+        grown = [in_own_process(Path(folder), "stream", count) for count in counts]
+    return {"quick": quick, "compared": compared, "ways": ways, "by number": grown}
+
+
+def make_classifier(folder: Path) -> None:
+    """A classifier that has learnt nothing."""
+    backbone = build(GPT2Config(hidden_size=32, num_layers=1, num_heads=1), device="cpu")
+    initialise(backbone, seed=123)
+    model, name = Classifier(backbone, 2), "random-gpt2-124M"
+    TextClassifier(model, load_tokenizer(name), list(data.SMS_LABELS), name).save(folder)
+
+
+def write_messages(path: Path, count: int) -> None:
+    """The collection, over and over; no two messages alike."""
+    texts = data.read_sms(every_row=True)["text"].tolist()
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text"])
+        writer.writerows([f"{number} {texts[number % len(texts)]}"] for number in range(count))
+
+
+def in_own_process(folder: Path, way: str, count: int) -> dict:
+    """What this module, run as a program, prints."""
+    command = [sys.executable, "-m", "benchmarks.scoring", str(folder), way, str(count)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def measure(folder: Path, way: str, count: int) -> dict:
+    """Seconds, and memory that is this process's own (the workers of Ray have theirs)."""
+    source = folder / f"{count}.csv"
+    with OwnMemory() as memory, tempfile.TemporaryDirectory(dir=folder) as output:
+        started = time.perf_counter()
+        if way == "predict":
+            texts = pd.read_csv(source, dtype=str, keep_default_na=False)["text"].tolist()
+            TextClassifier.load(folder / "classifier", device="cpu").predict_proba(texts)
+        else:
+            engine = way.split(",")[0]
+            score_files(
+                folder / "classifier", source, Path(output) / "scored", engine=engine, workers=WAYS[way], device="cpu"
+            )
+        seconds = time.perf_counter() - started
+    return {"messages": count, "seconds": seconds, "own memory": memory.peak, "threads": torch.get_num_threads()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
