@@ -229,7 +229,7 @@ for name in table.index:
 # the better, which luck alone would hardly do. The gain is small all the same: a few messages in a thousand.
 
 # %% [markdown]
-# **lora.** Narrow corrections in every block, built [below](lora), get about as many right as the whole last block, a few more
+# **lora.** Narrow corrections in every block, built [below](lora-from-scratch), get about as many right as the whole last block, a few more
 # at most, which luck may well have given. For that they compute many times as long.
 
 # %% [markdown]
@@ -255,7 +255,7 @@ for name in table.index:
 # may be luck. The model copes surprisingly well; to see more is no gain for one that has learnt to see less.
 
 # %% [markdown]
-# (lora)=
+# (lora-from-scratch)=
 # ## LoRA, from scratch
 #
 # One row deserves a closer look, because it is how large models are usually trained today. *Low-rank adaptation*
