@@ -589,8 +589,8 @@ TAIL = """
 The table was written by `python tests/faults/campaign.py`, which runs the whole campaign again ({seconds:.0f} s here,
 with {cores} processor cores); `make test` tries a few of each kind. Two limits are known. A bit that flips in the
 weights of a *backbone of your own* makes another model, which nothing can tell from the one that was meant: only
-registered files have a known {{term}}`SHA-256`; above such a bit counts as a right result. And after a `SIGKILL` hidden files may stay until the next command
-sweeps them away.
+registered files have a known {{term}}`SHA-256`; above such a bit counts as a right result. And after a `SIGKILL` hidden
+files may stay until the next command sweeps them away.
 """
 
 
