@@ -339,9 +339,9 @@ print("merged or beside:", torch.allclose(beside, merged, atol=1e-3))
 missing = {}
 for name, one in ablations.items():
     if name not in lines:
-        waits = one.base not in by_row and one.base in ablations
-        reason = f"waits for {one.base}" if waits and name in by_row else "hours of computing"
-        reason = "no weights" if one.backbone else reason
+        waits = name in by_row and one.base not in by_row
+        reason = "no weights" if one.backbone else "hours of computing"
+        reason = f"waits for {one.base}" if waits else reason
         missing[name] = [one.what, reason, f"{one.reference:.2f} %"]
 columns = ["not run here", "why", "GPT-2"]
 pd.DataFrame.from_dict(missing, orient="index", columns=columns)
