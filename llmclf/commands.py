@@ -132,9 +132,9 @@ def train_on(device: torch.device, options: Namespace, output: Path) -> None:
     if is_main():
         data.save_splits(splits, output)
     started = time.perf_counter()
-    if why_not(model, loaders.train) is None and not options.shard:
-        loaders = Loaders(*keep_frozen(model, *loaders))  # here, so that the evaluation below starts from them too
     learner = shard(model) if options.shard else model
+    if why_not(learner, loaders.train) is None:
+        loaders = Loaders(*keep_frozen(learner, *loaders))  # here, so that the evaluation below starts from them too
     history = train(
         learner, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
     )

@@ -175,7 +175,7 @@ def train(
         optimizer.zero_grad()  # of what was too little for a last step
         batches = progress(train_loader, description=f"epoch {epoch + 1} of {settings.epochs}")
         for number, batch in enumerate(batches, start=1):
-            add_gradients(forward, batch.to(classifier.device), settings)
+            add_gradients(forward, batch, settings, classifier.device)
             if number % settings.accumulate:
                 continue
             optimizer.step()
@@ -200,14 +200,17 @@ def train(
 
 
 def add_gradients(
-    forward: Callable[[Batch | KeptBatch], Tensor], batch: Batch | KeptBatch, settings: TrainingSettings
+    forward: Callable[[Batch | KeptBatch], Tensor],
+    batch: Batch | KeptBatch,
+    settings: TrainingSettings,
+    device: torch.device,
 ) -> None:
     """One batch forward and backward; of several workers each computes its rows, and all get the same gradients."""
     number, count = worker()
     if len(batch.labels) < count:
         raise WorkerError(f"a batch of {len(batch.labels)} cannot be shared by {count} workers; raise the batch size")
-    counted = (batch.labels != settings.ignore_index).sum().item()
-    batch = batch.share(number, count)
+    counted = (batch.labels != settings.ignore_index).sum().item()  # before the labels go to a GPU, which would wait
+    batch = batch.share(number, count).to(device)
     logits = forward(batch)  # (rows, classes)
     loss = F.cross_entropy(logits, batch.labels, ignore_index=settings.ignore_index, reduction="sum") / counted
     # The sum over all workers is the mean over the batch; but they take the mean of their gradients, not the sum.
