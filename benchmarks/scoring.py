@@ -26,21 +26,20 @@ from llmclf.models.state import build, initialise
 from llmclf.scoring import score_files
 from llmclf.tokenizer import load_tokenizer
 
-COUNTS = (10_000, 100_000, 1_000_000)
-COMPARED = 100_000  # messages, for the ways that are compared with each other
+COUNTS = (10_000, 100_000, 1_000_000)  # messages; the ways are compared by the most of them
 WAYS = {"predict": None, "stream": None, "ray, 1 worker": 1, "ray, 2 workers": 2}
 
 
 def run(backbone: None, *, quick: bool, runs: int) -> dict:
     """Each number of messages and each way in a process of its own, once."""
-    counts, compared = (COUNTS[:2], COUNTS[0]) if quick else (COUNTS, COMPARED)
+    *fewer, most = COUNTS[:2] if quick else COUNTS
     with tempfile.TemporaryDirectory() as folder:
         make_classifier(Path(folder) / "classifier")
-        for count in {*counts, compared}:
+        for count in (*fewer, most):
             write_messages(Path(folder) / f"{count}.csv", count)
-        ways = {way: in_own_process(Path(folder), way, compared) for way in WAYS}
-        grown = [in_own_process(Path(folder), "stream", count) for count in counts]
-    return {"quick": quick, "compared": compared, "ways": ways, "by number": grown}
+        ways = {way: in_own_process(Path(folder), way, most) for way in WAYS}
+        grown = [*(in_own_process(Path(folder), "stream", count) for count in fewer), ways["stream"]]
+    return {"quick": quick, "ways": ways, "by number": grown}
 
 
 def make_classifier(folder: Path) -> None:

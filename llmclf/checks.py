@@ -294,6 +294,20 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "only the first got right what the second got wrong and the first did not: a difference of two sets.",
     ),
+    # Chapter 10
+    "rate_of_all": Exercise(
+        lambda: [(([100.0],), 100.0), (([100.0, 100.0],), 50.0), (([10.0, 40.0],), 8.0), (([5.0, 1e9],), 5.0)],
+        "how long does one message take in each stage? Add these times up, and turn the sum round.",
+    ),
+    "mean_gradient": Exercise(
+        lambda: [
+            (([torch.tensor([1.0, -2.0]), torch.tensor([3.0, 2.0])], [4, 4]), torch.tensor([2.0, 0.0])),
+            (([torch.tensor([1.0, -2.0]), torch.tensor([3.0, 2.0])], [3, 1]), torch.tensor([1.5, -1.0])),
+            (([torch.tensor([0.5])], [8]), torch.tensor([0.5])),
+            (([torch.tensor([6.0]), torch.tensor([0.0]), torch.tensor([3.0])], [1, 2, 3]), torch.tensor([2.5])),
+        ],
+        "a share of more messages counts for more: multiply each gradient by its count, and divide by all messages.",
+    ),
     # Play
     "soft_cross_entropy": Exercise(
         lambda: [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import classifying, growth, memory, report, training, ways
+from benchmarks import classifying, growth, memory, report, scoring, training, ways
 from llmclf import weights
 from llmclf.data import Splits
 from llmclf.models import GPT2Config, LlamaConfig
@@ -72,6 +72,22 @@ def test_classification_benchmark_gives_rates_and_ratios(monkeypatch, gpt2_encod
     assert found["messages"] == 8
     assert found["pipeline batch size"] in (1, 4)
     assert set(found["ratios"]) == {"ours/one padded message", "ours/pipeline"}
+
+
+def test_scoring_benchmark_compares_ways_on_the_same_messages(monkeypatch, gpt2_encoding, any_sms_path):
+    monkeypatch.setattr(scoring, "COUNTS", (20, 50))
+    monkeypatch.setattr(scoring, "WAYS", {"predict": None, "stream": None})
+    found = scoring.run(None, quick=True, runs=1)
+    assert {way: one["messages"] for way, one in found["ways"].items()} == {"predict": 50, "stream": 50}
+    assert [one["messages"] for one in found["by number"]] == [20, 50]
+    assert all(one["seconds"] > 0 and one["own memory"] > 1e6 for one in found["ways"].values())
+
+
+def test_messages_to_score_are_all_different(any_sms_path, tmp_path):
+    scoring.write_messages(tmp_path / "many.csv", 6000)
+    texts = scoring.pd.read_csv(tmp_path / "many.csv", keep_default_na=False)["text"]
+    assert len(texts) == 6000
+    assert texts.is_unique
 
 
 def test_numbered_messages_are_new_ones(any_sms_path):

@@ -109,7 +109,24 @@ def test_the_differences_that_chapter_9_believes_in_pass_holms_bar():
         if p > 0.05 / (len(p_values) - place):
             break
         certain.add(name)
-    assert certain == {"first-token", "head", "last-token", "mean", "two-blocks", "one-by-one"}
+    assert certain == {"first-token", "head", "last-token", "mean", "two-blocks", "one-by-one", "all"}
+
+
+def test_with_everything_learning_more_goes_wrong_and_training_messages_stay_unlearnt():
+    better, worse, p = pair("all", "last-token")
+    assert worse > 2 * better
+    assert p < 0.001
+    learnt = rows("all")["train_right"] / rows("all")["train_messages"]
+    assert (rows("last-token")["train_right"] / rows("last-token")["train_messages"]).min() > 0.98
+    assert (learnt < 0.95).sum() == 1  # "in one of the folds many"
+    assert set(rows("all")["learning_rate"]) == set(rows("last-token")["learning_rate"])
+
+
+def test_random_weights_are_not_told_apart_from_all_and_worse_than_the_last_block():
+    assert pair("random", "all").p_value > 0.05
+    assert pair("random", "last-token").p_value < 0.01
+    assert pair("random", "last-token").only_second > 2 * pair("random", "last-token").only_first
+    assert pooled(rows("random"))["accuracy"] > 0.94  # "so good all the same"
 
 
 def test_lora_is_not_told_apart_from_the_last_block_and_takes_many_times_as_long():

@@ -15,6 +15,7 @@ STAGES = (
     ("2", "Fine-tune", ORANGE, "#fdf3dd", ("5 Loss and accuracy", "6 Fine-tuning")),
     ("3", "Use", GREEN, "#e2f4ee", ("7 Classifying messages",)),
     ("4", "Doubt", RED, "#fbe7da", ("8 How good is it really?", "9 Experiments")),
+    ("5", "Grow", BLUE, "#e5f1f8", ("10 Growing up",)),
 )
 
 
@@ -23,9 +24,9 @@ def draw() -> Drawing:
     drawing = Drawing(
         440,
         height,
-        "The four stages of this book",
+        "The five stages of this book",
         "Prepare data and model in chapters 1 to 4, fine-tune in chapters 5 and 6, use the classifier in chapter 7, "
-        "judge it and its recipe in chapters 8 and 9.",
+        "judge it and its recipe in chapters 8 and 9, and leave the laptop in chapter 10.",
     )
     top = 12
     for number, title, edge, fill, chapters in STAGES:
