@@ -33,7 +33,8 @@ def test_every_make_target_of_the_readme_exists():
 
 
 def test_top_level_holds_only_the_usual():
-    usual = {"README.md", "LICENSE", "LICENSE-TEXT", "Makefile", "pyproject.toml", "requirements.txt", "SECURITY.md"}
+    usual = {"README.md", "LICENSE", "LICENSE-TEXT", "Makefile", "pyproject.toml", "requirements.txt"}
+    usual |= {"requirements.lock", "SECURITY.md"}
     usual |= {"_config.yml", "_toc.yml", "benchmarks", "book", "llmclf", "tests"}
     assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - {"output"} <= usual | {
         "llmclf.egg-info"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,15 @@ def test_workflow_has_the_least_rights_and_runs_what_ci_runs(path):
     assert any(".ci/run" in step["run"] for step in steps)
     for step in steps:  # what a stranger may choose, such as a title, is never pasted into a command
         assert "${{" not in step["run"]
+
+
+def test_lock_file_has_hashes_for_every_package_and_the_versions_of_requirements():
+    entries = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text())[1:]
+    assert len(entries) > 100
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry) for entry in entries)
+    locked = {entry.split(" \\")[0] for entry in entries}
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    asked = {line for line in lines if "==" in line}
+    assert asked <= locked
+    assert all(re.match("nvidia-|cuda-|triton", name) for name in locked - asked)
+    assert lines[1] == "-e ."
