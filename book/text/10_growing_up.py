@@ -87,7 +87,7 @@ for count in (10_000, 10**6, 10**9):
     print(f", student {duration(count / student_rate):>13}")
 
 # %% [markdown]
-# Ten thousand messages are a short break, a million a working day at most, and a billion is out of reach. There are three good reasons to leave the laptop:
+# Ten thousand messages are a short break, a million a matter of hours, and a billion is out of reach. There are three good reasons to leave the laptop:
 # the work takes longer than you can wait, the model does not fit into the memory, or the messages may not leave the
 # place where they are kept. That the data are large is none: large files can be read in parts.
 #
