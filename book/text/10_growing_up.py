@@ -94,7 +94,7 @@ for count in (10_000, 10**6, 10**9):
 # And there is a step before the larger machine. The student needs a small fraction of the time. Where its answers are good
 # enough, it saves more than any cluster.
 
-# %% mystnb={"figure": {"caption": "Time to classify so many messages on the computer of this page, for the classifier and for the student, drawn from the two rates above. Each step of an axis is ten times the one before.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below that of the classifier, so that it reaches each mark only after many times as many messages."}}
+# %% mystnb={"figure": {"caption": "Time to classify so many messages on the computer of this page, for the classifier and for the student, drawn from the two rates above. From one mark of the lower axis to the next the messages are ten times as many.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below that of the classifier, so that it reaches each mark only after many times as many messages."}}
 from llmclf.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure()
@@ -331,7 +331,7 @@ print("the same within 1e-4:", bool(apart < 1e-4))
 #
 # Data parallelism puts a whole model into every process. A model that does not fit into one can be dealt out:
 # each worker keeps a share of every weight matrix, and lends it to the others while they compute. The name in PyTorch is
-# *fully sharded data parallel*, {term}`FSDP`; here it is the option `--shard`. It was tried with two
+# *fully sharded data parallel* ({term}`FSDP`); here it is the option `--shard`. It was tried with two
 # processes on one CPU, where it saves nothing and gives the same losses. On GPUs we could not try it.
 
 # %% [markdown]
