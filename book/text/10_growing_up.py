@@ -76,7 +76,8 @@ print(f"student:    {student_rate:>7,.0f} messages a second")
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 def duration(seconds):
-    for name, size in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
+    units = {"years": 365 * 86400, "days": 86400, "hours": 3600}
+    for name, size in units.items():
         if seconds >= size:
             return f"{seconds / size:,.1f} {name}"
     return f"{seconds / 60:,.1f} minutes"
@@ -201,6 +202,9 @@ for one in measured["by number"]:
 # it on one machine or many, and in our function it is one word:
 
 # %%
+import os
+
+os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"  # no log of Ray's own
 shared = place / "shared"
 start = time.perf_counter()
 result = score_files(
@@ -209,8 +213,8 @@ result = score_files(
 print(result, f"in {time.perf_counter() - start:.0f} s")
 
 # %% [markdown]
-# Two processes have each loaded the classifier and taken one part after the other. (Where Ray prints an error
-# about an actor's arguments as it starts, it does so on every start; nothing has failed.) Are the answers the same?
+# Two processes have each loaded the classifier and taken one part after the other. (The variable of the environment keeps
+# Ray from printing an error about an actor's arguments, as it does at every start; nothing has failed.) Are the answers the same?
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -452,7 +456,7 @@ print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 # %% [markdown]
 # ## What changes, and what does not
 #
-# | | on a laptop | with many workers |
+# | what | on a laptop | with many workers |
 # | --- | --- | --- |
 # | the model, the loss, the recipe | as in chapters 4 to 6 | the same |
 # | a batch | seen by one process | dealt to all, the same messages |
@@ -460,7 +464,7 @@ print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 # | data | a table in memory | files, part by part |
 # | an interruption | start again from the {term}`checkpoint` | an everyday event: the same |
 # | numbers | repeat to the last bit | repeat to rounding |
-# | what is new | | starting, waiting, swapping, and paying |
+# | what is new | nothing | starting, waiting, swapping, and paying |
 
 # %% [markdown]
 # ## Exercises
