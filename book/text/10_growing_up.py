@@ -184,7 +184,8 @@ import json
 
 results = Path("..", "benchmarks", "results", "scoring.json")
 measured = json.loads(results.read_text())
-print(measured["machine"]["processor"], measured["machine"]["cores"], "cores")
+machine = measured["machine"]
+print(machine["processor"], machine["cores"], "cores")
 for one in measured["by number"]:
     per_second = one["messages"] / one["seconds"]
     print(f"{one['messages']:>9,}: {one['seconds']:>5.1f} s,", end=" ")
