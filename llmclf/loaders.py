@@ -99,10 +99,11 @@ def batches_by_tokens(lengths: Sequence[int], device: torch.device) -> Iterator[
     """
     most = TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH_ELSEWHERE)
     rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    while rows:
-        size = max(1, most // lengths[rows[0]])
-        yield rows[:size]
-        rows = rows[size:]
+    start = 0
+    while start < len(rows):
+        stop = start + max(1, most // lengths[rows[start]])
+        yield rows[start:stop]
+        start = stop
 
 
 class LengthSortedSampler(Sampler[int]):
