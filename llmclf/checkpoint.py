@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from llmclf.distributed import gathered, is_main, scattered, wait_for_all
 from llmclf.errors import LlmclfError
-from llmclf.files import read_safetensors, write_safetensors
+from llmclf.files import read_sealed, write_sealed
 from llmclf.frozen import fingerprint
 from llmclf.head import Classifier
 
@@ -60,8 +60,7 @@ def save_checkpoint(
         state = {"weight": weight, **optimizer.state[weight]}
         tensors |= {f"{key}/{name}": gathered(torch.as_tensor(value)).contiguous() for key, value in state.items()}
     if is_main():
-        record = json.dumps({"identity": identity, "history": asdict(history), "epochs_done": epochs_done})
-        write_safetensors(path, tensors, {"llmclf": record, "sha256": digest(record, tensors)})
+        write_sealed(path, tensors, {"identity": identity, "history": asdict(history), "epochs_done": epochs_done})
     wait_for_all()  # no worker may look for the file before it is there
 
 
@@ -76,12 +75,7 @@ def load_checkpoint(
         The file is damaged, or was written by another run; nothing has been changed then.
     """
     advice = f"remove {path} to start afresh, or name another output"
-    tensors, metadata = read_safetensors(path)
-    if metadata.keys() != {"llmclf", "sha256"}:
-        raise CheckpointError(f"{path}: not a checkpoint of this version of the library; {advice}")
-    if digest(metadata["llmclf"], tensors) != metadata["sha256"]:
-        raise CheckpointError(f"{path}: damaged: its content has not the SHA-256 that was noted in it; {advice}")
-    record = json.loads(metadata["llmclf"])
+    tensors, record = read_sealed(path, advice)
     for part, ours in identity.items():
         theirs = record["identity"].get(part)
         if theirs != ours:
@@ -94,12 +88,3 @@ def load_checkpoint(
                 **{key: scattered(tensors[f"{key}/{name}"], weight) for key in ("exp_avg", "exp_avg_sq")},
             }
     return record["history"], record["epochs_done"]
-
-
-def digest(record: str, tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of a record, and of names and values of tensors: a single exchanged bit gives another."""
-    content = hashlib.sha256(record.encode())
-    for name in sorted(tensors):
-        content.update(name.encode())
-        content.update(tensors[name].flatten().view(torch.uint8).cpu().numpy())
-    return content.hexdigest()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmclf.errors import LlmclfError
 
@@ -91,8 +92,17 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_safetensors(
+    path: str | Path, advice: str = "fetch or save it again"
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors of a safetensors file, mapped into memory, and its metadata.
+
+    Parameters
+    ----------
+    path
+        The file.
+    advice
+        What to do where it is damaged; ends the message.
 
     Raises
     ------
@@ -108,7 +118,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
     except OSError as error:
         raise _unreadable(path, error) from None
     except SafetensorError as error:
-        raise FileError(f"{path}: not a complete safetensors file ({error}); fetch or save it again") from None
+        raise FileError(f"{path}: not a complete safetensors file ({error}); {advice}") from None
 
 
 def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -127,6 +137,40 @@ def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: di
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
     except SafetensorError as error:  # the system's own error, wrapped
         raise FileError(f"{path}: cannot be written ({error})") from None
+
+
+def write_sealed(path: str | Path, tensors: dict[str, Tensor], record: dict) -> None:
+    """As `write_safetensors`, with a record, and a hash of everything by which `read_sealed` notices any change."""
+    content = json.dumps(record)
+    write_safetensors(path, tensors, {"llmclf": content, "seal": digest_of(content, tensors)})
+
+
+def read_sealed(path: str | Path, advice: str) -> tuple[dict[str, Tensor], Any]:
+    """Tensors, mapped into memory, and record that `write_sealed` wrote, to the last bit; `advice` ends all messages.
+
+    Raises
+    ------
+    FileError
+        No such file; a folder; cut off; written by something else; a single bit has changed.
+    """
+    tensors, metadata = read_safetensors(path, advice)
+    if metadata.keys() != {"llmclf", "seal"}:
+        raise FileError(f"{path}: not written by this version of the library; {advice}")
+    if digest_of(metadata["llmclf"], tensors) != metadata["seal"]:
+        raise FileError(f"{path}: damaged: its content has not the SHA-256 that was noted in it; {advice}")
+    return tensors, json.loads(metadata["llmclf"])
+
+
+def digest_of(content: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of a text, and of names, kinds, shapes and values of tensors."""
+    from torch import uint8
+
+    digest = hashlib.sha256(content.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(uint8).cpu().numpy())
+    return digest.hexdigest()
 
 
 def open_gguf(path: str | Path) -> GGUFReader:

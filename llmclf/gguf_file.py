@@ -5,14 +5,13 @@ Unpacking SmolLM2 and reading its tables takes some seconds; mapping the unpacke
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from llmclf.assets import cache_folder
-from llmclf.files import FileError, open_gguf, read_safetensors, replacing, sha256_of, write_safetensors
+from llmclf.files import FileError, alone_in, open_gguf, read_sealed, sha256_of, write_sealed
 from llmclf.progress import notice, progress
 
 WORTH_KEEPING = 1_000_000  # bytes: a smaller file is unpacked before anyone notices
@@ -21,7 +20,7 @@ WORTH_KEEPING = 1_000_000  # bytes: a smaller file is unpacked before anyone not
 def read_gguf(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     """All tensors of a GGUF file as float32, and its entries (the list of merges aside).
 
-    The unpacked copy in the cache is used only while it is whole: its own SHA-256 is kept beside it.
+    The unpacked copy in the cache is used only while it is whole.
 
     Raises
     ------
@@ -31,19 +30,17 @@ def read_gguf(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     if not Path(path).is_file() or Path(path).stat().st_size < WORTH_KEEPING:
         return unpack(path)
     unpacked = cache_folder() / "unpacked" / f"{sha256_of(path)[:32]}.safetensors"
-    kept_digest = unpacked.with_suffix(".sha256")
-    try:
-        if kept_digest.read_text() == sha256_of(unpacked):
-            tensors, metadata = read_safetensors(unpacked)
-            return tensors, json.loads(metadata["entries"])
-        notice(f"{unpacked} is damaged; unpacking {path} again")
-    except OSError:  # not unpacked yet
-        pass
+    if unpacked.is_file():
+        try:
+            return read_sealed(unpacked, f"unpacking {path} again")
+        except FileError as error:
+            notice(str(error))
     tensors, entries = unpack(path)
     try:
-        keep(tensors, entries, unpacked, kept_digest)
-    except OSError as error:  # a full disk or a read-only cache costs some seconds next time, and nothing else
-        notice(f"the unpacked {Path(path).name} could not be kept in {unpacked.parent}: {error}")
+        with alone_in(unpacked.parent):  # which also removes what a killed process left there
+            write_sealed(unpacked, tensors, entries)
+    except (OSError, FileError) as error:  # a full disk or a read-only cache costs some seconds next time
+        notice(f"the unpacked {Path(path).name} could not be kept: {error}")
     return tensors, entries
 
 
@@ -61,10 +58,3 @@ def unpack(path: str | Path) -> tuple[dict[str, Tensor], dict]:
             raise FileError(f"{path}: tensor {tensor.name} is packed as {tensor.tensor_type.name}, which gguf cannot "
                             "unpack; use a file of another quantisation") from None  # fmt: skip
     return tensors, entries
-
-
-def keep(tensors: dict[str, Tensor], entries: dict, unpacked: Path, kept_digest: Path) -> None:
-    """Write the unpacked copy, then its digest: a copy without the right digest does not count."""
-    write_safetensors(unpacked, tensors, {"entries": json.dumps(entries)})
-    with replacing(kept_digest) as unfinished:
-        unfinished.write_text(sha256_of(unpacked))

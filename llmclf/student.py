@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from llmclf.classify import TextClassifier
-from llmclf.files import FileError, read_safetensors, write_safetensors
+from llmclf.files import FileError, read_sealed, write_sealed
 from llmclf.head import Classifier
 from llmclf.models import GPT2, GPT2Config
 from llmclf.models.state import build, check_tensors
@@ -21,8 +20,9 @@ from llmclf.tokenizer import SMOLLM2_LACKS
 STUDENT = GPT2Config(
     vocab_size=8192, context_length=256, hidden_size=128, num_layers=4, num_heads=4, tied_embeddings=False
 )
-FORMAT = 1  # of the file; raised whenever an older library could misread a newer file
+FORMAT = 2  # of the file; raised whenever an older library could misread a newer file
 ENTRIES = {"config", "labels", "tokenizer", "pattern", "tokens", "end_of_text", "training"}  # of its record
+ADVICE = "python -m llmclf distil makes one"
 SCALE = ".scale"  # behind a weight's name: the factors of its rows
 
 
@@ -74,7 +74,7 @@ class Student(TextClassifier):
             "end_of_text": self.tokenizer.eot_token,
             "training": self.training,
         }
-        write_safetensors(path, tensors, {"llmclf": json.dumps(record)})
+        write_sealed(path, tensors, record)
 
     @classmethod
     def load(cls, path: str | Path) -> Student:
@@ -85,8 +85,9 @@ class Student(TextClassifier):
         FileError, WeightsError
             The file is missing, damaged, or of another kind.
         """
-        tensors, metadata = read_safetensors(path)
-        record = _read_record(path, metadata)
+        tensors, record = read_sealed(path, ADVICE)
+        if not isinstance(record, dict) or record.get("format") != FORMAT or not record.keys() >= ENTRIES:
+            raise FileError(f"{path}: not a student of this library, format {FORMAT}; {ADVICE}")
         tokenizer = tiktoken.Encoding(
             record["tokenizer"],
             pat_str=record["pattern"],
@@ -104,16 +105,6 @@ class Student(TextClassifier):
         backbone.load_state_dict(state, assign=True)
         model.requires_grad_(False).eval()
         return cls(model, tokenizer, record["labels"], "student", training=record["training"])
-
-
-def _read_record(path: str | Path, metadata: dict[str, str]) -> dict:
-    try:
-        record = json.loads(metadata.get("llmclf", ""))
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or record.get("format") != FORMAT or not record.keys() >= ENTRIES:
-        raise FileError(f"{path}: not a student of this library, format {FORMAT}; python -m llmclf distil makes one")
-    return record
 
 
 def _check_tensors(path: Path, tensors: dict[str, Tensor], backbone: GPT2) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from llmclf.files import FileError, open_gguf, read_safetensors, replacing, sha256_of
+from llmclf.files import FileError, open_gguf, read_safetensors, read_sealed, replacing, sha256_of, write_sealed
 from llmclf.progress import notice, progress
 
 TENSORS = {"one": torch.arange(6.0).reshape(2, 3), "two": torch.ones(4, dtype=torch.float16)}
@@ -169,6 +169,33 @@ def test_a_cut_safetensors_file_is_refused_wherever_it_was_cut(safetensors_path)
         safetensors_path.write_bytes(content[:length])
         with pytest.raises(FileError, match="not a complete safetensors file"):
             read_safetensors(safetensors_path)
+
+
+def test_sealed_file_gives_back_tensors_and_record(tmp_path):
+    record = {"name": "é", "numbers": [1, 2.5, None]}
+    write_sealed(tmp_path / "sealed", TENSORS, record)
+    tensors, found = read_sealed(tmp_path / "sealed", "")
+    assert found == record
+    assert tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_every_flipped_bit_of_a_sealed_file_is_noticed(tmp_path):
+    path = tmp_path / "sealed"
+    write_sealed(path, {"a": torch.arange(4.0).view(2, 2), "b": torch.tensor(1)}, {"né": 1})
+    content = path.read_bytes()
+    for place in range(len(content)):
+        for bit in range(8):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+            with pytest.raises(FileError, match=r"; do something$"):
+                read_sealed(path, "do something")
+
+
+def test_file_that_is_not_sealed_is_refused(safetensors_path):
+    with pytest.raises(
+        FileError, match=r"model\.safetensors: not written by this version of the library; write it anew"
+    ):
+        read_sealed(safetensors_path, "write it anew")
 
 
 def test_a_cut_gguf_file_is_refused_wherever_it_was_cut(gguf_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import gguf
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from llmclf import gguf_file
-from llmclf.files import FileError
+from llmclf.files import UNFINISHED, FileError
 from llmclf.gguf_file import read_gguf
 
 
@@ -40,8 +44,9 @@ def path(tmp_path, numbers):
     return target
 
 
-def kept(tmp_path, suffix):
-    return next((tmp_path / "cache" / "unpacked").glob(f"*.{suffix}"))
+def kept(tmp_path):
+    [path] = (tmp_path / "cache" / "unpacked").iterdir()
+    return path
 
 
 def forbid_unpacking(monkeypatch):
@@ -80,26 +85,45 @@ def test_another_file_at_the_same_path_is_not_mistaken_for_the_old_one(path, tmp
 @pytest.mark.parametrize("damage", [lambda content: content[:-8], lambda content: content[:-1] + b"\x7f"])
 def test_damaged_copy_is_told_of_and_made_anew(path, tmp_path, damage, capsys, monkeypatch):
     tensors, _ = read_gguf(path)
-    copy = kept(tmp_path, "safetensors")
+    copy = kept(tmp_path)
     copy.write_bytes(damage(copy.read_bytes()))
     again, _ = read_gguf(path)
-    assert f"{copy} is damaged; unpacking {path} again" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert str(copy) in told
+    assert f"; unpacking {path} again" in told
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
     forbid_unpacking(monkeypatch)
     read_gguf(path)
 
 
-def test_copy_without_its_digest_does_not_count(path, tmp_path):
+def test_copy_that_is_not_ours_does_not_count(path, tmp_path):
     read_gguf(path)
-    kept(tmp_path, "sha256").unlink()
-    kept(tmp_path, "safetensors").write_bytes(b"half")
-    assert "plain" in read_gguf(path)[0]
+    save_file({"plain": torch.zeros(6, 64)}, kept(tmp_path))
+    assert read_gguf(path)[0]["plain"].any()
+
+
+def test_what_a_killed_process_left_half_unpacked_is_removed(path, tmp_path):
+    left = tmp_path / "cache" / "unpacked" / f"{UNFINISHED}abc"
+    left.mkdir(parents=True)
+    (left / "half.safetensors").write_bytes(b"half")
+    read_gguf(path)
+    assert kept(tmp_path).suffix == ".safetensors"
+
+
+def test_while_another_process_keeps_its_copy_ours_is_not_kept(path, tmp_path, capsys):
+    hold = "import sys, llmclf.files as f\nwith f.alone_in(sys.argv[1]): print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(tmp_path / "cache" / "unpacked")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert "plain" in read_gguf(path)[0]
+        assert "could not be kept: " in capsys.readouterr().err
+        other.stdin.close()
 
 
 def test_cache_that_cannot_be_written_costs_only_the_copy(path, tmp_path, capsys):
     (tmp_path / "cache").write_text("a file where a folder should be")
     assert "plain" in read_gguf(path)[0]
-    assert "could not be kept in" in capsys.readouterr().err
+    assert "could not be kept: " in capsys.readouterr().err
 
 
 def test_small_file_leaves_nothing_in_the_cache(path, tmp_path, monkeypatch):
