@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from llmclf import __version__
@@ -28,6 +30,19 @@ def terminate(number: int, frame: FrameType | None) -> None:
     """Unwind the program as Ctrl-C does, so that it tidies up; once, so that no second signal stops the tidying."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block tidily; afterwards it does what it did before. Signals are the main thread's alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -120,13 +135,12 @@ def main(arguments: list[str] | None = None) -> int:
         options.texts += rest  # argparse does not expect texts behind an option
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminate)
     try:
-        from llmclf import commands  # only now: --help must not wait for it
+        with terminable():
+            from llmclf import commands  # only now: --help must not wait for it
 
-        getattr(commands, options.command)(options)
-        sys.stdout.flush()
+            getattr(commands, options.command)(options)
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as interruption:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,11 @@ import llmclf.evaluate as evaluation
 from llmclf import assets, commands
 from llmclf.__main__ import build_parser, main
 from llmclf.data import find_leakage
+from llmclf.distil import distil
+from llmclf.head import Classifier
+from llmclf.loaders import make_loaders
+from llmclf.scoring import score_files
+from llmclf.train import TrainingSettings
 
 COMMANDS = ("fetch", "train", "evaluate", "classify", "info")
 
@@ -82,6 +89,29 @@ def test_train_leaves_a_classifier_its_tables_and_its_curves(trained):
     assert record["labels"] == ["advert", "private"]
     assert record["training"]["settings"]["epochs"] == 2
     assert set(record["training"]["results"]) == {"train", "validation", "test"}
+
+
+COMMAND_LINES = {"train": ["--output", "x"], "classify": ["x"], "distil": ["x", "--output", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "function"),
+    [
+        ("train", "epochs", TrainingSettings),
+        ("train", "seed", TrainingSettings),
+        ("train", "batch_size", make_loaders),
+        ("train", "padding", make_loaders),
+        ("train", "seed", make_loaders),
+        ("train", "trainable", Classifier),
+        ("train", "pooling", Classifier),
+        ("train", "seed", Classifier),
+        ("classify", "rows_per_part", score_files),
+        ("distil", "epochs", distil),
+    ],
+)
+def test_defaults_of_the_command_line_are_those_of_the_library(command, option, function):
+    options = build_parser().parse_args([command, *COMMAND_LINES[command]])
+    assert getattr(options, option) == inspect.signature(function).parameters[option].default
 
 
 def test_near_copies_of_a_table_can_be_kept_together(tmp_path):
@@ -310,3 +340,16 @@ def test_unknown_label_names_its_row(trained, tmp_path, capsys):
 def test_debug_shows_the_trace(tmp_path, capsys):
     assert main(["classify", str(tmp_path), "hello", "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_termination_is_tidy_and_the_signal_then_does_what_it_did_before(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "info", lambda options: signal.raise_signal(signal.SIGTERM))
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        assert main(["info"]) == 143
+        assert capsys.readouterr().err == "llmclf: interrupted; nothing was left half-done\n"
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == [signal.SIGTERM]

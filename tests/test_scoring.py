@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -143,24 +140,6 @@ def test_parts_that_are_there_are_not_scored_again(folder, expected, tmp_path, m
     assert scored == TEXTS
     check(read(out / "mail.csv"), expected)
     assert score_files(folder, source, out, rows_per_part=10) == (0, len(TEXTS))
-
-
-@pytest.mark.parametrize("moment", range(3))
-def test_killed_at_any_moment_nothing_is_lost_or_doubled(folder, expected, tmp_path, moment):
-    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
-    command = [sys.executable, "-m", "llmclf", "classify", folder, "--engine", "stream", "--rows-per-part", "1"]
-    command = [*map(str, [*command, source, out])]
-    process = subprocess.Popen(command)
-    while not (out / "scoring.json").exists() and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(random.Random(moment).uniform(0, 3))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for path in out.glob("mail.csv/*.csv"):
-        assert len(read(path.parent)) >= 1  # whole, each of them
-    subprocess.run(command, check=True, capture_output=True)
-    check(read(out / "mail.csv"), expected)
-    assert not list(out.rglob(".*"))
 
 
 def test_other_work_is_not_mixed_in(folder, tmp_path):
