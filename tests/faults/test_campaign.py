@@ -29,5 +29,7 @@ def test_nothing_is_lost(things):
 
 def test_campaign_notices_what_is_not_noticed(things, monkeypatch):
     monkeypatch.setattr("llmclf.classify.seal", lambda record: record.get("sha256"))
-    trials = [damaged(things, "classifier.json", "a bit of its beginning flipped", seed) for seed in range(20)]
+    trials = [
+        damaged(things, "the record of a classifier", "a bit near the beginning flipped", seed) for seed in range(20)
+    ]
     assert attempt(trials)[1]

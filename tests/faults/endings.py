@@ -1,0 +1,170 @@
+"""Commands that are ended early, run beside each other, or find no room to write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from things import (
+    ENVIRONMENT,
+    ERROR,
+    RIGHT,
+    ROOT,
+    LostError,
+    Things,
+    Trial,
+    command,
+    expect_success,
+    judge,
+    left_behind,
+    refused,
+    run,
+)
+
+
+def ended_early(things: Things, what: str, how: signal.Signals, seed: int) -> Trial:
+    """Start, send a signal at a random moment, start again, compare with the run that nothing disturbed."""
+
+    def trial() -> str:
+        with tempfile.TemporaryDirectory(dir=things.folder) as folder:
+            output = Path(folder) / "output"
+            words, more = things.words(what, output), things.environment(what, output)
+            moment = random.Random(seed).uniform(0, things.seconds[what])
+            pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            process = subprocess.Popen(words, env=ENVIRONMENT | more, cwd=ROOT, **pipes)
+            time.sleep(moment)
+            process.send_signal(how)
+            told = process.communicate(timeout=120)[1].decode()
+            if how != signal.SIGKILL and process.returncode not in (0, 128 + how, -how):
+                raise LostError(f"exit code {process.returncode} after {moment:.1f} s: {told}")
+            if how != signal.SIGKILL and left_behind(output):
+                raise LostError(f"left behind: {left_behind(output)}")
+            if process.returncode != 0:
+                again = run(words, **more)
+                if judge(again) == ERROR and "holds a classifier already" not in again.stderr:
+                    raise LostError(again.stderr)
+            if left_behind(output):
+                raise LostError(f"left behind: {left_behind(output)}")
+            things.check(what, output)
+            return RIGHT
+
+    return trial
+
+
+def worker_killed(things: Things, seed: int) -> Trial:
+    """SIGKILL for one of two workers that train together, at a random moment after the first step; then go on."""
+
+    def trial() -> str:
+        import psutil
+
+        with tempfile.TemporaryDirectory(dir=things.folder) as folder:
+            output, chance = Path(folder) / "output", random.Random(seed)
+            words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+            words += things.words("train", output)[1:]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            with subprocess.Popen(words, env=ENVIRONMENT, cwd=ROOT, **pipes) as launcher:
+                while not launcher.stdout.readline().startswith("step") and launcher.poll() is None:
+                    pass
+                time.sleep(chance.uniform(0, things.seconds["train"] / 4))
+                with contextlib.suppress(psutil.Error, IndexError):  # it may be done already
+                    psutil.Process(launcher.pid).children()[chance.randrange(2)].kill()
+                told = launcher.communicate(timeout=120)[1]
+            if launcher.returncode != 0:
+                if "the same command" not in told and not (output / "classifier.json").exists():
+                    raise LostError(told)
+                again = run(words)
+                if again.returncode != 0 and "holds a classifier already" not in again.stderr:
+                    raise LostError(again.stderr)
+            losses = [
+                json.loads((where / "history.json").read_text())["train_losses"]
+                for where in (output, things.done["train"])
+            ]
+            if max(abs(ours - theirs) for ours, theirs in zip(*losses, strict=True)) > 1e-4:
+                raise LostError(f"losses {losses}")
+            return RIGHT
+
+    return trial
+
+
+def at_once(things: Things, what: str, count: int) -> Trial:
+    """Several processes do the same in the same place."""
+
+    def trial() -> str:
+        with tempfile.TemporaryDirectory(dir=things.folder) as folder:
+            output = Path(folder) / "output"
+            load = command("classify", things.done["train"], "hello", "WIN CASH")
+            words = load if what == "load" else things.words(what, output)
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            environment = ENVIRONMENT | things.environment(what, output)
+            processes = [subprocess.Popen(words, env=environment, cwd=ROOT, **pipes) for _ in range(count)]
+            ends = [process.communicate(timeout=300) for process in processes]
+            codes = [process.returncode for process in processes]
+            for code, (out, err) in zip(codes, ends, strict=True):
+                judge(subprocess.CompletedProcess(words, code, out, err))
+            if what in ("load", "fetch") and (set(codes) != {0} or len({out for out, _ in ends}) != 1):
+                raise LostError(f"exit codes {codes}: {ends}")
+            if what == "train" and codes.count(0) != 1:  # whoever scores when another is done finds nothing to do
+                raise LostError(f"exit codes {codes}: {ends}")
+            if what != "load":
+                things.check(what, output)
+            return RIGHT if set(codes) == {0} else ERROR
+
+    return trial
+
+
+def can_mount() -> bool:
+    """Whether this process may make a small file system of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
+        return mounted.returncode == 0 and subprocess.run(["umount", folder]).returncode == 0
+
+
+def full_disk(things: Things, what: str, kilobytes: int) -> Trial:
+    """Write on a disk that is too small, then with room enough: the same command does the rest."""
+
+    def trial() -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], check=True)
+            try:
+                output = Path(folder) / "output"
+                words, more = things.words(what, output), things.environment(what, output)
+                done = run(words, **more)
+                end = judge(done)
+                if end == ERROR and "No space left" not in done.stderr:
+                    raise LostError(f"the full disk is not named: {done.stderr}")
+                if left_behind(output):
+                    raise LostError(f"left behind: {left_behind(output)}")
+                subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+                if end == ERROR:
+                    expect_success(words, **more)
+                things.check(what, output)
+                return end
+            finally:
+                subprocess.run(["umount", folder], check=True)
+
+    return trial
+
+
+def read_only_disk(things: Things, what: str) -> Trial:
+    """Write where nothing can be written."""
+
+    def trial() -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], check=True)
+            try:
+                output = Path(folder) / "output"
+                done = run(things.words(what, output), **things.environment(what, output))
+                if "Read-only file system" not in done.stderr:
+                    raise LostError(f"the read-only disk is not named: {done.stderr}")
+                return refused(judge(done))
+            finally:
+                subprocess.run(["umount", folder], check=True)
+
+    return trial
