@@ -162,20 +162,25 @@ def growth(_: str, found: dict) -> str:
 def scoring(_: str, found: dict) -> str:
     """A section: the ways side by side, and one of them as the work grows."""
     words = {"predict": "`predict_proba`, all in memory", "stream": "`classify --engine stream`"}
+    columns = ["messages", "seconds", "messages a second", "own memory, MB"]
 
     def row(name: str, one: dict) -> list:
         return [name, one["messages"], one["seconds"], one["messages"] / one["seconds"], one["own memory"] / 1e6]
 
-    base = found["ways"]["predict"]
-    ways = [[*row(words.get(way, way), one), base["seconds"] / one["seconds"]] for way, one in found["ways"].items()]
+    def side_by_side(ways: dict) -> str:
+        base = ways["predict"]["seconds"]
+        rows = [[*row(words.get(way, way), one), base / one["seconds"]] for way, one in ways.items()]
+        return table(["way", *columns, "speed, times the first"], rows)
+
     grown = [row("stream", one)[1:] for one in found["by number"]]
-    columns = ["messages", "seconds", "messages a second", "own memory, MB"]
     return (
         "## Scoring files\n\nA GPT-2 of 1 block of 32, so that reading and writing count; each way in a process of its "
         + "own, loading and checking included, for Ray also its start. Memory is that process's alone.\n\n"
-        + table(["way", *columns, "speed, times the first"], ways)
+        + side_by_side(found["ways"])
         + "\nAs the work grows:\n\n"
         + table(columns, grown)
+        + "\nGPT-2 in its smallest real size, random weights:\n\n"
+        + side_by_side(found["ways, real size"])
     )
 
 

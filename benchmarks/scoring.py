@@ -1,7 +1,8 @@
 """How fast files are scored, and in how much memory, as the work grows: in one process, and by workers of Ray Data.
 
-A very small GPT-2 shape (1 block of 32, random weights), so that a million messages take minutes, and reading, cutting
-and writing are measured as much as the model. The collection is repeated with a number before each message.
+A very small GPT-2 shape, so that a million messages take minutes, and reading, cutting and writing are measured as much
+as the model; and GPT-2 in its smallest real size, for fewer messages. Both have random weights. The collection is
+repeated with a number before each message.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from llmclf.classify import TextClassifier
 from llmclf.head import Classifier
 from llmclf.models import GPT2Config
 from llmclf.models.state import build, initialise
-from llmclf.scoring import score_files
+from llmclf.scoring import ROWS_PER_PART, score_files
 from llmclf.tokenizer import load_tokenizer
 
 COUNTS = (10_000, 100_000, 1_000_000)  # messages; the ways are compared by the most of them
+SHAPES = {"small": GPT2Config(hidden_size=32, num_layers=1, num_heads=1), "real": GPT2Config()}
+REAL_COUNT = 1_500  # messages for the real size
 WAYS = {"predict": None, "stream": None, "ray, 1 worker": 1, "ray, 2 workers": 2}
 
 
@@ -34,17 +37,20 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
     """Each number of messages and each way in a process of its own, once."""
     *fewer, most = COUNTS[:2] if quick else COUNTS
     with tempfile.TemporaryDirectory() as folder:
-        make_classifier(Path(folder) / "classifier")
-        for count in (*fewer, most):
+        for name, config in SHAPES.items():
+            make_classifier(Path(folder) / name, config)
+        real = COUNTS[0] if quick else REAL_COUNT
+        for count in {*fewer, most, real}:
             write_messages(Path(folder) / f"{count}.csv", count)
-        ways = {way: in_own_process(Path(folder), way, most) for way in WAYS}
-        grown = [*(in_own_process(Path(folder), "stream", count) for count in fewer), ways["stream"]]
-    return {"quick": quick, "ways": ways, "by number": grown}
+        ways = {way: in_own_process(Path(folder), "small", way, most) for way in WAYS}
+        grown = [*(in_own_process(Path(folder), "small", "stream", count) for count in fewer), ways["stream"]]
+        ways_of_real = {way: in_own_process(Path(folder), "real", way, real) for way in WAYS}
+    return {"quick": quick, "ways": ways, "by number": grown, "ways, real size": ways_of_real}
 
 
-def make_classifier(folder: Path) -> None:
+def make_classifier(folder: Path, config: GPT2Config) -> None:
     """A classifier that has learnt nothing."""
-    backbone = build(GPT2Config(hidden_size=32, num_layers=1, num_heads=1), device="cpu")
+    backbone = build(config, device="cpu")
     initialise(backbone, seed=123)
     model, name = Classifier(backbone, 2), "random-gpt2-124M"
     TextClassifier(model, load_tokenizer(name), list(data.SMS_LABELS), name).save(folder)
@@ -59,28 +65,27 @@ def write_messages(path: Path, count: int) -> None:
         writer.writerows([f"{number} {texts[number % len(texts)]}"] for number in range(count))
 
 
-def in_own_process(folder: Path, way: str, count: int) -> dict:
+def in_own_process(folder: Path, name: str, way: str, count: int) -> dict:
     """What this module, run as a program, prints."""
-    command = [sys.executable, "-m", "benchmarks.scoring", str(folder), way, str(count)]
+    command = [sys.executable, "-m", "benchmarks.scoring", str(folder), name, way, str(count)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
-def measure(folder: Path, way: str, count: int) -> dict:
+def measure(folder: Path, name: str, way: str, count: int) -> dict:
     """Seconds, and memory that is this process's own (the workers of Ray have theirs)."""
     source = folder / f"{count}.csv"
     with OwnMemory() as memory, tempfile.TemporaryDirectory(dir=folder) as output:
         started = time.perf_counter()
         if way == "predict":
             texts = pd.read_csv(source, dtype=str, keep_default_na=False)["text"].tolist()
-            TextClassifier.load(folder / "classifier", device="cpu").predict_proba(texts)
+            TextClassifier.load(folder / name, device="cpu").predict_proba(texts)
         else:
-            engine = way.split(",")[0]
-            score_files(
-                folder / "classifier", source, Path(output) / "scored", engine=engine, workers=WAYS[way], device="cpu"
-            )
+            work = {"engine": way.split(",")[0], "workers": WAYS[way], "device": "cpu"}
+            size = min(ROWS_PER_PART, count // 10)  # no fewer than ten parts
+            score_files(folder / name, source, Path(output) / "scored", rows_per_part=size, **work)
         seconds = time.perf_counter() - started
     return {"messages": count, "seconds": seconds, "own memory": memory.peak, "threads": torch.get_num_threads()}
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(measure(Path(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4]))))
