@@ -207,9 +207,9 @@ import subprocess
 import sys
 
 shared = place / "shared"
-classify = [sys.executable, "-m", "llmclf", "classify", folder / "classifier"]
-classify += ["--engine", "ray", "--workers", "2", "--rows-per-part", "20"]
-command = [*classify, source, shared]
+command = [sys.executable, "-m", "llmclf", "classify"]
+command += ["--engine", "ray", "--workers", "2", "--rows-per-part", "20"]
+command += [folder / "classifier", source, shared]
 done = subprocess.run(command, check=True, capture_output=True, text=True)
 print(done.stdout)
 
