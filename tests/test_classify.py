@@ -100,7 +100,7 @@ def test_prediction_is_softmax_of_the_model_read_at_the_last_token(classifier, t
     input_ids = torch.tensor([tiny_tokenizer.encode_ordinary("Win a prize")])
     with torch.no_grad():
         expected = classifier.model.backbone(input_ids)[0, -1].softmax(dim=0)
-    np.testing.assert_allclose(classifier.predict_proba("Win a prize"), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba("Win a prize"), expected, atol=1e-5)
 
 
 def test_training_mode_of_the_model_does_not_leak_into_predictions(tiny_tokenizer):
@@ -134,7 +134,7 @@ def test_classifier_of_the_last_position_pads_as_it_was_trained(tiny_tokenizer):
     padded = [*tiny_tokenizer.encode_ordinary("hello"), *[tiny_tokenizer.eot_token] * 35]
     with torch.no_grad():
         expected = model.backbone(torch.tensor([padded]))[0, -1].softmax(dim=0)
-    np.testing.assert_allclose(classifier.predict_proba("hello"), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba("hello"), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"bytes"])
@@ -152,9 +152,9 @@ def test_label_names_must_fit_the_outputs(tiny_tokenizer):
 
 
 def assert_same(loaded: TextClassifier, saved: TextClassifier) -> None:
-    """The same weights exactly; the same logits but for the last bit, which depends on where in memory weights lie."""
+    """The same weights exactly; the same logits but for rounding, which depends on where in memory the weights lie."""
     assert all(map(torch.equal, loaded.model.state_dict().values(), saved.model.state_dict().values()))
-    torch.testing.assert_close(loaded.logits(STRANGE_TEXTS), saved.logits(STRANGE_TEXTS), atol=1e-6, rtol=0)
+    torch.testing.assert_close(loaded.logits(STRANGE_TEXTS), saved.logits(STRANGE_TEXTS), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("complete", [False, True])

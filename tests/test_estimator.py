@@ -262,7 +262,7 @@ def test_found_classifier_is_saved_and_loaded_without_scikit_learn(texts, labels
         found = LLMClassifier(**settings, pooling=pooling, random_state=np.int64(3), device="cpu").fit(texts, labels)
         found.text_classifier_.save(tmp_path)
         loaded = TextClassifier.load(tmp_path)
-        np.testing.assert_allclose(loaded.predict_proba(texts), found.predict_proba(texts), atol=1e-6)
+        np.testing.assert_allclose(loaded.predict_proba(texts), found.predict_proba(texts), atol=1e-5)
         assert loaded.training["settings"]["seed"] == 3
 
 
@@ -291,7 +291,7 @@ def test_clone_has_the_settings_and_nothing_that_was_learnt(fitted):
 
 def test_fitted_estimator_goes_to_another_process_and_back(fitted, texts):
     copy = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_allclose(copy.predict_proba(texts), fitted.predict_proba(texts), atol=1e-6)
+    np.testing.assert_allclose(copy.predict_proba(texts), fitted.predict_proba(texts), atol=1e-5)
 
 
 def test_scikit_learn_is_told_that_it_reads_texts():

@@ -51,7 +51,7 @@ def test_a_token_changes_its_own_and_later_logits_but_no_earlier_ones(tiny_backb
     after[:, changed] += 7
     with torch.no_grad():
         difference = (tiny_backbone(before) - tiny_backbone(after)).abs().amax(-1)  # (batch, tokens)
-    assert (difference[:, :changed] < 1e-6).all()
+    assert (difference[:, :changed] < 1e-5).all()
     assert (difference[:, changed:] > 1e-4).all()
 
 
