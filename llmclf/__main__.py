@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from llmclf import __version__
-from llmclf.errors import LlmclfError
+from llmclf.exits import exit_status
 
 AFTERWARDS = {
     "train": "training continues from its last epoch with the same command",
     "classify": "with --engine, the same command does the rest",
     "fetch": "the same command fetches what is missing",
 }
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: somebody, or the system, ends this process."""
-
-
-def terminate(number: int, frame: FrameType | None) -> None:
-    """Unwind the program as Ctrl-C does, so that it tidies up; once, so that no second signal stops the tidying."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block tidily; afterwards it does what it did before. Signals are the main thread's alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -128,30 +98,21 @@ def add_device(parser: argparse._ActionsContainer) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when it went well, 2 after an error, 130 or 143 when interrupted or terminated."""
+    """Run one command, and return the status to end with (see `exit_status`)."""
     parser = build_parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "classify" and not any(word.startswith("-") for word in rest):
         options.texts += rest  # argparse does not expect texts behind an option
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    try:
-        with terminable():
-            from llmclf import commands  # only now: --help must not wait for it
 
-            getattr(commands, options.command)(options)
-            sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt as interruption:
-        print(f"llmclf: interrupted; {AFTERWARDS.get(options.command, 'nothing was left half-done')}", file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
-    except (LlmclfError, OSError) as error:
-        if options.debug:
-            traceback.print_exc()
-        print(f"llmclf: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    def command() -> None:
+        from llmclf import commands  # only now: --help must not wait for it
+
+        getattr(commands, options.command)(options)
+
+    afterwards = AFTERWARDS.get(options.command, "nothing was left half-done")
+    return exit_status(command, afterwards=afterwards, debug=options.debug)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class Experiment:
         A model of its own instead of the one asked for; whether its weights are random instead of pretrained.
     pooling, trainable
         See `Classifier`.
+    learning_rate
+        Of AdamW; `None` for `suggested_learning_rate`, which was chosen for the last block.
     causal
         Whether a token sees only itself and those before it.
     lora_rank
@@ -46,6 +48,7 @@ class Experiment:
     random: bool = False
     pooling: str = "last_token"
     trainable: str = "last_block"
+    learning_rate: float | None = None
     causal: bool = True
     lora_rank: int = 0
     pad_to: int | None = None
@@ -56,7 +59,7 @@ class Experiment:
 
 def frozen_part(experiment: Experiment) -> Experiment:
     """The experiment without what the frozen part does not depend on: where two agree in this, they can share it."""
-    same = {"what": "", "reference": None, "base": "", "messages": None}
+    same = {"what": "", "reference": None, "base": "", "messages": None, "learning_rate": None}
     return replace(experiment, **same, batch_size=8, accumulate=1, ignore_index=-100)
 
 
@@ -71,6 +74,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "head": Experiment("only the head learns", 72.00, trainable="head"),
     "two-blocks": Experiment("the last two blocks learn", 98.33, trainable="last_two_blocks"),
     "all": Experiment("everything learns", 96.67, trainable="all"),
+    "all-slower": Experiment("everything learns, at 5e-5", trainable="all", learning_rate=5e-5, base="all"),
     "random": Experiment("everything learns, from random weights", 93.67, trainable="all", random=True, base="all"),
     "lora": Experiment("LoRA of rank 16 in every block", 96.67, lora_rank=16),
     "context": Experiment("padded to 1,024 tokens", 78.33, **SOURCE | {"pad_to": 1024}),

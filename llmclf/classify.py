@@ -27,7 +27,7 @@ from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
 from llmclf.progress import notice, progress
-from llmclf.tokenizer import encode, gpt2_tokenizer, load_tokenizer
+from llmclf.tokenizer import encode, gpt2_tokenizer, load_tokenizer, require_texts
 from llmclf.weights import RANDOM, load_pretrained, locate
 
 RECORD = "classifier.json"
@@ -90,9 +90,7 @@ class TextClassifier:
     @torch.inference_mode()
     def logits(self, texts: Sequence[str]) -> Tensor:
         """(texts, classes), in the order of the texts; any text will do, an empty or a very long one too."""
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise LlmclfError(f"text {number + 1} is {text!r}, a {type(text).__name__}; expected a string")
+        require_texts(texts)
         self.model.eval()
         messages = [encode(self.tokenizer, text, self.max_length) for text in texts]
         logits = torch.empty(len(messages), len(self.label_names))
@@ -145,6 +143,7 @@ class TextClassifier:
             "config": asdict(self.model.backbone.config),
             "tokenizer": self.tokenizer.name,
             "pooling": self.model.pooling,
+            "bfloat16": self.model.bfloat16,
             "max_length": self.max_length,
             "pad_to": self.pad_to,
             "weights": {"file": file, "sha256": sha256_of(folder / file)},
@@ -175,7 +174,8 @@ class TextClassifier:
             return cls.load(folder, device=device)  # it was saved anew just then
         complete = record["backbone_sha256"] is None
         backbone = _backbone(folder, record, dtype=weights["head.weight"].dtype)
-        model = Classifier(backbone, len(record["labels"]), pooling=record["pooling"])
+        precision = record.get("bfloat16", False)  # folders of before this was noted hold no word of it
+        model = Classifier(backbone, len(record["labels"]), pooling=record["pooling"], bfloat16=precision)
         shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
         found = {name: tuple(weight.shape) for name, weight in weights.items()}
         check_tensors(

@@ -145,7 +145,7 @@ def train_on(device: torch.device, options: Namespace, output: Path) -> None:
     print(f"fine-tuned in {time.perf_counter() - started:.0f} s")
     results = evaluate_splits(model, loaders)
     record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
-    record |= {"bfloat16": options.bfloat16, "trainable": options.trainable, "results": results}
+    record |= {"trainable": options.trainable, "results": results}
     pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
     classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
     save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)

@@ -23,7 +23,7 @@ from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
-from llmclf.tokenizer import load_tokenizer
+from llmclf.tokenizer import load_tokenizer, require_texts
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
 from llmclf.weights import choose_backbone, load_pretrained
 
@@ -187,10 +187,7 @@ def _texts(X: Texts) -> list[str]:
     texts = array.ravel().tolist()
     if not texts:
         raise LlmclfError("X is empty; expected at least one text")
-    for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str):
-            found = f"{shorten(text)}, a {type(text).__name__}"
-            raise LlmclfError(f"text {number} of X is {found}; expected a string: fill in or leave out what is missing")
+    require_texts(texts)
     return texts
 
 

@@ -22,8 +22,8 @@ from llmclf.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
 from llmclf.assets import AssetError
 from llmclf.baselines import BASELINES
 from llmclf.data import SEED, SMS_LABELS, Splits, balance, is_fast, number_labels, read_sms, truncate
-from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device, outputs, score
+from llmclf.exits import exit_status
 from llmclf.frozen import KeptStates, over, why_not
 from llmclf.head import Classifier
 from llmclf.leakage import deal_groups, near_duplicate_groups
@@ -164,7 +164,7 @@ def settings_for(experiment: Experiment, classifier: Classifier, batches: int, s
     """Five epochs, or as many as it takes to `LEAST_STEPS`; nothing is measured on the way."""
     return TrainingSettings(
         epochs=max(5, -(-LEAST_STEPS * experiment.accumulate // batches)),
-        learning_rate=suggested_learning_rate(classifier),
+        learning_rate=experiment.learning_rate or suggested_learning_rate(classifier),
         evaluate_every=10**9,
         evaluate_batches=1,
         seed=seed,
@@ -239,7 +239,7 @@ def run_missing(names: Iterable[str], folds: Iterable[int], place: Place, path: 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 when it went well, 2 after an error, 130 when interrupted."""
+    """Run the command, and return the status to end with (see `exit_status`)."""
     rows = "\n".join(f"  {name:<17}{experiment.what}" for name, experiment in EXPERIMENTS.items())
     parser = argparse.ArgumentParser(
         "python -m llmclf.experiments",
@@ -253,18 +253,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bfloat16", action="store_true", help="run the blocks in this precision")
     parser.add_argument("--output", type=Path, default=Path("output/experiments.csv"), metavar="FILE")
     options = parser.parse_args(arguments)
-    try:
+
+    def command() -> None:
         if unknown := [name for name in options.rows if name not in EXPERIMENTS]:
             raise ExperimentError(f"no experiment is called {unknown[0]!r}; known are {', '.join(EXPERIMENTS)}")
         place = Place(choose_backbone(options.backbone), choose_device(options.device), options.bfloat16)
         run_missing(options.rows, options.folds, place, options.output)
-    except KeyboardInterrupt:
-        print("llmclf: interrupted; the same command goes on after the last result", file=sys.stderr)
-        return 130
-    except (LlmclfError, OSError) as error:
-        print(f"llmclf: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(command, afterwards="the same command goes on after the last result")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from llmclf.data import SEED
-from llmclf.errors import LlmclfError
+from llmclf.errors import LlmclfError, require_one_of
 from llmclf.models import Backbone
 from llmclf.models.common import take
 
@@ -17,15 +17,14 @@ TRAINABLE = ("head", "last_block", "last_two_blocks", "all")
 
 def place_read(lengths: Tensor, tokens: int, pooling: str) -> Tensor | None:
     """The one place of each message that the classifier reads, (batch,); `None` where it reads all (see `pool`)."""
+    require_one_of("pooling", pooling, POOLINGS)
     if pooling == "last_token":
         return lengths - 1
     if pooling == "last_position":
         return torch.full_like(lengths, tokens - 1)
     if pooling == "first_token":
         return torch.zeros_like(lengths)
-    if pooling == "mean":
-        return None
-    raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+    return None
 
 
 def pool(rows: Tensor, lengths: Tensor, pooling: str) -> Tensor:
@@ -87,8 +86,7 @@ class Classifier(nn.Module):
         super().__init__()
         if num_classes < 2:
             raise LlmclfError(f"a classifier needs at least 2 classes, got {num_classes}")
-        if pooling not in POOLINGS:
-            raise LlmclfError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        require_one_of("pooling", pooling, POOLINGS)
         self.backbone, self.pooling, self.bfloat16 = backbone, pooling, bfloat16
         backbone.head = new_head(backbone, num_classes, seed)
         set_trainable(self, trainable)
@@ -141,8 +139,7 @@ def set_trainable(classifier: Classifier, part: str) -> None:
     part
         "head"; "last_block" or "last_two_blocks", both with final norm and head; or "all".
     """
-    if part not in TRAINABLE:
-        raise LlmclfError(f"trainable must be one of {', '.join(TRAINABLE)}, got {part!r}")
+    require_one_of("trainable", part, TRAINABLE)
     backbone = classifier.backbone
     blocks = {"last_block": 1, "last_two_blocks": 2}.get(part, 0)
     unfrozen = [backbone.head] if part == "head" else [*backbone.blocks[-blocks:], backbone.final_norm, backbone.head]

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from llmclf.data import SEED, Splits
-from llmclf.errors import LlmclfError
+from llmclf.errors import LlmclfError, require_one_of
 from llmclf.tokenizer import encode
 
+PADDINGS = ("dynamic", "fixed")
 # Tokens of a batch where no gradient is needed. On a CPU, hidden states of a larger batch fall out of the cache between
 # two layers: with 4096 tokens GPT-2's frozen blocks took 1.4 times as long. Other devices want to be filled.
 TOKENS_PER_BATCH = {"cpu": 768}
@@ -162,8 +163,7 @@ def make_loaders(
     """
     if batch_size < 1:
         raise LlmclfError(f"batch_size must be at least 1, got {batch_size}")
-    if padding not in ("dynamic", "fixed"):
-        raise LlmclfError(f"padding must be 'dynamic' or 'fixed', got {padding!r}")
+    require_one_of("padding", padding, PADDINGS)
     train = MessageDataset(splits.train, tokenizer, max_length)
     if len(train) < batch_size:
         raise LlmclfError(f"{len(train)} training messages do not fill one batch of {batch_size}; lower batch_size")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 
 from llmclf.classify import RECORD, TextClassifier, read_record
-from llmclf.errors import LlmclfError
+from llmclf.errors import LlmclfError, require_one_of
 from llmclf.evaluate import choose_device
 from llmclf.files import FileError, alone_in, replacing, sha256_of
 from llmclf.message_files import KINDS, Cut, MessageFile
@@ -89,8 +89,7 @@ def score_files(
         The output folder belongs to other work, or another process is writing there.
     """
     source, output, classifier = Path(source), Path(output), Path(classifier)
-    if engine not in ENGINES:
-        raise LlmclfError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    require_one_of("engine", engine, ENGINES)
     if rows_per_part < 1:
         raise LlmclfError(f"rows_per_part must be at least 1, got {rows_per_part}")
     labels = read_record(classifier)["labels"]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr as shorten
 
 import tiktoken
 
@@ -71,6 +73,14 @@ def printable_bytes() -> dict[str, int]:
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     invisible = [byte for byte in range(256) if byte not in visible]
     return {chr(byte): byte for byte in visible} | {chr(256 + rank): byte for rank, byte in enumerate(invisible)}
+
+
+def require_texts(texts: Sequence) -> None:
+    """Raise `LlmclfError` naming the first of many that is not a string."""
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            found = f"{shorten(text)}, a {type(text).__name__}"
+            raise LlmclfError(f"text {number} is {found}; expected a string: fill in or leave out what is missing")
 
 
 def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = None) -> list[int]:

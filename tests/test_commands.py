@@ -181,9 +181,9 @@ def test_interrupted_training_continues_with_the_same_command(train_arguments, t
 
 def test_bfloat16_is_passed_on_and_recorded(train_arguments, tmp_path, trained):
     assert main([*train_arguments, "--bfloat16", "--output", str(tmp_path)]) == 0
-    records = [json.loads((folder / "classifier.json").read_text())["training"] for folder in (trained, tmp_path)]
+    records = [json.loads((folder / "classifier.json").read_text()) for folder in (trained, tmp_path)]
     assert [record["bfloat16"] for record in records] == [False, True]
-    exact, rough = (record["results"]["train"]["loss"] for record in records)
+    exact, rough = (record["training"]["results"]["train"]["loss"] for record in records)
     assert rough == pytest.approx(exact, abs=0.05)
     assert rough != exact
 
@@ -315,7 +315,7 @@ def test_mistake_is_one_line_and_exit_code_2(arguments, words, tmp_path, capsys)
     [
         (["--pooling", "middle"], "pooling must be one of last_token, last_position, first_token, mean, got 'middle'"),
         (["--trainable", "nothing"], "trainable must be one of head, last_block, last_two_blocks, all, got 'nothing'"),
-        (["--padding", "none"], "padding must be 'dynamic' or 'fixed', got 'none'"),
+        (["--padding", "none"], "padding must be one of dynamic, fixed, got 'none'"),
         (["--batch-size", "500"], "84 training messages do not fill one batch of 500"),
         (["--epochs", "0"], "epochs, evaluate_every and accumulate must be at least 1"),
         (["--max-length", "0"], "max_length must be at least 1"),

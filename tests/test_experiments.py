@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from dataclasses import fields
 from pathlib import Path
 
@@ -192,6 +193,12 @@ def test_run_goes_on_after_the_last_result(monkeypatch, tmp_path, capsys):
     pd.testing.assert_frame_equal(read_results(path)[columns], read_results(whole)[columns])
     assert main([*command, "--output", str(path)]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_termination_ends_a_run_as_tidily_as_an_interruption(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(experiments, "train", lambda *arguments, **options: signal.raise_signal(signal.SIGTERM))
+    assert main(["--rows", "last-token", "--folds", "1", "--output", str(tmp_path / "r.csv")]) == 143
+    assert capsys.readouterr().err == "llmclf: interrupted; the same command goes on after the last result\n"
 
 
 def test_results_of_another_precision_are_results_of_their_own(tmp_path):

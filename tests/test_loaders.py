@@ -247,7 +247,7 @@ def test_equally_long_messages_stay_in_order(tiny_tokenizer):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"padding": "left"}, "padding must be 'dynamic' or 'fixed', got 'left'"),
+        ({"padding": "left"}, "padding must be one of dynamic, fixed, got 'left'"),
         ({"max_length": 0}, "max_length must be at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"batch_size": 4}, "3 training messages do not fill one batch of 4; lower batch_size"),
