@@ -69,10 +69,15 @@ def tfidf_words() -> Pipeline:
     return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000))
 
 
-def tfidf_characters() -> Pipeline:
+def tfidf_characters(class_weight: str | None = None) -> Pipeline:
     """The same with runs of two to five characters inside words: it sees through some misspellings."""
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000))
+    return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000, class_weight=class_weight))
+
+
+def tfidf_balanced() -> Pipeline:
+    """`tfidf_characters`, in whose training both classes weigh the same, however rare one is."""
+    return tfidf_characters(class_weight="balanced")
 
 
 BASELINES = {
@@ -80,4 +85,5 @@ BASELINES = {
     "keywords": KeywordRule,
     "tfidf-words": tfidf_words,
     "tfidf-characters": tfidf_characters,
+    "tfidf-balanced": tfidf_balanced,
 }

@@ -30,7 +30,7 @@ from llmclf.leakage import deal_groups, near_duplicate_groups
 from llmclf.loaders import Loaders, MessageDataset, make_loaders
 from llmclf.lora import add_lora
 from llmclf.progress import notice
-from llmclf.results import COLUMNS, ExperimentError, add_result, read_results
+from llmclf.results import COLUMNS, WRONG, ExperimentError, add_result, read_results
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
 from llmclf.weights import RANDOM, choose_backbone, load_pretrained
@@ -118,7 +118,8 @@ def run(
         `experiment`, `backbone`, `precision`, `fold`, `table_messages`; `train_messages`, `epochs`, `learning_rate`,
         `trained` (parameters); `train_right`, `validation_messages`, `validation_right`; `test_messages`, `test_spam`,
         `false_alarms`, `misses`, `loss` (of the test set); `seconds` (the frozen part counts for the first fold);
-        `wrong`, the row numbers in the table of the test messages that were answered wrongly.
+        `false_alarm_rows` and `missed_rows`, the row number in the table, and the group of near copies, of each test
+        message that was answered wrongly, as in "17:3 28:20".
     """
     experiment = EXPERIMENTS[name]
     if place.backbone in BASELINES:
@@ -203,7 +204,8 @@ def run_baseline(name: str, folds: Iterable[int], baseline: str) -> Iterator[dic
 def judge(splits: Splits, answers: list[np.ndarray]) -> dict:
     """What `run` says of the answers to the three tables."""
     right = [(found == part["label"]).to_numpy() for found, part in zip(answers, splits, strict=True)]
-    spam = splits.test["label"].to_numpy() == 1
+    wrong, spam = splits.test[~right[2]], splits.test["label"].to_numpy() == 1
+    numbered = wrong.index.astype(str) + ":" + wrong["group"].astype(str)
     return {
         "train_messages": len(splits.train),
         "train_right": int(right[0].sum()),
@@ -213,7 +215,7 @@ def judge(splits: Splits, answers: list[np.ndarray]) -> dict:
         "test_spam": int(spam.sum()),
         "false_alarms": int((~right[2] & ~spam).sum()),
         "misses": int((~right[2] & spam).sum()),
-        "wrong": " ".join(map(str, splits.test.index[~right[2]])),
+        **{column: " ".join(numbered[wrong["label"] == label]) for label, column in enumerate(WRONG.values())},
     }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import comb
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +59,7 @@ class Comparison(NamedTuple):
     only_first, only_second
         Messages on which only this one was right; those on which both were right, or both wrong, tell nothing.
     p_value
-        How often two equally good classifiers would part at least so unevenly.
+        How often two equally good classifiers would part at least so unevenly by luck.
     """
 
     only_first: int
@@ -68,14 +67,48 @@ class Comparison(NamedTuple):
     p_value: float
 
 
-def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> Comparison:
-    """Compare two classifiers by the messages, (messages,) each, on which one was right and the other wrong."""
+def mcnemar(
+    first_right: Sequence[bool], second_right: Sequence[bool], groups: Sequence[int] | None = None
+) -> Comparison:
+    """Compare two classifiers by the messages on which one was right and the other wrong.
+
+    Parameters
+    ----------
+    first_right, second_right
+        (messages,) whether each was right.
+    groups
+        (messages,) numbers: near copies, of one group, are one piece of evidence. By how many messages a group favours
+        one of the two is its weight, and by luck the whole of it might as well have favoured the other (an exact
+        permutation test; without groups it is McNemar's, exactly).
+    """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     if first.shape != second.shape:
         raise LlmclfError(f"{len(first)} answers of the first, {len(second)} of the second: give both for each message")
-    one, other = int((first & ~second).sum()), int((second & ~first).sum())
-    tail = sum(comb(one + other, number) for number in range(min(one, other) + 1)) / 2 ** (one + other)
-    return Comparison(one, other, min(1.0, 2 * tail))
+    lead = first.astype(int) - second  # of the first: 1, 0 or -1 for each message
+    if groups is not None:
+        numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+        lead = np.bincount(numbers, weights=lead).astype(int)  # (groups,)
+    chances = np.ones(1)  # of every lead that luck may give, from the lowest to the highest
+    for size in np.abs(lead[lead != 0]):
+        chances = (np.pad(chances, (0, 2 * size)) + np.pad(chances, (2 * size, 0))) / 2
+    most = len(chances) // 2
+    as_uneven = np.abs(np.arange(-most, most + 1)) >= abs(lead.sum())
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    return Comparison(only_first, only_second, min(1.0, float(chances[as_uneven].sum())))
+
+
+def holm(p_values: Mapping[str, float], level: float = 0.05) -> set[str]:
+    """The comparisons that many of them do not explain away (Holm 1979).
+
+    The smallest p must be at most `level` divided by the number of comparisons, the next at most `level` divided by one
+    less, and so on to the first that fails. Then the chance of a single false one among all is at most `level`.
+    """
+    passed: set[str] = set()
+    for name, p_value in sorted(p_values.items(), key=lambda item: item[1]):
+        if p_value > level / (len(p_values) - len(passed)):
+            break
+        passed.add(name)
+    return passed
 
 
 def threshold_of_least_cost(

@@ -127,18 +127,26 @@ class ParquetFile:
         yield from (Cut(Position(start + 1, start), min(size, rows - start)) for start in range(0, rows, size))
 
     def read(self, path: Path, cut: Cut, text_column: str) -> tuple[Any, list[str]]:
+        import pyarrow
+
         with readable(path):
             file = self.open(path)
-            first, groups = 0, []
-            before = 0  # rows before the groups that are read
+            start, stop = cut.start.byte, cut.start.byte + cut.rows
+            found, passed = [], 0
             for number in range(file.num_row_groups):
                 rows = file.metadata.row_group(number).num_rows
-                if first + rows <= cut.start.byte:
-                    before += rows
-                elif first < cut.start.byte + cut.rows:
-                    groups.append(number)
-                first += rows
-            table = file.read_row_groups(groups).slice(cut.start.byte - before, cut.rows)
+                if passed + rows <= start:
+                    passed += rows
+                    continue
+                for batch in file.iter_batches(cut.rows, row_groups=[number]):  # a whole group may be large
+                    if wanted := batch[max(start - passed, 0) : max(stop - passed, 0)]:
+                        found.append(wanted)
+                    passed += len(batch)
+                    if passed >= stop:
+                        break
+                if passed >= stop:
+                    break
+            table = pyarrow.Table.from_batches(found, file.schema_arrow)
         return table, table.column(text_column).to_pylist()
 
     def write(self, path: Path, content: Any, columns: dict[str, list]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,9 @@ from llmclf.judge import Comparison, mcnemar
 COLUMNS = [
     "experiment", "backbone", "precision", "fold", "table_messages", "train_messages", "epochs", "learning_rate",
     "trained", "train_right", "validation_messages", "validation_right", "test_messages", "test_spam", "false_alarms",
-    "misses", "loss", "seconds", "wrong",
+    "misses", "loss", "seconds", "false_alarm_rows", "missed_rows",
 ]  # fmt: skip
+WRONG = {"ham": "false_alarm_rows", "spam": "missed_rows"}  # where the wrong answers to each class stand
 
 
 class ExperimentError(LlmclfError):
@@ -31,14 +33,15 @@ def read_results(path: str | Path) -> pd.DataFrame:
         There is no such file, or it is not one of results.
     """
     try:
-        results = pd.read_csv(path, dtype={"wrong": str, "epochs": "Int64", "trained": "Int64"})
+        kinds = dict.fromkeys(WRONG.values(), str) | dict.fromkeys(("epochs", "trained"), "Int64")
+        results = pd.read_csv(path, dtype=kinds)
     except FileNotFoundError:
         raise ExperimentError(f"{path}: no such file; python -m llmclf.experiments makes it") from None
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         raise ExperimentError(f"{path}: cannot be read: {error}; name another --output") from None
     if list(results.columns) != COLUMNS:
         raise ExperimentError(f"{path}: not a file of results (expected the columns {', '.join(COLUMNS)})")
-    return results.fillna({"wrong": ""})
+    return results.fillna(dict.fromkeys(WRONG.values(), ""))
 
 
 def add_result(path: Path, result: dict) -> None:
@@ -51,18 +54,23 @@ def add_result(path: Path, result: dict) -> None:
         pd.concat([*rows, new]).to_csv(unfinished, index=False, lineterminator="\n")
 
 
-def wrong_answers(rows: pd.DataFrame) -> set[tuple[int, int]]:
-    """Fold and row number of every test message that was answered wrongly in these results."""
-    pairs = zip(rows["fold"], rows["wrong"], strict=True)
-    return {(fold, int(number)) for fold, wrong in pairs for number in wrong.split()}
+def wrong_answers(rows: pd.DataFrame, classes: Iterable[str] = tuple(WRONG)) -> dict[int, int]:
+    """Row number in the table, and group of near copies, of every test message that was answered wrongly."""
+    lists = [text for name in classes for text in rows[WRONG[name]]]
+    pairs = [pair.split(":") for text in lists for pair in text.split()]
+    return {int(row): int(group) for row, group in pairs}
 
 
-def compare(rows: pd.DataFrame, others: pd.DataFrame) -> Comparison:
-    """McNemar's test of two lots of results (one row a fold each), over the folds that both have."""
+def compare(rows: pd.DataFrame, others: pd.DataFrame, classes: Iterable[str] = tuple(WRONG)) -> Comparison:
+    """Test two lots of results (one row a fold each) in pairs, over the folds that both have; near copies count as one.
+
+    `classes` restricts it to ham, or to spam.
+    """
     both = set(rows["fold"]) & set(others["fold"])
-    first, second = (wrong_answers(some[some["fold"].isin(both)]) for some in (rows, others))
-    apart = sorted(first ^ second)  # where both are right, or both wrong, nothing is told
-    return mcnemar([message not in first for message in apart], [message not in second for message in apart])
+    first, second = (wrong_answers(some[some["fold"].isin(both)], classes) for some in (rows, others))
+    groups = first | second  # where both are right nothing is told
+    right = [[message not in wrong for message in groups] for wrong in (first, second)]
+    return mcnemar(*right, list(groups.values()))
 
 
 def pooled(rows: pd.DataFrame) -> dict[str, float]:

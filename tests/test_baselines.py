@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 
-from llmclf.baselines import KeywordRule, majority, tfidf_characters, tfidf_words
+from llmclf.baselines import KeywordRule, majority, tfidf_balanced, tfidf_characters, tfidf_words
 from llmclf.data import SMS_LABELS, number_labels, read_sms, split
 from llmclf.leakage import near_duplicate_groups
 
@@ -39,7 +39,17 @@ def test_majority_says_the_same_of_everything():
     assert majority().fit(TEXTS, LABELS).predict(["win 100"] * 3).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("make", [tfidf_words, tfidf_characters, KeywordRule])
+def test_with_balanced_weights_more_of_a_rare_class_is_found(any_sms_path):
+    table = number_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
+    few, rest = table[:60], table[60:1060]
+    spam = rest["text"][rest["label"] == 1]
+    plain, balanced = (
+        make().fit(few["text"], few["label"]).predict(spam).mean() for make in (tfidf_characters, tfidf_balanced)
+    )
+    assert balanced > plain + 0.1
+
+
+@pytest.mark.parametrize("make", [tfidf_words, tfidf_characters, tfidf_balanced, KeywordRule])
 def test_baseline_learns_the_sms_collection(make, any_sms_path):
     table = number_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
     splits = split(table, groups=near_duplicate_groups(table["text"]))

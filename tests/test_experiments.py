@@ -15,6 +15,7 @@ from conftest import tiny_gpt2, tiny_llama
 from llmclf import experiments
 from llmclf.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
 from llmclf.assets import AssetError
+from llmclf.baselines import BASELINES
 from llmclf.evaluate import wilson_interval
 from llmclf.experiments import Place, fold, main, run, table_of
 from llmclf.frozen import KeptStates
@@ -91,22 +92,30 @@ def test_every_experiment_runs_and_its_counts_fit_together(name, monkeypatch):
         monkeypatch.setitem(EXPERIMENTS, name, Experiment("", pad_to=80, pooling="last_position"))
     (result,) = run(name, [3], place)
     assert list(result) and set(result) == set(COLUMNS)
-    assert len(result["wrong"].split()) == result["false_alarms"] + result["misses"]
     table = table_of(EXPERIMENTS[name])
     splits = fold(table, 3, EXPERIMENTS[name].messages)
     assert result["test_messages"] == len(splits.test)
     assert result["test_spam"] == splits.test["label"].sum()
-    wrong = [int(row) for row in result["wrong"].split()]
-    assert table["label"][wrong].sum() == result["misses"]
-    assert set(wrong) <= set(splits.test.index)
+    assert_wrong_rows_fit(pd.Series(result), splits.test)
     assert result["train_right"] <= result["train_messages"] == len(splits.train)
+
+
+def assert_wrong_rows_fit(result: pd.Series, test: pd.DataFrame) -> None:
+    """The lists of wrong answers hold rows of the test table, of the right class, with their groups."""
+    for label, (name, count) in enumerate((("false_alarm_rows", "false_alarms"), ("missed_rows", "misses"))):
+        found = wrong_answers(result.to_frame().T, [("ham", "spam")[label]])
+        rows = test.loc[list(found)]
+        assert len(rows) == len(result[name].split()) == result[count]
+        assert (rows["label"] == label).all()
+        assert rows["group"].tolist() == list(found.values())
 
 
 def test_kept_states_change_no_result(monkeypatch):
     kept = list(run("last-token", [1, 2], TINY))
     monkeypatch.setattr(experiments, "why_not", lambda classifier, loader: "never")
     for with_states, without in zip(kept, run("last-token", [1, 2], TINY), strict=True):
-        assert with_states["wrong"] == without["wrong"]
+        for name in ("false_alarm_rows", "missed_rows"):
+            assert with_states[name] == without[name]
         assert with_states["loss"] == pytest.approx(without["loss"], abs=1e-4)
 
 
@@ -215,13 +224,13 @@ def test_model_that_cannot_be_had_is_left_out_and_the_rest_goes_on(tmp_path, cap
     assert read_results(path)["experiment"].tolist() == ["last-token"]
 
 
-@pytest.mark.parametrize("baseline", ["majority", "keywords", "tfidf-words", "tfidf-characters"])
+@pytest.mark.parametrize("baseline", list(BASELINES))
 def test_baselines_judge_the_same_messages(baseline):
     place = Place(baseline, torch.device("cpu"))
     (result,), (other,) = run("natural", [4], place), run("natural", [4], TINY)
     same = ["experiment", "fold", "table_messages", "train_messages", "test_messages", "test_spam"]
     assert [result[key] for key in same] == [other[key] for key in same]
-    assert len(result["wrong"].split()) == result["false_alarms"] + result["misses"]
+    assert_wrong_rows_fit(pd.Series(result), fold(table_of(EXPERIMENTS["natural"]), 4).test)
     if baseline == "majority":
         assert (result["false_alarms"], result["misses"]) == (0, result["test_spam"])
     if baseline == "tfidf-words":
@@ -261,19 +270,24 @@ def test_results_of_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):
 
 
 def rows_of(**wrong: list[int]) -> pd.DataFrame:
-    """Results of ten messages, four of them spam, a fold; the row numbers of the wrong ones are given."""
-    records = [
-        {"fold": int(name[-1]), "wrong": " ".join(map(str, numbers)), "test_messages": 10, "test_spam": 4,
-         "false_alarms": sum(number > 3 for number in numbers), "misses": sum(number < 4 for number in numbers)}
-        for name, numbers in wrong.items()
-    ]  # fmt: skip
+    """Results of ten messages a fold, from the row numbers of the wrong ones. 0 to 3 are spam, 3 and 4 copies."""
+    records = []
+    for name, numbers in wrong.items():
+        lists = [number for number in numbers if number > 3], [number for number in numbers if number < 4]
+        texts = [" ".join(f"{number}:{min(number, 3) if number < 5 else number}" for number in rows) for rows in lists]
+        counts = {"test_messages": 10, "test_spam": 4, "false_alarms": len(lists[0]), "misses": len(lists[1])}
+        records.append({"fold": int(name[-1]), "false_alarm_rows": texts[0], "missed_rows": texts[1], **counts})
     return pd.DataFrame(records)
 
 
 def test_results_are_compared_message_by_message_over_the_folds_that_both_have():
     one, other = rows_of(fold1=[1, 2], fold2=[5], fold4=[0, 9]), rows_of(fold1=[2, 3, 4], fold2=[6], fold3=[7])
-    assert wrong_answers(one) == {(1, 1), (1, 2), (2, 5), (4, 0), (4, 9)}
-    assert compare(one, other)[:2] == (3, 2)  # only the first right: 3 and 4 of fold 1, 6 of fold 2
+    assert wrong_answers(one) == {0: 0, 1: 1, 2: 2, 5: 5, 9: 9}
+    assert wrong_answers(other, ["spam"]) == {2: 2, 3: 3}
+    assert compare(one, other)[:2] == (3, 2)  # only the first right: 6, and the copies 3 and 4; only the other: 1, 5
+    assert compare(one, other, ["spam"])[:2] == (1, 1)
+    assert compare(one, other, ["ham"])[:2] == (2, 1)
+    assert compare(rows_of(fold1=[]), rows_of(fold1=[3, 4])) == (2, 0, 1.0)  # copies: one piece of evidence, not two
     assert compare(one, one) == (0, 0, 1.0)
 
 
@@ -291,13 +305,13 @@ def test_committed_results_fit_together():
     results = read_results(RESULTS)
     assert not results.duplicated(["experiment", "backbone", "precision", "fold"]).any()
     assert set(results["experiment"]) <= set(EXPERIMENTS)
-    wrong = results["wrong"].str.split().map(len)
-    assert (wrong == results["false_alarms"] + results["misses"]).all()
+    for lists, counts in (("false_alarm_rows", "false_alarms"), ("missed_rows", "misses")):
+        assert (results[lists].str.split().map(len) == results[counts]).all()
     assert (results["misses"] <= results["test_spam"]).all()
     five = results[results["experiment"] == "natural"]
     assert set(five.groupby(["backbone", "precision"])["test_messages"].sum()) == {5574}
     for name in NATURAL:
-        assert set(results["backbone"][results["experiment"] == name]) >= {"smollm2-135M", "tfidf-characters"}, name
+        assert set(results["backbone"][results["experiment"] == name]) >= {"smollm2-135M", *BASELINES}, name
 
 
 def test_every_experiment_of_the_committed_results_has_three_folds():
@@ -309,21 +323,20 @@ def test_wrong_messages_of_the_committed_results_are_of_their_fold_and_their_cla
     results = read_results(RESULTS)
     for kind, rows in results.groupby(results["experiment"].map(lambda name: EXPERIMENTS[name].table)):
         table = table_of(next(experiment for experiment in EXPERIMENTS.values() if experiment.table == kind))
-        for row in rows.itertuples():
-            splits = fold(table, row.fold)
-            wrong = [int(number) for number in row.wrong.split()]
-            assert set(wrong) <= set(splits.test.index)
-            assert table["label"][wrong].sum() == row.misses
-            assert len(splits.test) == row.test_messages
+        for _, row in rows.iterrows():
+            test = fold(table, row["fold"]).test
+            assert_wrong_rows_fit(row, test)
+            assert len(test) == row["test_messages"]
 
 
 def test_ignore_index_has_changed_nothing_in_the_committed_results():
-    results = read_results(RESULTS).set_index(["experiment", "backbone", "precision", "fold"])["wrong"]
-    pd.testing.assert_series_equal(results["ignore-index"], results["last-position"])
+    results = read_results(RESULTS).set_index(["experiment", "backbone", "precision", "fold"])
+    lists = results[["false_alarm_rows", "missed_rows"]]
+    pd.testing.assert_frame_equal(lists.loc["ignore-index"], lists.loc["last-position"])
 
 
 def test_a_baseline_gives_the_committed_results_again(sms_path):
     committed = read_results(RESULTS).query("experiment == 'natural' and backbone == 'majority'")
     for (_, row), again in zip(committed.iterrows(), run("natural", range(1, 6), Place("majority", None)), strict=True):
-        assert again["wrong"] == row["wrong"]
+        assert again["missed_rows"] == row["missed_rows"]
         assert again["train_right"] == row["train_right"]

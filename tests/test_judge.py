@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -20,6 +21,7 @@ from llmclf.judge import (
     calibration_error,
     calibration_table,
     fit_temperature,
+    holm,
     mcnemar,
     threshold_of_least_cost,
 )
@@ -59,6 +61,40 @@ def test_mcnemar_is_the_exact_binomial_test_on_the_messages_they_part_on(one, ot
     assert (found.only_first, found.only_second) == (one, other)
     expected = binomtest(one, one + other).pvalue if one + other else 1.0
     assert found.p_value == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 7)), max_size=14))
+@settings(max_examples=100, deadline=None)
+def test_copies_are_one_piece_of_evidence_that_falls_to_one_side_as_a_whole(messages):
+    first, second, groups = ([message[part] for message in messages] for part in range(3))
+    found = mcnemar(first, second, groups)
+    assert found[:2] == mcnemar(first, second)[:2]
+    leads = [sum(one - other for one, other, own in messages if own == group) for group in set(groups)]
+    outcomes = [sum(way) for way in itertools.product(*((lead, -lead) for lead in leads))]
+    as_uneven = [abs(outcome) >= abs(sum(leads)) for outcome in outcomes]
+    assert found.p_value == pytest.approx(sum(as_uneven) / len(outcomes))
+
+
+def test_a_message_copied_ten_times_says_as_much_as_one():
+    one, other = [True] * 6 + [False], [False] * 6 + [True]
+    once = mcnemar(one, other)
+    copied = mcnemar(one * 10, other * 10, groups=[*range(7)] * 10)
+    assert copied == (60, 10, pytest.approx(once.p_value))
+    assert mcnemar(one * 10, other * 10).p_value < 1e-6 < once.p_value
+
+
+@given(st.dictionaries(st.text(max_size=3), st.sampled_from([0.0, 0.001, 0.01, 0.012, 0.02, 0.05, 0.3]), max_size=8))
+def test_holm_passes_what_its_adjusted_p_values_pass(p_values):
+    ordered = sorted(p_values.values())
+    adjusted = np.maximum.accumulate([p * (len(ordered) - place) for place, p in enumerate(ordered)])
+    passed = {p for p, own in zip(ordered, adjusted, strict=True) if own <= 0.05}
+    assert holm(p_values) == {name for name, p in p_values.items() if p in passed}
+
+
+def test_holm_stops_at_the_first_that_fails():
+    p_values = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}  # limits 0.0125, 0.0167, 0.025, 0.05
+    assert holm(p_values) == {"a", "d"}
+    assert holm(p_values, level=0.2) == {"a", "b", "c", "d"}
 
 
 def test_mcnemar_wants_both_answers_for_each_message():
