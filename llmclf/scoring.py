@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,6 @@ import torch
 
 from llmclf.classify import RECORD, TextClassifier, read_record
 from llmclf.errors import LlmclfError, require_one_of
-from llmclf.evaluate import choose_device
 from llmclf.files import FileError, alone_in, replacing, sha256_of
 from llmclf.message_files import KINDS, Cut, MessageFile
 from llmclf.progress import progress
@@ -77,7 +76,7 @@ def score_files(
     rows_per_part
         What is in memory at a time, and what is lost at most when the work is interrupted.
     workers
-        Of the engine "ray"; by default one a GPU, or one for two processor cores.
+        Of the engine "ray"; by default one a GPU, or one for two processor cores, of all machines together.
     device
         See `evaluate.choose_device`.
 
@@ -217,13 +216,11 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
         raise LlmclfError("the engine 'ray' needs Ray Data; install the extra: pip install llmclf[ray]") from None
     if not parts:
         return
-    device, cores = choose_device(scorer.device), os.cpu_count() or 1
-    gpus = torch.cuda.device_count() if device.type == "cuda" else 0
-    workers = workers or gpus or max(1, cores // 2)
-    each = {"num_cpus": max(1, cores // workers), "num_gpus": gpus / workers}
-    here = {"include_dashboard": False, "num_cpus": each["num_cpus"] * workers, "_node_ip_address": "127.0.0.1"}
+    cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
+    here = {"include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if "RAY_ADDRESS" in os.environ else here))
     try:
+        workers, each = shares(ray.cluster_resources(), workers, scorer.device)
         ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts messages
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
         scorer.threads = each["num_cpus"]
@@ -235,6 +232,16 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
             yield row["rows"]
     finally:
         ray.shutdown()
+
+
+def shares(resources: Mapping[str, float], workers: int | None, device: str) -> tuple[int, dict[str, float]]:
+    """How many workers, and what each asks Ray for, where the machines together have so many cores and GPUs."""
+    gpus = int(resources.get("GPU", 0)) if device == "auto" or device.startswith("cuda") else 0
+    cores = int(resources["CPU"])
+    workers = (gpus or max(1, cores // 2)) if workers is None else workers
+    if not 1 <= workers <= cores:
+        raise LlmclfError(f"workers must be at least 1 and at most {cores}, one for each processor core, got {workers}")
+    return workers, {"num_cpus": cores // workers, "num_gpus": min(1.0, gpus / workers)}
 
 
 class Actor:

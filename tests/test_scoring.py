@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import textwrap
 import tracemalloc
 from pathlib import Path
 
@@ -256,6 +257,52 @@ def test_places_that_cannot_be_are_refused(folder, tmp_path):
         score_files(folder, tmp_path / "in", tmp_path / "in" / "out")
 
 
+@needs_pyarrow
+@pytest.mark.parametrize("rows_of_a_group", [1, 7, 1000])
+def test_columns_of_a_parquet_file_keep_their_types_whatever_its_groups(folder, tmp_path, rows_of_a_group):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = range(len(TEXTS))
+    table = pa.table(
+        {
+            "text": TEXTS,
+            "kind": pa.array([f"kind {number % 3}" for number in numbers]).dictionary_encode(),
+            "words": [[str(number)] * (number % 4) for number in numbers],
+            "seen": pa.array([number * 10**9 for number in numbers], pa.timestamp("ns", "UTC")),
+            "small": pa.array([number if number % 5 else None for number in numbers], pa.int8()),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=rows_of_a_group)
+    score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=10)
+    parts = [pq.read_table(path) for path in sorted((tmp_path / "out" / "a.parquet").iterdir())]
+    assert [len(part) for part in parts] == [10] * 5 + [len(TEXTS) - 50]
+    assert pa.concat_tables(parts).select(table.column_names).to_pylist() == table.to_pylist()
+    assert parts[0].schema.field("small").type == pa.int8()
+
+
+@needs_pyarrow
+def test_part_of_a_large_group_of_rows_is_read_without_the_rest_of_it(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 200_000
+    pq.write_table(pa.table({"text": [f"{number} {'x' * 90}" for number in range(rows)]}), tmp_path / "a.parquet")
+    script = f"""
+        from pathlib import Path
+        import pyarrow
+        from llmclf.message_files import Cut, ParquetFile
+        from llmclf.tables import Position
+        cut = Cut(Position(1, {rows // 2}), 100)
+        print(ParquetFile().read(Path({str(tmp_path / "a.parquet")!r}), cut, "text")[1][0][:6])
+        print(pyarrow.default_memory_pool().max_memory())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    first, most = done.stdout.split()
+    assert first == str(rows // 2)
+    assert int(most) < 0.5 * 90 * rows
+
+
 # Growth ---------------------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +375,29 @@ def test_ray_tells_a_fault_as_the_stream_tells_it(folder, tmp_path):
     assert last.startswith("llmclf: error: ")
     assert "not a complete safetensors file" in last
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers", "device", "expected"),
+    [
+        ({"CPU": 16.0}, None, "auto", (8, {"num_cpus": 2, "num_gpus": 0})),
+        ({"CPU": 1.0}, None, "auto", (1, {"num_cpus": 1, "num_gpus": 0})),
+        ({"CPU": 16.0}, 3, "cpu", (3, {"num_cpus": 5, "num_gpus": 0})),
+        ({"CPU": 64.0, "GPU": 8.0}, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
+        ({"CPU": 64.0, "GPU": 8.0}, 16, "cuda", (16, {"num_cpus": 4, "num_gpus": 0.5})),
+        ({"CPU": 64.0, "GPU": 8.0}, 4, "auto", (4, {"num_cpus": 16, "num_gpus": 1})),
+        ({"CPU": 64.0, "GPU": 8.0}, None, "cpu", (32, {"num_cpus": 2, "num_gpus": 0})),
+    ],
+)
+def test_workers_share_what_all_machines_together_have(resources, workers, device, expected):
+    assert scoring.shares(resources, workers, device) == expected
+
+
+@pytest.mark.parametrize("workers", [0, -1, 5])
+def test_more_workers_than_cores_or_none_are_refused(workers):
+    words = f"workers must be at least 1 and at most 4, one for each processor core, got {workers}"
+    with pytest.raises(ValueError, match=words):
+        scoring.shares({"CPU": 4.0}, workers, "auto")
 
 
 def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch):
