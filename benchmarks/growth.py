@@ -107,14 +107,17 @@ class OwnMemory:
         return self
 
     def watch(self) -> None:
-        process = psutil.Process()
         while not self.done.wait(0.02):
-            now = process.memory_info()
-            self.peak = max(self.peak, now.rss - now.shared)
+            self.look()
+
+    def look(self) -> None:
+        now = psutil.Process().memory_info()
+        self.peak = max(self.peak, now.rss - now.shared)
 
     def __exit__(self, *_: object) -> None:
         self.done.set()
         self.thread.join()
+        self.look()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from pathlib import Path
@@ -66,12 +65,13 @@ def in_browser(messages: list[str], runs: int) -> tuple[list[list[float]], list[
     """Milliseconds for each message, whole and for its last word; and for each run, seconds to the first answer."""
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or not PAGE.is_file():
+    from tests.browsing import CHROMIUM
+
+    if CHROMIUM is None or not PAGE.is_file():
         raise LlmclfError("this needs a browser (apt-get install chromium) and the built book (make book)")
     first = []
     with sync_playwright() as program:
-        browser = program.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = program.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for _ in range(runs):
             tab = browser.new_context().new_page()  # nothing is kept from the run before
             start = time.perf_counter()

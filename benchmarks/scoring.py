@@ -39,7 +39,7 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         for name, config in SHAPES.items():
             make_classifier(Path(folder) / name, config)
-        real = COUNTS[0] if quick else REAL_COUNT
+        real = min(COUNTS[0], REAL_COUNT)
         for count in {*fewer, most, real}:
             write_messages(Path(folder) / f"{count}.csv", count)
         ways = {way: in_own_process(Path(folder), "small", way, most) for way in WAYS}

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from llmclf.distributed import gathered, is_main, scattered, wait_for_all
 from llmclf.errors import LlmclfError
 from llmclf.files import read_sealed, write_sealed
-from llmclf.frozen import fingerprint
+from llmclf.frozen import KeptStates, fingerprint
 from llmclf.head import Classifier
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ class CheckpointError(LlmclfError):
 def describe_run(classifier: Classifier, train_loader: DataLoader, settings: TrainingSettings) -> dict:
     """What must be the same for a checkpoint to be continued: settings, messages, model."""
     dataset = train_loader.dataset
+    pad_to = dataset.pad_to if isinstance(dataset, KeptStates) else train_loader.collate_fn.keywords["pad_to"]
     content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
     return {
         **{name: value for name, value in asdict(settings).items() if name != "epochs"},
         "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
         "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
+        "padding": "each batch to its longest message" if pad_to is None else f"all to {pad_to} tokens",
         "precision": "bfloat16" if classifier.bfloat16 else "that of the weights",
         "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
         "training messages": hashlib.sha256(content.encode()).hexdigest(),

@@ -27,7 +27,7 @@ from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
 from llmclf.progress import notice, progress
-from llmclf.tokenizer import encode, gpt2_tokenizer, load_tokenizer, require_texts
+from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 
 RECORD = "classifier.json"
@@ -89,8 +89,14 @@ class TextClassifier:
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str]) -> Tensor:
-        """(texts, classes), in the order of the texts; any text will do, an empty or a very long one too."""
-        require_texts(texts)
+        """(texts, classes), in the order of the texts; any text will do, an empty or a very long one too.
+
+        Raises
+        ------
+        LlmclfError
+            One text instead of many, a table of several columns, or something among the texts that is no string.
+        """
+        texts = list_of_texts(texts)
         self.model.eval()
         messages = [encode(self.tokenizer, text, self.max_length) for text in texts]
         logits = torch.empty(len(messages), len(self.label_names))
@@ -114,6 +120,13 @@ class TextClassifier:
         complete
             `False` stores only the weights that differ from the public backbone's. `True` stores all, as is done in
             any case where there is no public file to add them to (random or imported weights).
+
+        Raises
+        ------
+        LlmclfError
+            LoRA's corrections stand beside the weights.
+        FileError
+            Another process is writing into the folder.
         """
         if corrected(self.model):
             raise LlmclfError("the classifier has LoRA corrections beside its weights: call merge_lora, then save")
@@ -186,7 +199,7 @@ class TextClassifier:
         backbone.load_state_dict(weights, strict=False, assign=True)
         model.requires_grad_(False).to(choose_device(device)).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
-        return cls(model, load_tokenizer(record["backbone"]), record["labels"], **settings)
+        return cls(model, _tokenizer(folder, record), record["labels"], **settings)
 
     @classmethod
     def import_source(
@@ -227,7 +240,13 @@ class TextClassifier:
 
 
 def read_record(folder: Path) -> dict:
-    """What `save` noted in a classifier's folder: everything but the weights."""
+    """What `save` noted in a classifier's folder: everything but the weights.
+
+    Raises
+    ------
+    FileError
+        There is no such record; it is damaged, changed, or of another version's format.
+    """
     path = folder / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -262,6 +281,19 @@ def _read_weights(folder: Path, record: dict) -> dict[str, Tensor]:
     if sha256_of(path) != record["weights"]["sha256"]:
         raise FileError(f"{path}: not the weights that {RECORD} names (damaged or exchanged); save them again")
     return weights
+
+
+def _tokenizer(folder: Path, record: dict) -> tiktoken.Encoding:
+    """The tokenizer that the record names; GPT-2's is the same whatever has become of the backbone's file."""
+    if record["tokenizer"] == "gpt2":
+        return gpt2_tokenizer()
+    tokenizer = load_tokenizer(record["backbone"])
+    if tokenizer.name != record["tokenizer"]:
+        raise FileError(
+            f"{folder}: was trained with the tokenizer {record['tokenizer']}, but {record['backbone']} leads to "
+            f"{tokenizer.name}; put that backbone back"
+        )
+    return tokenizer
 
 
 def _backbone(folder: Path, record: dict, dtype: torch.dtype) -> Backbone:

@@ -109,9 +109,9 @@ def train_on(device: torch.device, options: Namespace, output: Path) -> None:
     print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
 
     backbone = choose_backbone(options.backbone)
-    tokenizer = load_tokenizer(backbone)
+    pretrained, tokenizer = load_pretrained(backbone, device=device), load_tokenizer(backbone)
     model = Classifier(
-        load_pretrained(backbone, device=device),
+        pretrained,
         len(names),
         pooling=options.pooling,
         trainable=options.trainable,
@@ -147,7 +147,8 @@ def train_on(device: torch.device, options: Namespace, output: Path) -> None:
     record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
     record |= {"trainable": options.trainable, "results": results}
     pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
-    classifier = TextClassifier(model, tokenizer, names, backbone, max_length=limit, pad_to=pad_to, training=record)
+    lengths = {"max_length": pad_to or limit, "pad_to": pad_to}
+    classifier = TextClassifier(model, tokenizer, names, backbone, **lengths, training=record)
     save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
     classifier.save(output, complete=options.complete)
     checkpoint.unlink(missing_ok=True)  # from here on the run is finished

@@ -84,6 +84,7 @@ def whole_words(tokenizer: tiktoken.Encoding) -> list[str]:
 @torch.inference_mode()
 def ask(teacher: TextClassifier, texts: Sequence[list[int]], *, bfloat16: bool = False) -> list[Tensor]:
     """The teacher's probabilities after each token, (tokens, classes) for each text of token ids."""
+    teacher.model.eval()
     answers: list[Tensor] = [torch.empty(0)] * len(texts)
     device, end = teacher.model.device, teacher.tokenizer.eot_token
     with (

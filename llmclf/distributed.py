@@ -77,7 +77,7 @@ def workers(device: torch.device) -> Iterator[torch.device]:
     import torch.distributed as dist
 
     device = own_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         with (
             open(os.devnull, "w") as nowhere,

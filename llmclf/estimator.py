@@ -23,7 +23,7 @@ from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
-from llmclf.tokenizer import load_tokenizer, require_texts
+from llmclf.tokenizer import list_of_texts, load_tokenizer
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
 from llmclf.weights import choose_backbone, load_pretrained
 
@@ -51,7 +51,8 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
     pooling
         Where the classifier reads, see `pool`. With "last_position" all texts are padded to one length.
     max_length
-        Longer texts are cut to this many tokens; `None` cuts only at 1024, or at the model's context.
+        Longer texts are cut to this many tokens; `None` cuts only at 1024, or at the model's context. With
+        "last_position" `None` cuts nothing: the longest text must fit into the context.
     bfloat16
         Whether the blocks' matrix products run in bfloat16, see `Classifier`: faster where the processor knows it.
     random_state
@@ -129,6 +130,9 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         if len(names) < 2:
             raise LlmclfError(f"y holds one class only, {names[0]!r}; expected two or more (in every fold: stratify)")
 
+        # Grids hand over NumPy's numbers, which neither PyTorch's loaders nor JSON take for whole numbers.
+        max_length = None if self.max_length is None else _whole("max_length", self.max_length)
+        batch_size, epochs = _whole("batch_size", self.batch_size), _whole("epochs", self.epochs)
         given = self.random_state
         seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
         backbone, device = choose_backbone(self.backbone), choose_device(self.device)
@@ -136,9 +140,6 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         pretrained = load_pretrained(backbone, device=device)
         shape = {"pooling": self.pooling, "trainable": self.trainable, "bfloat16": bool(self.bfloat16)}
         model = Classifier(pretrained, len(names), seed=seed, **shape)
-        # Grids hand over NumPy's numbers, which neither PyTorch's loaders nor JSON take for whole numbers.
-        max_length = None if self.max_length is None else index(self.max_length)
-        batch_size = index(self.batch_size)
         limit = min(LONGEST_MESSAGE if max_length is None else max_length, model.backbone.config.context_length)
         fixed = self.pooling == "last_position"  # what stands there must not depend on the other texts of a batch
         loaders = make_loaders(
@@ -150,12 +151,12 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
         )
         rate = suggested_learning_rate(model) if self.learning_rate is None else float(self.learning_rate)
-        settings = TrainingSettings(index(self.epochs), rate, evaluate_batches=1, seed=seed)
+        settings = TrainingSettings(epochs, rate, evaluate_batches=1, seed=seed)
         train(model, loaders.train, loaders.validation, settings, quiet=True)
 
         pad_to = loaders.train.dataset.max_length if fixed else None
         record = {"settings": asdict(settings), "batch_size": batch_size, "trainable": self.trainable}
-        lengths = {"max_length": limit, "pad_to": pad_to}
+        lengths = {"max_length": pad_to or limit, "pad_to": pad_to}
         self.text_classifier_ = TextClassifier(model, tokenizer, names, str(backbone), **lengths, training=record)
         self.classes_, self.n_features_in_ = encoder.classes_, 1
         return self
@@ -177,6 +178,14 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def _whole(name: str, value: object) -> int:
+    """A setting that must be a whole number, of Python or NumPy."""
+    try:
+        return index(value)
+    except TypeError:
+        raise LlmclfError(f"{name} is {value!r}; expected a whole number") from None
+
+
 def _texts(X: Texts) -> list[str]:
     """The texts as a list, if all of them are texts."""
     array = np.asarray(X, dtype=object)
@@ -184,11 +193,9 @@ def _texts(X: Texts) -> list[str]:
         raise LlmclfError(f"X is {shorten(X)}, a {type(X).__name__}; expected many texts: put a single one into a list")
     if array.ndim > 1 and array.shape[1:] != (1,):
         raise LlmclfError(f"X has shape {array.shape}; expected (texts,) or (texts, 1): choose one column of texts")
-    texts = array.ravel().tolist()
-    if not texts:
+    if not array.size:
         raise LlmclfError("X is empty; expected at least one text")
-    require_texts(texts)
-    return texts
+    return list_of_texts(array.ravel())
 
 
 def _labels(y: Sequence | np.ndarray | pd.Series, count: int) -> np.ndarray:

@@ -38,7 +38,7 @@ def terminable() -> Iterator[None]:
 
 
 def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = False) -> int:
-    """Run a command; 0 when it went well, 2 after an error, 130 or 143 when interrupted or terminated.
+    """Run a command; 0 if it went well, 2 after an error, 130 interrupted, 143 terminated, 141 if nobody reads on.
 
     Parameters
     ----------
@@ -55,6 +55,7 @@ def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = F
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # SIGPIPE, which Windows has no name for
     except KeyboardInterrupt as interruption:
         print(f"llmclf: interrupted; {afterwards}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)

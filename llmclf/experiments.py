@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from llmclf.baselines import BASELINES
 from llmclf.data import SEED, SMS_LABELS, Splits, balance, is_fast, number_labels, read_sms, truncate
 from llmclf.evaluate import choose_device, outputs, score
 from llmclf.exits import exit_status
+from llmclf.files import alone_in
 from llmclf.frozen import KeptStates, over, why_not
 from llmclf.head import Classifier
 from llmclf.leakage import deal_groups, near_duplicate_groups
@@ -70,13 +72,23 @@ def table_of(experiment: Experiment) -> pd.DataFrame:
     return table
 
 
+def check_fold(number: int) -> None:
+    """Raise `ExperimentError` where there is no such fold."""
+    if not 1 <= number <= FOLDS:
+        raise ExperimentError(f"there are the folds 1 to {FOLDS}, not {number}")
+
+
 def fold(table: pd.DataFrame, number: int, messages: int | None = None) -> Splits:
     """Cut number 1 to 5 of a table of `table_of`: two of its ten parts judge, one chooses, seven teach.
 
     Over the five, every message judges exactly once. `messages` cuts the training set to so many.
+
+    Raises
+    ------
+    ExperimentError
+        There is no fold of this number.
     """
-    if not 1 <= number <= FOLDS:
-        raise ExperimentError(f"there are the folds 1 to {FOLDS}, not {number}")
+    check_fold(number)
     part = (table["part"] - 2 * (number - 1)) % 10
     training = table[part > 2]
     if messages is not None:
@@ -222,22 +234,29 @@ def judge(splits: Splits, answers: list[np.ndarray]) -> dict:
 def run_missing(names: Iterable[str], folds: Iterable[int], place: Place, path: Path) -> None:
     """Run what the results file lacks, each result written as soon as it is there."""
     kept: dict[Experiment, KeptStates] = {}
-    for name in names:
-        own = replace(place, backbone=EXPERIMENTS[name].backbone or place.backbone)
-        done = read_results(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
-        done = done[done["experiment"].eq(name) & done["backbone"].eq(own.backbone)]
-        done = set(done["fold"][done["precision"].isin([own.precision, "float64"])])
-        missing = [number for number in folds if number not in done]
-        if not missing:
-            continue
-        try:
-            for result in run(name, missing, own, kept):
-                add_result(path, result)
-                right = result["test_messages"] - result["false_alarms"] - result["misses"]
-                answer = f"{right} of {result['test_messages']} right ({result['seconds']:.0f} s)"
-                print(f"{name}, fold {result['fold']}: {answer}", flush=True)
-        except AssetError as error:
-            notice(f"{name} is left out: {str(error).splitlines()[0]}")
+    lock = path.parent / f".{path.name}"  # the file belongs to one process at a time, its folder does not
+    with alone_in(lock):
+        for name in names:
+            own = replace(place, backbone=EXPERIMENTS[name].backbone or place.backbone)
+            missing = missing_folds(name, folds, own, path)
+            try:
+                for result in run(name, missing, own, kept) if missing else ():
+                    add_result(path, result)
+                    right = result["test_messages"] - result["false_alarms"] - result["misses"]
+                    answer = f"{right} of {result['test_messages']} right ({result['seconds']:.0f} s)"
+                    print(f"{name}, fold {result['fold']}: {answer}", flush=True)
+            except AssetError as error:
+                notice(f"{name} is left out: {str(error).splitlines()[0]}")
+    with suppress(OSError):
+        lock.rmdir()  # left by a process that was killed
+
+
+def missing_folds(name: str, folds: Iterable[int], place: Place, path: Path) -> list[int]:
+    """Those of the folds that the results file does not hold yet, each once."""
+    done = read_results(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
+    done = done[done["experiment"].eq(name) & done["backbone"].eq(place.backbone)]
+    done = set(done["fold"][done["precision"].isin([place.precision, "float64"])])
+    return [number for number in dict.fromkeys(folds) if number not in done]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -259,6 +278,8 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         if unknown := [name for name in options.rows if name not in EXPERIMENTS]:
             raise ExperimentError(f"no experiment is called {unknown[0]!r}; known are {', '.join(EXPERIMENTS)}")
+        for number in options.folds:
+            check_fold(number)
         place = Place(choose_backbone(options.backbone), choose_device(options.device), options.bfloat16)
         run_missing(options.rows, options.folds, place, options.output)
 

@@ -40,7 +40,8 @@ def replacing(target: str | Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_file():
             os.umask(umask := os.umask(0))  # it can be read only by being set
-            temporary.chmod(0o666 & ~umask)  # as any new file: some libraries write for the owner's eyes alone
+            if temporary.stat().st_nlink == 1:  # not one that is linked to another's, such as a kit's
+                temporary.chmod(0o666 & ~umask)  # as any new file: some libraries write for the owner's eyes alone
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())  # or after a power cut the name could stand for an empty file
         os.replace(temporary, target)
@@ -81,9 +82,16 @@ def alone_in(folder: str | Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes have left half-written; only for who holds the folder's lock."""
-    for unfinished in list(folder.rglob(f"{UNFINISHED}*")):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    """Remove what killed processes have left half-written; only for who holds the folder's lock.
+
+    Folders below that have a lock of their own are left to its holder.
+    """
+    for place, names, _ in os.walk(folder):
+        for name in [name for name in names if name.startswith(UNFINISHED)]:
+            shutil.rmtree(Path(place, name), ignore_errors=True)
+        names[:] = [
+            name for name in names if not name.startswith(UNFINISHED) and not Path(place, name, ".lock").exists()
+        ]
 
 
 def sha256_of(path: str | Path) -> str:

@@ -7,6 +7,7 @@ each time. `keep_frozen` computes these once for every message; `train` and `eva
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
@@ -254,7 +255,8 @@ def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, m
     """An uninitialised tensor in memory, or where it would take more than `memory` bytes, in an unnamed file."""
     if memory is None:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-        memory = free // 4
+        here = 1 if device.type == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # workers on this computer
+        memory = free // (4 * here)
     size = shape[0] * shape[1] * dtype.itemsize
     if size <= memory:
         return torch.empty(shape, dtype=dtype, device=device)
@@ -262,5 +264,7 @@ def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, m
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:  # without a name: it goes when the mapping does, whatever happens
         file.truncate(size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # on a full disk an error now, not a crash while it is filled
         mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=size)
     return torch.from_numpy(mapped).view(dtype).view(shape)

@@ -13,6 +13,13 @@ from llmclf.errors import LlmclfError
 from llmclf.evaluate import wilson_interval
 
 
+def same_length(*columns: Sequence | None) -> None:
+    """Raise `LlmclfError` where columns, `None` aside, are of different lengths."""
+    lengths = {len(column) for column in columns if column is not None}
+    if len(lengths) > 1:
+        raise LlmclfError(f"columns of {' and '.join(map(str, sorted(lengths)))} entries: give one for each message")
+
+
 def bootstrap_interval(
     statistic: Callable[..., float],
     *columns: Sequence[float],
@@ -37,7 +44,13 @@ def bootstrap_interval(
         Of the interval.
     seed
         Of the drawing.
+
+    Raises
+    ------
+    LlmclfError
+        Columns or groups are of different lengths.
     """
+    same_length(*columns, groups)
     arrays = [np.asarray(column) for column in columns]
     numbers = np.arange(len(arrays[0])) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     rows_of = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
@@ -80,10 +93,14 @@ def mcnemar(
         (messages,) numbers: near copies, of one group, are one piece of evidence. By how many messages a group favours
         one of the two is its weight, and by luck the whole of it might as well have favoured the other (an exact
         permutation test; without groups it is McNemar's, exactly).
+
+    Raises
+    ------
+    LlmclfError
+        The columns are of different lengths.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
-    if first.shape != second.shape:
-        raise LlmclfError(f"{len(first)} answers of the first, {len(second)} of the second: give both for each message")
+    same_length(first, second, groups)
     lead = first.astype(int) - second  # of the first: 1, 0 or -1 for each message
     if groups is not None:
         numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -127,7 +144,13 @@ def threshold_of_least_cost(
     -------
     float
         A message of at least this probability is called spam; infinite where none should be.
+
+    Raises
+    ------
+    LlmclfError
+        Probabilities and labels are of different lengths.
     """
+    same_length(probabilities, labels)
     order = np.argsort(-np.asarray(probabilities, dtype=float), kind="stable")
     ranked, spam = np.asarray(probabilities, dtype=float)[order], np.asarray(labels)[order] == 1
     called = np.arange(1, len(ranked) + 1)
@@ -148,7 +171,13 @@ def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, 
     pandas.DataFrame
         One row a bin: `messages`, `announced` (the mean probability), `true` (the share of spam), and `low` and `high`
         (its 95 % Wilson interval).
+
+    Raises
+    ------
+    LlmclfError
+        Probabilities and labels are of different lengths.
     """
+    same_length(probabilities, labels)
     announced, spam = np.asarray(probabilities, dtype=float), np.asarray(labels) == 1
     bin_of = np.minimum((announced * bins).astype(int), bins - 1)
     rows = []
@@ -160,8 +189,10 @@ def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, 
 
 
 def calibration_error(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> float:
-    """The mean distance between announced and true share, weighted by messages (Naeini and others 2015)."""
+    """The mean distance of announced and true share, weighted by messages (Naeini and others 2015); NaN of none."""
     table = calibration_table(probabilities, labels, bins=bins)
+    if table.empty:
+        return float("nan")
     return float(np.average((table["announced"] - table["true"]).abs(), weights=table["messages"]))
 
 
@@ -170,6 +201,7 @@ def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
 
     Above 1 where the classifier was too sure. The order of the probabilities, and so every label, stays the same.
     """
+    same_length(logits, labels)
     logits, labels = np.asarray(logits, dtype=float), np.asarray(labels)
 
     def loss(log_temperature: float) -> float:

@@ -1,6 +1,6 @@
 """Chapter 8: messages that are nearly the same, found and put into groups, so that a split can keep them together.
 
-The same advertisement goes out a hundred times, with another number, another prize, another word. Where one copy is
+The same advertisement goes out again and again, with another number, another prize, another word. Where one copy is
 learnt from and another is judged by, memory passes for insight.
 """
 
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
+
+from llmclf.errors import LlmclfError
 
 RUN = 3  # words in a row that are compared; as usual for short texts (Broder 1997 calls them shingles)
 GIVEAWAY = 5  # words in a row that no text of a lesson may share with a held-out one
@@ -111,7 +113,7 @@ def deal_groups(
     labels, groups
         (rows,) of the table.
     shares
-        Of the parts; they add up to one.
+        Of the parts, above 0; they add up to one.
     seed
         Of the order among groups of the same size.
 
@@ -119,7 +121,14 @@ def deal_groups(
     -------
     list of numpy.ndarray
         The row numbers of each part, ascending.
+
+    Raises
+    ------
+    LlmclfError
+        A share is not above 0.
     """
+    if min(shares) <= 0:
+        raise LlmclfError(f"every part needs a share above 0, got {', '.join(map(str, shares))}")
     label_numbers = np.unique(np.asarray(labels), return_inverse=True)[1]
     group_numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
     counts = np.zeros((group_numbers.max() + 1, label_numbers.max() + 1))  # (groups, labels)

@@ -70,7 +70,10 @@ def readable_text(raw: bytes) -> str:
     message = message_from_bytes(raw, policy=policy.default)
     subject, body = str(message["subject"] or ""), ""
     for kind in ("plain", "html"):
-        part = message.get_body((kind,))
+        try:
+            part = message.get_body((kind,))
+        except (AttributeError, IndexError):  # Python's parser stumbles over parts without their boundary
+            part = None
         body = "" if part is None else part_text(part)
         body = html_text(body) if kind == "html" else body
         if body.strip():

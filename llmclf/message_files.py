@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from llmclf.tables import DataError, Position, read_rows
 
 if TYPE_CHECKING:
+    import pyarrow
     import pyarrow.parquet
 
 
@@ -99,7 +101,7 @@ class JsonLinesFile:
                 if not line.strip():
                     continue
                 try:
-                    record = json.loads(line.decode("utf-8"))
+                    record = json.loads(line.decode("utf-8"), parse_float=finite, parse_constant=finite)
                 except (ValueError, RecursionError) as error:
                     raise DataError(f"{where}: not a JSON object in UTF-8 ({error})") from None
                 if not isinstance(record, dict) or not isinstance(record.get(text_column), str):
@@ -114,7 +116,7 @@ class ParquetFile:
         with readable(path):
             file = self.open(path)
             names = file.schema_arrow.names
-            if names.count(text_column) != 1 or "string" not in str(file.schema_arrow.field(text_column).type):
+            if names.count(text_column) != 1 or not holds_strings(file.schema_arrow.field(text_column).type):
                 kinds = ", ".join(f"{field.name!r} ({field.type})" for field in file.schema_arrow)
                 raise DataError(f"{path}: expected one column {text_column!r} of strings, found {kinds}")
             refuse_taken(str(path), names, taken)
@@ -138,7 +140,7 @@ class ParquetFile:
                 if passed + rows <= start:
                     passed += rows
                     continue
-                for batch in file.iter_batches(cut.rows, row_groups=[number]):  # a whole group may be large
+                for batch in file.iter_batches(max(cut.rows, 1024), row_groups=[number]):  # a group may be large
                     if wanted := batch[max(start - passed, 0) : max(stop - passed, 0)]:
                         found.append(wanted)
                     passed += len(batch)
@@ -175,11 +177,26 @@ KINDS: dict[str, MessageFile] = {
 }
 
 
+def holds_strings(kind: pyarrow.DataType) -> bool:
+    """Whether a column of this type holds strings, perhaps by way of a dictionary."""
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
 def refuse_taken(where: str, names: Sequence[str] | dict, taken: Sequence[str]) -> None:
     """Raise `DataError` where a column has the name of one that is to be added."""
     for name in taken:
         if name in names:
             raise DataError(f"{where}: there is a column {name!r} already, which scoring would add; rename it")
+
+
+def finite(text: str) -> float:
+    """A number of a JSON file; `ValueError` for one that could not be written as JSON again."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"the number {text} has no place in JSON")
+    return number
 
 
 @contextmanager
@@ -191,3 +208,9 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: a text is not UTF-8 ({error}); convert the file") from None
+    except Exception as error:
+        if type(error).__module__.startswith("pyarrow"):  # which need not be installed
+            raise DataError(f"{path}: damaged ({error})") from None
+        raise

@@ -45,7 +45,13 @@ def read_results(path: str | Path) -> pd.DataFrame:
 
 
 def add_result(path: Path, result: dict) -> None:
-    """Add a row to the file, in one step."""
+    """Add a row to the file, in one step.
+
+    Raises
+    ------
+    ExperimentError
+        The file is not one of results, or holds some of the same experiment on another table.
+    """
     rows = [read_results(path)] if path.is_file() else []
     if rows and {*rows[0].query("experiment == @result['experiment']")["table_messages"]} - {result["table_messages"]}:
         raise ExperimentError(f"{path}: holds results of another table of messages; name another --output")
@@ -64,8 +70,20 @@ def wrong_answers(rows: pd.DataFrame, classes: Iterable[str] = tuple(WRONG)) -> 
 def compare(rows: pd.DataFrame, others: pd.DataFrame, classes: Iterable[str] = tuple(WRONG)) -> Comparison:
     """Test two lots of results (one row a fold each) in pairs, over the folds that both have; near copies count as one.
 
-    `classes` restricts it to ham, or to spam.
+    Parameters
+    ----------
+    rows, others
+        From `read_results`, of experiments on the same table.
+    classes
+        Restricts it to "ham", or to "spam".
+
+    Raises
+    ------
+    ExperimentError
+        The results are of different tables, so that a row number means two messages.
     """
+    if len(tables := {*rows["table_messages"], *others["table_messages"]}) > 1:
+        raise ExperimentError(f"results of tables of {' and '.join(map(str, sorted(tables)))} messages: no pairs")
     both = set(rows["fold"]) & set(others["fold"])
     first, second = (wrong_answers(some[some["fold"].isin(both)], classes) for some in (rows, others))
     groups = first | second  # where both are right nothing is told

@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +22,7 @@ import torch
 
 from llmclf.classify import RECORD, TextClassifier, read_record
 from llmclf.errors import LlmclfError, require_one_of
-from llmclf.files import FileError, alone_in, replacing, sha256_of
+from llmclf.files import FileError, alone_in, replacing, sha256_of, sweep
 from llmclf.message_files import KINDS, Cut, MessageFile
 from llmclf.progress import progress
 from llmclf.tables import DataError
@@ -27,6 +30,7 @@ from llmclf.tables import DataError
 MANIFEST = "scoring.json"
 ROWS_PER_PART = 10_000
 FORMAT = 1  # of the output folder
+RETRIES = 2  # of a part during which a worker has died
 
 
 class Part(NamedTuple):
@@ -91,9 +95,14 @@ def score_files(
     require_one_of("engine", engine, ENGINES)
     if rows_per_part < 1:
         raise LlmclfError(f"rows_per_part must be at least 1, got {rows_per_part}")
+    if engine == "stream" and workers not in (None, 1):
+        raise LlmclfError(f"the engine 'stream' is one process, got workers={workers}; the engine 'ray' takes several")
+    if engine == "ray":
+        require_ray(workers)
     labels = read_record(classifier)["labels"]
     files = find_files(source, output)
     with alone_in(output):
+        hashes = {name: sha256_of(path) for name, path in files.items()}  # first: what grows from here on is noticed
         taken = ["predicted", *(f"probability_{label}" for label in labels)]
         parts = [
             Part(path, cut, output / name / f"{number:05}{path.suffix.lower()}")
@@ -105,15 +114,18 @@ def score_files(
             "classifier": sha256_of(classifier / RECORD),
             "text_column": text_column,
             "rows_per_part": rows_per_part,
-            "files": {name: sha256_of(path) for name, path in files.items()},
+            "files": hashes,
         }
         begin(output, work)
         todo = [part for part in parts if not part.target.is_file()]
         total = sum(part.cut.rows for part in parts)
         before = total - sum(part.cut.rows for part in todo)
-        with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
-            for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
-                bar.update(rows)
+        try:
+            with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
+                for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
+                    bar.update(rows)
+        finally:
+            sweep(output)  # Ray's workers are ended in the middle of their work when ours is
     return Scored(total - before, before)
 
 
@@ -189,6 +201,8 @@ class Scorer:
         if not part.target.is_file():
             kind = kind_of(part.source)
             content, texts = kind.read(part.source, part.cut, self.text_column)
+            if len(texts) != part.cut.rows:
+                raise DataError(f"{part.source}: was changed while it was scored; name another output folder")
             probabilities = self.classifier.predict_proba(texts)  # (messages, classes)
             names = self.classifier.label_names
             columns: dict[str, list] = {"predicted": [names[number] for number in probabilities.argmax(axis=1)]}
@@ -200,27 +214,28 @@ class Scorer:
 
 def stream(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
     """One part after the other, in this process."""
-    if workers not in (None, 1):
-        raise LlmclfError(f"the engine 'stream' is one process, got workers={workers}; the engine 'ray' takes several")
     yield from map(scorer.score, parts)
 
 
 def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
     """Parts as rows of a Ray dataset, one classifier in each of its actors.
 
-    Ray Data hands out no more parts than there are actors to take them, and gives the part of one that died to another.
+    Ray Data hands out parts as actors become free, a few at a time, and gives the part of one that died to another;
+    one that ends its actor three times ends the work.
     """
-    try:
-        import ray.data
-    except ImportError:
-        raise LlmclfError("the engine 'ray' needs Ray Data; install the extra: pip install llmclf[ray]") from None
+    import ray.data
+
     if not parts:
         return
     cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
-    here = {"include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if "RAY_ADDRESS" in os.environ else here))
+    here = {"address": "local", "include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
+    with kept_signal(signal.SIGTERM):  # which Ray would take for itself
+        cluster = {} if os.environ.get("RAY_ADDRESS") else here
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
     try:
-        workers, each = shares(ray.cluster_resources(), workers, scorer.device)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        workers, each = shares(nodes, workers, scorer.device)
+        each["ray_remote_args_fn"] = partial(dict, max_restarts=RETRIES, max_task_retries=RETRIES)
         ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts messages
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
         scorer.threads = each["num_cpus"]
@@ -230,18 +245,49 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
             if row["fault"]:
                 raise LlmclfError(row["fault"])
             yield row["rows"]
+    except ray.exceptions.RayError as error:
+        raise LlmclfError(
+            f"a worker ended {RETRIES + 1} times over the same part ({type(error).__name__}), perhaps for want of "
+            f"memory: the same command does the rest, with fewer --workers"
+        ) from error
     finally:
         ray.shutdown()
 
 
-def shares(resources: Mapping[str, float], workers: int | None, device: str) -> tuple[int, dict[str, float]]:
-    """How many workers, and what each asks Ray for, where the machines together have so many cores and GPUs."""
-    gpus = int(resources.get("GPU", 0)) if device == "auto" or device.startswith("cuda") else 0
-    cores = int(resources["CPU"])
-    workers = (gpus or max(1, cores // 2)) if workers is None else workers
-    if not 1 <= workers <= cores:
-        raise LlmclfError(f"workers must be at least 1 and at most {cores}, one for each processor core, got {workers}")
-    return workers, {"num_cpus": cores // workers, "num_gpus": min(1.0, gpus / workers)}
+def require_ray(workers: int | None) -> None:
+    """Raise `LlmclfError` where the engine "ray" cannot be started."""
+    try:
+        import ray.data
+    except ImportError:
+        raise LlmclfError("the engine 'ray' needs Ray Data; install the extra: pip install llmclf[ray]") from None
+    if ray.is_initialized():
+        raise LlmclfError("Ray is running in this process already; call ray.shutdown(), or use the command")
+    if workers is not None and workers < 1:
+        raise LlmclfError(f"workers must be at least 1, got {workers}")
+
+
+def shares(nodes: list[Mapping[str, float]], workers: int | None, device: str) -> tuple[int, dict[str, float]]:
+    """How many workers, and what each asks Ray for, on machines with so many cores ("CPU") and GPUs."""
+    cores = [int(node.get("CPU", 0)) for node in nodes]
+    gpus = int(sum(node.get("GPU", 0) for node in nodes)) if device == "auto" or device.startswith("cuda") else 0
+    workers = workers or min(gpus, sum(cores)) or max(1, sum(cores) // 2)
+    if workers > sum(cores):
+        raise LlmclfError(f"workers must be at most {sum(cores)}, one for each processor core, got {workers}")
+    smallest = min(count for count in cores if count)  # a worker must find its cores on one machine
+    return workers, {"num_cpus": min(smallest, sum(cores) // workers), "num_gpus": min(1.0, gpus / workers)}
+
+
+@contextmanager
+def kept_signal(number: int) -> Iterator[None]:
+    """Give a signal back to who has it, whatever the block does with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 class Actor:

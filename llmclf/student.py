@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from llmclf.classify import TextClassifier
+from llmclf.errors import LlmclfError
 from llmclf.files import FileError, read_sealed, write_sealed
 from llmclf.head import Classifier
 from llmclf.models import GPT2, GPT2Config
@@ -54,7 +55,15 @@ class Student(TextClassifier):
     """A small GPT-2 classifier that is kept in one file, with its tokenizer, matrices in eight bits a number."""
 
     def save(self, path: str | Path) -> None:
-        """Write the file; one that is there is replaced at the end."""
+        """Write the file; one that is there is replaced at the end.
+
+        Raises
+        ------
+        LlmclfError
+            The model does not read its last token, or cuts messages before its context ends: `load` would not know.
+        """
+        if self.model.pooling != "last_token" or self.max_length != self.model.backbone.config.context_length:
+            raise LlmclfError("only a student that reads the last token of its whole context can be saved")
         tensors = {}
         for name, weight in self.model.backbone.named_parameters():
             weight = weight.detach().float().cpu()

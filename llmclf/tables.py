@@ -125,7 +125,7 @@ def _rows(path: Path, start: Position | None = None) -> Iterator[Row]:
     """
     try:
         with open(path, "rb") as file:
-            csv.field_size_limit(max(csv.field_size_limit(), path.stat().st_size))  # else a text may not be long
+            csv.field_size_limit(max(csv.field_size_limit(), min(path.stat().st_size, 2**31 - 1)))  # else no long text
             lines = _Lines(path, file, start)
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             first = lines.place.line

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from reprlib import repr as shorten
 
@@ -29,10 +29,18 @@ SMOLLM2_LACKS = re.compile("[\x04\x06\x13\x14\x16\x1d\U00040000-\U000bffff]")
 
 
 def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
-    """The tokenizer that belongs to a backbone, by the same names and paths as `weights.load_pretrained`."""
-    if str(backbone).removeprefix("random-") == "smollm2-135M":
-        return gguf_tokenizer(assets.fetch("smollm2-135M"))
-    path = Path(backbone)
+    """The tokenizer that belongs to a backbone, by the same names and paths as `weights.load_pretrained`.
+
+    Raises
+    ------
+    AssetError, FileError, LlmclfError
+        The vocabulary cannot be had; is damaged; is of another kind, or there is no backbone of this name.
+    """
+    name, path = str(backbone).removeprefix("random-"), Path(backbone)
+    if name == "smollm2-135M":
+        return gguf_tokenizer(assets.fetch(name))
+    if name not in assets.ASSETS and not path.exists():
+        raise LlmclfError(f"{backbone}: neither a backbone nor a file or folder")
     gguf = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
     return gguf_tokenizer(gguf[0]) if gguf else gpt2_tokenizer()
 
@@ -45,7 +53,13 @@ def gpt2_tokenizer() -> tiktoken.Encoding:
 
 
 def gguf_tokenizer(path: str | Path) -> tiktoken.Encoding:
-    """The tokenizer stored in a SmolLM2 GGUF file (49,152 tokens, 17 of them special)."""
+    """The tokenizer stored in a SmolLM2 GGUF file (49,152 tokens, 17 of them special).
+
+    Raises
+    ------
+    FileError, LlmclfError
+        The file is damaged, or holds another model's tokenizer or none.
+    """
     _, entries = read_gguf(path)
     wanted = [f"tokenizer.ggml.{key}" for key in ("model", "pre", "tokens", "token_type")]
     if missing := [name for name in wanted if name not in entries]:
@@ -75,12 +89,18 @@ def printable_bytes() -> dict[str, int]:
     return {chr(byte): byte for byte in visible} | {chr(256 + rank): byte for rank, byte in enumerate(invisible)}
 
 
-def require_texts(texts: Sequence) -> None:
-    """Raise `LlmclfError` naming the first of many that is not a string."""
+def list_of_texts(texts: Iterable[str]) -> list[str]:
+    """Many texts as a list; `LlmclfError` names the first that is no string, or says that these are not many texts."""
+    if isinstance(texts, str):
+        raise LlmclfError(f"expected a list or column of texts, got one: {shorten(texts)}; put it into a list")
+    if getattr(texts, "ndim", 1) != 1:
+        raise LlmclfError(f"expected a list or column of texts, got a {type(texts).__name__} of shape {texts.shape}")
+    texts = list(texts)
     for number, text in enumerate(texts, start=1):
         if not isinstance(text, str):
             found = f"{shorten(text)}, a {type(text).__name__}"
             raise LlmclfError(f"text {number} is {found}; expected a string: fill in or leave out what is missing")
+    return texts
 
 
 def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = None) -> list[int]:

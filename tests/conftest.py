@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 import torch
@@ -20,6 +21,10 @@ from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
 from llmclf.models.gpt2_weights import hub_layout
 from llmclf.models.state import build, initialise
 from llmclf.tokenizer import GPT2_PATTERN, build_encoding, gguf_tokenizer, gpt2_tokenizer, printable_bytes
+
+# Random examples are the same in each run, and none is too slow on a busy machine.
+hypothesis.settings.register_profile("calm", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("calm")
 
 END_OF_TEXT = 256  # of the tiny tokenizer: every byte is a token, and this one more
 

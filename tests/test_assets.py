@@ -881,3 +881,7 @@ def test_the_kit_is_found(name, monkeypatch, capsys):
     assert os.path.samefile(found, os.path.join(KIT, path))
     assert (found.stat().st_size, sha256(found.read_bytes())) == (size, digest)
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_only_file_without_a_hash_is_the_one_that_readme_names():
+    assert {name for name, asset in assets.ASSETS.items() if not asset.sha256} == {"gpt2-1558M"}

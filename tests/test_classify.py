@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import tiny_gpt2, tiny_llama
@@ -109,7 +110,7 @@ def test_training_mode_of_the_model_does_not_leak_into_predictions(tiny_tokenize
     assert np.array_equal(classifier.predict_proba("hello"), classifier.predict_proba("hello"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts=st.lists(st.text(max_size=120), min_size=1, max_size=12), data=st.data())
 def test_neither_company_nor_order_nor_batch_size_changes_an_answer(tiny_tokenizer, texts, data):
     classifier = TextClassifier(Classifier(tiny_llama(), 2), tiny_tokenizer, ["ham", "spam"], "random-tiny")
@@ -146,6 +147,25 @@ def test_what_is_not_a_string_is_named(classifier, wrong):
 def test_label_names_must_fit_the_outputs(tiny_tokenizer):
     with pytest.raises(LlmclfError, match="3 label names for 2 outputs"):
         TextClassifier(Classifier(tiny_gpt2(), 2), tiny_tokenizer, ["a", "b", "c"], "random-tiny")
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ("hello", "one: 'hello'; put it into a list"),
+        (pd.DataFrame({"text": ["a"], "more": ["b"]}), r"a DataFrame of shape \(1, 2\)"),
+        (np.array("a"), r"a ndarray of shape \(\)"),
+    ],
+)
+def test_what_is_not_many_texts_is_refused(classifier, texts, found):
+    with pytest.raises(LlmclfError, match=f"expected a list or column of texts, got {found}"):
+        classifier.logits(texts)
+
+
+def test_texts_may_come_one_by_one(classifier):
+    expected = classifier.predict(["Win", "hello"])
+    assert classifier.predict(text for text in ["Win", "hello"]) == expected
+    assert classifier.predict(pd.Series(["Win", "hello"])) == expected
 
 
 # Saving and loading ---------------------------------------------------------------------------------------------------
@@ -210,6 +230,16 @@ def test_without_public_weights_everything_is_stored_and_said(trained, tmp_path,
     trained.save(tmp_path / "saved")
     assert "storing all weights" in capsys.readouterr().err
     assert_same(TextClassifier.load(tmp_path / "saved"), trained)
+
+
+def test_classifier_is_not_read_with_another_tokenizer(trained, tmp_path, monkeypatch, gpt2_encoding):
+    trained.save(tmp_path / "saved", complete=True)
+    monkeypatch.setattr(classify, "load_tokenizer", lambda backbone: gpt2_encoding)
+    name = trained.tokenizer.name
+    with pytest.raises(
+        FileError, match=f"saved: was trained with the tokenizer {name}, but .* leads to gpt2; put that"
+    ):
+        TextClassifier.load(tmp_path / "saved")
 
 
 def test_random_backbone_is_stored_whole(classifier, tmp_path):

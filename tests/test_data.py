@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llmclf import data
 from llmclf.data import DataError, Splits
 
-quickly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quickly = settings(max_examples=60)
 # Any text that UTF-8 can hold. NUL marks a file that is not text.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from('"\n\r\t,; '), max_size=12)
 

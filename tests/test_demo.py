@@ -128,7 +128,7 @@ def test_long_text_is_read_beside_the_kernel_and_says_so(classifier, monkeypatch
 
 def test_result_is_spoken_once_and_when_it_has_settled(classifier, monkeypatch):
     monkeypatch.setattr(demo, "QUIET_TIME", 0.01)
-    monkeypatch.setattr(demo, "SPEAKING_TIME", 0.4)
+    monkeypatch.setattr(demo, "SPEAKING_TIME", 2)
     spoken = []
 
     async def type_and_wait() -> ClassifierDemo:
@@ -137,7 +137,7 @@ def test_result_is_spoken_once_and_when_it_has_settled(classifier, monkeypatch):
         for text in ("W", "Wi", "Win"):
             app.text.value = text
             await until(lambda: app.readings[0].text == app.text.value)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.05)
         assert spoken == []
         await until(lambda: spoken)
         return app

@@ -60,34 +60,39 @@ def page(request, notebook, browser):
         command = ["voila", str(notebook), "--no-browser", f"--port={port}", f"--Voila.config_file_paths={PLAY}"]
         address = f"http://127.0.0.1:{port}/"
     server = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(120):
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60)
+                break
+            except OSError:
+                time.sleep(0.5)
+        tab = browser.new_page(viewport={"width": 1200, "height": 1100})
+        tab.elsewhere = []
+
+        def only_ours(route) -> None:
+            if route.request.url.startswith((f"http://127.0.0.1:{port}/", "data:", "blob:")):
+                route.continue_()
+            else:
+                tab.elsewhere.append(route.request.url)
+                route.abort()
+
+        tab.route("**/*", only_ours)
+        tab.goto(address)
+        if request.param == "jupyterlab":
+            tab.get_by_text("| Idle").wait_for(timeout=60_000)  # before that, JupyterLab runs no cell
+            tab.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+            tab.keyboard.press("Shift+Enter")
+        tab.locator(".widget-textarea textarea").wait_for(timeout=60_000)
+        yield tab
+        take_screenshot(tab, f"demo-{request.param}")
+        tab.close()
+    finally:
+        server.terminate()
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60)
-            break
-        except OSError:
-            time.sleep(0.5)
-    tab = browser.new_page(viewport={"width": 1200, "height": 1100})
-    tab.elsewhere = []
-
-    def only_ours(route) -> None:
-        if route.request.url.startswith((f"http://127.0.0.1:{port}/", "data:", "blob:")):
-            route.continue_()
-        else:
-            tab.elsewhere.append(route.request.url)
-            route.abort()
-
-    tab.route("**/*", only_ours)
-    tab.goto(address)
-    if request.param == "jupyterlab":
-        tab.get_by_text("| Idle").wait_for(timeout=60_000)  # before that, JupyterLab runs no cell
-        tab.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
-        tab.keyboard.press("Shift+Enter")
-    tab.locator(".widget-textarea textarea").wait_for(timeout=60_000)
-    yield tab
-    take_screenshot(tab, f"demo-{request.param}")
-    tab.close()
-    server.terminate()
-    server.wait(30)
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def wait_for_words(page, words: str) -> None:

@@ -54,6 +54,13 @@ def test_teacher_answers_as_in_reading_along(teacher):
         np.testing.assert_allclose(answer, read(teacher, text).probabilities, atol=1e-5)
 
 
+def test_teacher_answers_without_dropout_though_it_was_trained_just_now(tiny_tokenizer):
+    model = Classifier(tiny_gpt2(dropout=0.5), 2).train()
+    teacher = TextClassifier(model, tiny_tokenizer, ["ham", "spam"], "random-tiny")
+    one, other = (ask(teacher, [[1, 2, 3]])[0] for _ in range(2))
+    assert torch.equal(one, other)
+
+
 def test_target_is_what_the_teacher_said_last(smollm2_encoding):
     small = first_tokens(smollm2_encoding, 280)
     text = "unsubscribe tomorrow"

@@ -130,6 +130,18 @@ def test_failed_fit_leaves_what_was_learnt(fitted, texts, labels):
     assert np.array_equal(fitted.predict_proba(texts), before)
 
 
+def test_with_last_position_texts_are_read_as_long_as_they_were_learnt(texts, labels, monkeypatch):
+    monkeypatch.setattr("llmclf.estimator.LONGEST_MESSAGE", 10)  # in place of 1024, which the tiny model cannot read
+    fitted = LLMClassifier(epochs=1, pooling="last_position", device="cpu").fit(texts, labels).text_classifier_
+    assert fitted.max_length == fitted.pad_to == max(map(len, texts)) > 10
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "max_length"])
+def test_settings_that_are_no_whole_numbers_are_refused_by_name(texts, labels, name):
+    with pytest.raises(LlmclfError, match=rf"{name} is 2\.5; expected a whole number"):
+        LLMClassifier(**{name: 2.5}, device="cpu").fit(texts, labels)
+
+
 def test_texts_are_cut_to_max_length(texts, labels):
     classifier = LLMClassifier(epochs=1, max_length=5, device="cpu").fit(texts, labels)
     assert np.array_equal(classifier.predict_proba(["abcde" + "f" * 30]), classifier.predict_proba(["abcde"]))

@@ -17,7 +17,7 @@ from llmclf.evaluate import choose_device, evaluate, score, wilson_interval
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders, pad_batch
 
-quickly = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+quickly = settings(max_examples=100)
 
 MESSAGES = [([place + 1] * (1 + place * 3 % 7), place % 3) for place in range(11)]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -210,6 +212,28 @@ def test_termination_ends_a_run_as_tidily_as_an_interruption(monkeypatch, tmp_pa
     assert capsys.readouterr().err == "llmclf: interrupted; the same command goes on after the last result\n"
 
 
+def test_a_fold_is_run_once_and_one_that_is_none_refused_before_any_work(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "r.csv"
+    assert main(["--rows", "last-token", "--folds", "1", "1", "--output", str(path)]) == 0
+    assert len(read_results(path)) == 1
+    monkeypatch.setattr(experiments, "table_of", lambda experiment: pytest.fail("work was begun"))
+    assert main(["--rows", "mean", "--folds", "1", "6", "--output", str(path)]) == 2
+    assert "there are the folds 1 to 5, not 6" in capsys.readouterr().err
+
+
+def test_a_second_process_does_not_write_into_the_same_file(tmp_path, capsys):
+    path = tmp_path / "r.csv"
+    hold = "import llmclf.files, time\nwith llmclf.files.alone_in({!r}): print(flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", hold.format(str(tmp_path / ".r.csv"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert main(["--rows", "last-token", "--folds", "1", "--output", str(path)]) == 2
+        other.kill()
+    assert "r.csv: another process is writing here" in capsys.readouterr().err
+    assert main(["--rows", "last-token", "--folds", "1", "--output", str(path)]) == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["r.csv"]
+
+
 def test_results_of_another_precision_are_results_of_their_own(tmp_path):
     path = tmp_path / "r.csv"
     command = ["--rows", "last-token", "--folds", "1", "--output", str(path)]
@@ -275,7 +299,13 @@ def rows_of(**wrong: list[int]) -> pd.DataFrame:
     for name, numbers in wrong.items():
         lists = [number for number in numbers if number > 3], [number for number in numbers if number < 4]
         texts = [" ".join(f"{number}:{min(number, 3) if number < 5 else number}" for number in rows) for rows in lists]
-        counts = {"test_messages": 10, "test_spam": 4, "false_alarms": len(lists[0]), "misses": len(lists[1])}
+        counts = {
+            "table_messages": 50,
+            "test_messages": 10,
+            "test_spam": 4,
+            "false_alarms": len(lists[0]),
+            "misses": len(lists[1]),
+        }
         records.append({"fold": int(name[-1]), "false_alarm_rows": texts[0], "missed_rows": texts[1], **counts})
     return pd.DataFrame(records)
 
@@ -289,6 +319,8 @@ def test_results_are_compared_message_by_message_over_the_folds_that_both_have()
     assert compare(one, other, ["ham"])[:2] == (2, 1)
     assert compare(rows_of(fold1=[]), rows_of(fold1=[3, 4])) == (2, 0, 1.0)  # copies: one piece of evidence, not two
     assert compare(one, one) == (0, 0, 1.0)
+    with pytest.raises(ExperimentError, match="results of tables of 50 and 99 messages: no pairs"):
+        compare(one, other.assign(table_messages=99))
 
 
 def test_folds_are_pooled_into_one_accuracy_and_f1():

@@ -15,7 +15,7 @@ from llmclf.loaders import pad_batch
 from llmclf.models import GPT2_SIZES, SMOLLM2_135M
 from llmclf.models.state import build
 
-quickly = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+quickly = settings(max_examples=30)
 FAMILIES = {"gpt2": tiny_gpt2, "llama": tiny_llama}
 
 

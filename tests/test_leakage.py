@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmclf.data import SMS_LABELS, DataError, find_leakage, number_labels, read_sms, split
+from llmclf.errors import LlmclfError
 from llmclf.leakage import deal_groups, likeness, near_duplicate_groups, runs_of_words
 
 ADVERT = "WINNER!! You have won a prize of 900 pounds, call 0800 now to claim it"
@@ -62,7 +63,7 @@ def test_no_texts_make_no_groups():
 
 
 @given(st.lists(st.text(alphabet="ab c", max_size=12), max_size=12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_groups_are_what_comparing_every_pair_gives(texts):
     """An independent way: join whatever is alike until nothing changes."""
     runs = list(map(runs_of_words, texts))
@@ -88,7 +89,7 @@ def test_parts_get_their_shares_of_every_label():
 
 
 @given(seed=st.integers(0, 5), groups=st.lists(st.integers(0, 9), min_size=40, max_size=60))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_group_is_torn(seed, groups):
     labels = [number % 2 for number in range(len(groups))]
     parts = deal_groups(labels, groups, (0.6, 0.2, 0.2), seed=seed)
@@ -139,3 +140,8 @@ def test_grouped_split_of_the_sms_collection_does_not_leak(any_sms_path):
         assert find_leakage(splits.train, part, ignore_details=True).empty
         assert part["label"].mean() == pytest.approx(table["label"].mean(), abs=0.005)
     assert len(splits.test) == pytest.approx(0.2 * len(table), abs=5)
+
+
+def test_a_part_without_a_share_is_refused():
+    with pytest.raises(LlmclfError, match=r"every part needs a share above 0, got 0.8, 0.2, 0.0"):
+        deal_groups([0, 1], [0, 1], [0.8, 0.2, 0.0], seed=1)

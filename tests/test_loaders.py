@@ -21,7 +21,7 @@ from llmclf.loaders import (
     pad_batch,
 )
 
-quickly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quickly = settings(max_examples=60)
 
 PAD = 256  # the tiny tokenizer's end of text; every byte is a token of its own there
 

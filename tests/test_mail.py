@@ -120,6 +120,11 @@ def test_bytes_become_letters_as_the_mail_says_or_as_is_likely(content, headers,
         (b"Content-Type: multipart/mixed; boundary=x\n\nno part in sight", ""),
         (b"Content-Type: image/gif\nContent-Transfer-Encoding: base64\n\nR0lGODlh", ""),
         (b"Content-Type: text\n\nhalf a kind", "half a kind"),
+        (
+            b"Subject: a\nContent-Type: multipart/mixed; boundary=x\n\n--x\n"
+            b"Content-Type: multipart/related; boundary=y\n\nno y in sight\n--x--\n",
+            "a",
+        ),
     ],
 )
 def test_strange_mails_are_read(raw, expected):

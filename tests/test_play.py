@@ -156,10 +156,10 @@ def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, stud
 
 def test_result_is_spoken_by_an_element_that_stays_once_typing_has_paused(visit, student):
     visit.tab.locator("#play-threshold").fill("50")
-    visit.tab.wait_for_timeout(1500)
+    visit.tab.wait_for_timeout(3000)
     visit.tab.evaluate("""() => { window.kept = document.querySelector('#play [role=status]'); window.times = 0;
       new MutationObserver(() => { window.times += 1; }).observe(window.kept, { childList: true }); }""")
-    visit.tab.locator("#play-message").press_sequentially(" typed", delay=400)
+    visit.tab.locator("#play-message").press_sequentially(" typed", delay=100)
     text = visit.tab.locator("#play-message").input_value()
     sentence = in_words(read(student, text), "spam")
     visit.tab.wait_for_function("words => window.kept.isConnected && window.kept.textContent === words", arg=sentence)

@@ -87,7 +87,7 @@ def test_no_text_becomes_markup(classifier, text):
 
 
 @given(text=st.text(max_size=40))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_read_and_shown(classifier, text):
     reading = read(classifier, text)
     assert len(reading.pieces) == len(reading.probabilities) >= 1

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -185,6 +186,36 @@ def test_process_that_holds_a_folder_may_take_it_again(tmp_path):
     assert not (tmp_path / "new").exists()  # nothing has come into it
 
 
+def test_file_that_grows_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    cut = scoring.KINDS[".csv"].cut
+
+    def cut_and_grow(self, path, *options):
+        yield from cut(path, *options)
+        path.write_text(path.read_text() + "99,one more,\n")
+
+    monkeypatch.setattr(type(scoring.KINDS[".csv"]), "cut", cut_and_grow)
+    assert score_files(folder, source, out).now == len(TEXTS)
+    monkeypatch.undo()
+    with pytest.raises(FileError, match="was begun with other files"):
+        score_files(folder, source, out)
+
+
+def test_file_that_shrinks_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    begin = scoring.begin
+    monkeypatch.setattr(scoring, "begin", lambda output, work: begin(output, work) or write(source, ROWS[:15]))
+    with pytest.raises(DataError, match=r"mail.csv: was changed while it was scored"):
+        score_files(folder, source, out, rows_per_part=10)
+    assert len(list((out / "mail.csv").iterdir())) == 1
+
+
+def test_refused_options_claim_no_folder(folder, tmp_path):
+    with pytest.raises(ValueError, match="got workers=2"):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", workers=2)
+    assert not (tmp_path / "out").exists()
+
+
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 BROKEN = {
@@ -194,6 +225,8 @@ BROKEN = {
     "d.jsonl": ('{"text": "a"}\n{"text": \n', "d.jsonl: line 2: not a JSON object in UTF-8"),
     "e.jsonl": ('{"text": "a"}\n\n{"text": 5}\n', "e.jsonl: line 3: expected an object with a string under 'text'"),
     "f.jsonl": ('[1]\n', "f.jsonl: line 1: expected an object with a string under 'text'"),
+    "l.jsonl": ('{"text": "a", "n": 1e400}\n', "l.jsonl: line 1: not a JSON object in UTF-8 (the number 1e400 has no"),
+    "k.jsonl": ('{"text": "a", "n": NaN}\n', "k.jsonl: line 1: not a JSON object in UTF-8 (the number NaN has no"),
     "g.jsonl": ('{"text": "a", "probability_advert": 1}\n', "g.jsonl: line 1: there is a column 'probability_advert'"),
     "h.parquet": ("not parquet", "h.parquet: not a complete Parquet file"),
     "i.txt": ("hello", "i.txt: expected a file that ends in .csv, .tsv, .jsonl, .parquet"),
@@ -377,27 +410,90 @@ def test_ray_tells_a_fault_as_the_stream_tells_it(folder, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+ONE, FOUR = [{"CPU": 64.0, "GPU": 8.0}], [{"CPU": 16.0, "GPU": 2.0}] * 4
+
+
 @pytest.mark.parametrize(
-    ("resources", "workers", "device", "expected"),
+    ("nodes", "workers", "device", "expected"),
     [
-        ({"CPU": 16.0}, None, "auto", (8, {"num_cpus": 2, "num_gpus": 0})),
-        ({"CPU": 1.0}, None, "auto", (1, {"num_cpus": 1, "num_gpus": 0})),
-        ({"CPU": 16.0}, 3, "cpu", (3, {"num_cpus": 5, "num_gpus": 0})),
-        ({"CPU": 64.0, "GPU": 8.0}, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
-        ({"CPU": 64.0, "GPU": 8.0}, 16, "cuda", (16, {"num_cpus": 4, "num_gpus": 0.5})),
-        ({"CPU": 64.0, "GPU": 8.0}, 4, "auto", (4, {"num_cpus": 16, "num_gpus": 1})),
-        ({"CPU": 64.0, "GPU": 8.0}, None, "cpu", (32, {"num_cpus": 2, "num_gpus": 0})),
+        ([{"CPU": 16.0}], None, "auto", (8, {"num_cpus": 2, "num_gpus": 0})),
+        ([{"CPU": 1.0}], None, "auto", (1, {"num_cpus": 1, "num_gpus": 0})),
+        ([{"CPU": 16.0}], 3, "cpu", (3, {"num_cpus": 5, "num_gpus": 0})),
+        (ONE, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
+        (FOUR, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
+        (ONE, 16, "cuda", (16, {"num_cpus": 4, "num_gpus": 0.5})),
+        (FOUR, 2, "auto", (2, {"num_cpus": 16, "num_gpus": 1})),  # not 32 cores, which no machine has
+        (ONE, None, "cpu", (32, {"num_cpus": 2, "num_gpus": 0})),
+        ([{"CPU": 2.0, "GPU": 4.0}, {}], None, "auto", (2, {"num_cpus": 1, "num_gpus": 1})),
     ],
 )
-def test_workers_share_what_all_machines_together_have(resources, workers, device, expected):
-    assert scoring.shares(resources, workers, device) == expected
+def test_workers_share_what_all_machines_together_have(nodes, workers, device, expected):
+    assert scoring.shares(nodes, workers, device) == expected
 
 
-@pytest.mark.parametrize("workers", [0, -1, 5])
-def test_more_workers_than_cores_or_none_are_refused(workers):
-    words = f"workers must be at least 1 and at most 4, one for each processor core, got {workers}"
-    with pytest.raises(ValueError, match=words):
-        scoring.shares({"CPU": 4.0}, workers, "auto")
+def test_more_workers_than_cores_are_refused():
+    with pytest.raises(ValueError, match="workers must be at most 4, one for each processor core, got 5"):
+        scoring.shares([{"CPU": 2.0}, {"CPU": 2.0}], 5, "auto")
+
+
+@needs_ray
+def test_termination_with_ray_is_tidy(folder, tmp_path):
+    source, out = (
+        write(tmp_path / "mail.csv", [{"id": str(n), "text": f"{n} hello", "note": ""} for n in range(40_000)]),
+        tmp_path / "out",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "llmclf",
+        "classify",
+        folder,
+        "--engine",
+        "ray",
+        "--rows-per-part",
+        "200",
+        source,
+        out,
+    ]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(out.rglob("00000.csv")):
+            time.sleep(0.05)
+        process.terminate()
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert "llmclf: interrupted; with --engine, the same command does the rest" in told
+    assert not list(out.rglob(".*"))
+    assert len(list(out.rglob("0*.csv"))) < 200
+
+
+@needs_ray
+def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_path):
+    source = write(tmp_path / "mail.csv")
+    script = f"""
+        import os
+        from pathlib import Path
+        from llmclf import scoring
+
+        class Deadly(scoring.Scorer):
+            def score(self, part):
+                if part.target.name == "00002.csv":
+                    os.kill(os.getpid(), 9)
+                return super().score(part)
+
+        def with_deadly(scorer, parts, workers):
+            return scoring.with_ray(Deadly(scorer.folder, scorer.text_column, scorer.device), parts, workers)
+
+        scoring.ENGINES["ray"] = with_deadly
+        try:
+            places = {str(folder)!r}, {str(source)!r}, {str(tmp_path / "out")!r}
+            scoring.score_files(*places, engine="ray", rows_per_part=10)
+        except ValueError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert "a worker ended 3 times over the same part" in done.stdout, done.stderr
+    assert not list((tmp_path / "out").rglob(".*"))
 
 
 def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ FOLDERS = ("llmclf", "book/_ext", "book/play", "book/figures")  # chapter 7 show
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_LAST_WORDS = {"read_pickle", "to_pickle", "popen", "system", "getoutput", "getstatusoutput"}
 
 
 def offences(source: str) -> list[str]:
@@ -26,11 +27,14 @@ def offences(source: str) -> list[str]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
             found += [name for name in names if name.split(".")[0] in FORBIDDEN_MODULES]
+            found += ["load from torch"] if names[-1] == "torch" and "load" in names else []
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             options = {word.arg: ast.unparse(word.value) for word in node.keywords}
             unsafe_load = called == "torch.load" and options.get("weights_only") != "True"
-            if called in FORBIDDEN_CALLS or unsafe_load or called == "os.system" or options.get("shell") == "True":
+            unsafe_option = "True" in (options.get("shell"), options.get("allow_pickle"))
+            forbidden = called in FORBIDDEN_CALLS or called.split(".")[-1] in FORBIDDEN_LAST_WORDS
+            if forbidden or unsafe_load or unsafe_option:
                 found.append(ast.unparse(node))
     return found
 
@@ -49,6 +53,10 @@ def test_no_code_is_made_from_data(path):
         "torch.load(path)",
         "os.system('ls')",
         "run(x, shell=True)",
+        "from torch import load",
+        "pandas.read_pickle(path)",
+        "numpy.load(path, allow_pickle=True)",
+        "os.popen('ls')",
     ],
 )
 def test_the_search_finds_what_it_looks_for(source):

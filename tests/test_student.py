@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from llmclf.data import SMS_LABELS, balance, number_labels, read_sms, split
 from llmclf.distil import ends
+from llmclf.errors import LlmclfError
 from llmclf.evaluate import score
 from llmclf.files import FileError, read_sealed, write_sealed
 from llmclf.head import Classifier
@@ -31,7 +32,7 @@ def large(request):
 
 @given(text=st.text(max_size=60))
 @example("unsubscribe antidisestablishmentarianism  \n\n 12345 🎉é")
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_small_tokenizer_cuts_wherever_the_large_one_does(large, text):
     small = first_tokens(large, 2000)
     ours, theirs = encode(small, text), encode(large, text)
@@ -100,6 +101,15 @@ def test_matrices_take_one_byte_a_weight(small_classifier, tmp_path):
     small_classifier.save(tmp_path / "student.safetensors")
     tensors, _ = read_sealed(tmp_path / "student.safetensors", "")
     assert {tensor.dtype for tensor in tensors.values() if tensor.ndim == 2} == {torch.int8}
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last_token"])
+def test_student_that_would_come_back_another_is_not_saved(small_classifier, tmp_path, pooling):
+    small_classifier.model.pooling = pooling
+    small_classifier.max_length = 5
+    with pytest.raises(LlmclfError, match="only a student that reads the last token of its whole context can be saved"):
+        small_classifier.save(tmp_path / "student.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("record", [{}, [], {"format": 1}, {"format": 2}, dict.fromkeys(ENTRIES)])

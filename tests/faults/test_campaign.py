@@ -17,6 +17,7 @@ def things(tmp_path_factory, gpt2_encoding) -> Things:
     return Things(tmp_path_factory.mktemp("faults"))
 
 
+@pytest.mark.timeout(2400)  # a hundred processes, one after the other
 def test_nothing_is_lost(things):
     kinds = 0
     for name, trials in plan(things, full=False):
