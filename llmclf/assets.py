@@ -345,7 +345,7 @@ def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
     target = cache_folder() / asset.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):  # a second process waits, then finds the file
+        with FileLock(target.parent / f".{target.parent.name}.lock"):  # a second process waits, then finds the file
             with suppress(AssetError, OSError):
                 verify(target, asset.size, asset.sha256)
                 return target

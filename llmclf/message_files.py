@@ -122,6 +122,7 @@ class ParquetFile:
             refuse_taken(str(path), names, taken)
             rows = 0
             for batch in file.iter_batches(size, columns=[text_column]):
+                batch.validate(full=True)  # of the texts that they are UTF-8
                 if batch.column(0).null_count:
                     row = rows + batch.column(0).is_null().to_pylist().index(True) + 1
                     raise DataError(f"{path}: row {row}: no text in column {text_column!r}; fill it in")
@@ -149,7 +150,7 @@ class ParquetFile:
                 if passed >= stop:
                     break
             table = pyarrow.Table.from_batches(found, file.schema_arrow)
-        return table, table.column(text_column).to_pylist()
+            return table, table.column(text_column).to_pylist()
 
     def write(self, path: Path, content: Any, columns: dict[str, list]) -> None:
         import pyarrow.parquet

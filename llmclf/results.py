@@ -91,6 +91,12 @@ def compare(rows: pd.DataFrame, others: pd.DataFrame, classes: Iterable[str] = t
     return mcnemar(*right, list(groups.values()))
 
 
+def leads(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+    """How many more messages `rows` got right than `others`, for each fold that both have."""
+    wrong = [(some["false_alarms"] + some["misses"]).set_axis(some["fold"]) for some in (others, rows)]
+    return (wrong[0] - wrong[1]).dropna().astype(int)
+
+
 def pooled(rows: pd.DataFrame) -> dict[str, float]:
     """Accuracy over all folds of some results with its 95 % Wilson interval (`low`, `high`), and F1 of spam."""
     count, spam, alarms, misses = rows[["test_messages", "test_spam", "false_alarms", "misses"]].sum().tolist()

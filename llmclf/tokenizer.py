@@ -39,9 +39,9 @@ def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
     name, path = str(backbone).removeprefix("random-"), Path(backbone)
     if name == "smollm2-135M":
         return gguf_tokenizer(assets.fetch(name))
-    if name not in assets.ASSETS and not path.exists():
-        raise LlmclfError(f"{backbone}: neither a backbone nor a file or folder")
     gguf = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
+    if not gguf and name == str(backbone) and name not in assets.ASSETS and not path.exists():
+        raise LlmclfError(f"{backbone}: neither a backbone nor a file or folder")
     return gguf_tokenizer(gguf[0]) if gguf else gpt2_tokenizer()
 
 

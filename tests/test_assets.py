@@ -76,7 +76,7 @@ def lies_in(folder) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-NOTHING_BUT_THE_LOCK = {"story", "story/.file.txt.lock"}
+NOTHING_BUT_THE_LOCK = {"story", "story/.story.lock"}
 
 
 # A server that does what it is told -----------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_what_a_killed_process_left_behind_is_cleaned_up(server, register, cache
     stale = cache / "story/.file.txt.partial/deep"
     stale.mkdir(parents=True)
     (stale / "download").write_bytes(STORY[:500])
-    (cache / "story/.file.txt.lock").touch()
+    (cache / "story/.story.lock").touch()
     server.answers["/story"] = says(200, STORY)
     register(Https(f"{server.address}/story"))
     fetch("story")

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 10 · Growing up
 #
-# So far a table fitted into memory and a training run into a coffee break. What if a hundred million messages wait, or the model
+# So far a table fitted into memory and a training run into a coffee break. What if a billion messages wait, or the model
 # learns for days? Most of what you know stays as it is. This chapter shows what changes, in small and for real, and
 # then plans something large. At the end you can
 #
@@ -39,7 +39,7 @@ print(provenance(backbone, choose_device()))
 # ## How far does the laptop reach?
 #
 # Measure before you buy. Take the {term}`classifier` that chapter 6 has saved and a sample of the collection, and
-# count how many messages it reads in a second. The pupil of the page [Play](play.ipynb) reads them too.
+# count how many messages it reads in a second, on the processor alone. The pupil of the page [Play](play.ipynb) reads them too.
 
 # %%
 from pathlib import Path
@@ -49,7 +49,7 @@ from llmclf.data import is_fast, read_sms
 from llmclf.student import Student
 
 folder = Path("output", "fast" if is_fast() else "full")
-classifier = TextClassifier.load(folder / "classifier")
+classifier = TextClassifier.load(folder / "classifier", device="cpu")
 student = Student.load("play/student.safetensors")
 texts = read_sms(every_row=True)["text"].tolist()
 sample = texts[::50] if is_fast() else texts[::10]
@@ -76,11 +76,11 @@ print(f"student:    {student_rate:>7,.0f} messages a second")
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 def duration(seconds):
-    units = {"years": 365 * 86400, "days": 86400, "hours": 3600}
-    for name, size in units.items():
-        if seconds >= size:
-            return f"{seconds / size:,.1f} {name}"
-    return f"{seconds / 60:,.1f} minutes"
+    units = {"years": 365 * 86400, "days": 86400}
+    units |= {"hours": 3600, "minutes": 60, "seconds": 1}
+    fits = [n for n, size in units.items() if seconds >= size]
+    name = (fits or ["seconds"])[0]
+    return f"{seconds / units[name]:,.1f} {name}"
 
 
 for count in (10_000, 10**6, 10**9):
@@ -88,14 +88,29 @@ for count in (10_000, 10**6, 10**9):
     print(f", student {duration(count / student_rate):>13}")
 
 # %% [markdown]
-# Ten thousand messages are a short break, a million a matter of hours, and a billion is out of reach. There are three good reasons to leave the laptop:
-# the work takes longer than you can wait, the model does not fit into the memory, or the messages may not leave the
-# place where they are kept. That the data are large is none: large files can be read in parts.
-#
-# And there is a step before the larger machine. The student needs a small fraction of the time. Where its answers are good
-# enough, it saves more than any cluster.
+# For the classifier ten thousand messages are a short break, a million a matter of hours or less, and a billion is out of reach. The
+# student brings even that down to days, on the same computer. Where its answers are good enough, it saves more than
+# many machines.
 
-# %% mystnb={"figure": {"caption": "Time to classify so many messages on the computer of this page, for the classifier and for the student, drawn from the two rates above. From one mark of the lower axis to the next the messages are ten times as many.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below that of the classifier, so that it reaches each mark only after many times as many messages."}}
+# %% [markdown]
+# There are three good reasons to leave the laptop:
+# the work takes longer than you can wait, the model does not fit into the memory, or the messages may not leave the
+# place where they are kept. Large data alone are no reason: large files can be read in parts.
+#
+# The second reason can be computed. A weight takes four bytes. To train it takes four more for its {term}`gradient`, and eight for
+# the two averages that {term}`AdamW` keeps, and what the layers hand on comes on top.
+
+# %%
+weights = classifier.model.parameters()
+count = sum(weight.numel() for weight in weights)
+print(f"{count:,} weights: {4 * count / 1e9:.1f} GB to use,", end=" ")
+print(f"{16 * count / 1e9:.1f} GB to train all of them")
+
+# %% [markdown]
+# Ours is far from any limit, all the more as most of it stays {term}`frozen <freeze>`. A model of ten times the size still fits a laptop
+# to use, and hardly to train whole. Here is the first reason as a picture:
+
+# %% mystnb={"figure": {"caption": "How long the computer of this page needs for a given number of messages, drawn from the two rates above. Each mark of the lower axis stands for ten times as many.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below that of the classifier, so that it reaches each mark only after many times as many messages."}}
 from llmclf.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure()
@@ -110,7 +125,7 @@ marks |= {30 * 86400: "month", 365 * 86400: "year"}
 axes.set_yticks(list(marks), list(marks.values()))
 axes.minorticks_off()
 axes.set_xlabel("messages")
-axes.legend(labelcolor=INK)
+axes.legend(frameon=False, labelcolor=INK)
 figure
 
 # %% [markdown]
@@ -142,8 +157,8 @@ lines = table[75:125].to_json(orient="records", lines=True)
 table[125:].to_parquet(source / "march.parquet", row_group_size=20)
 
 # %% [markdown]
-# One function does the rest; in the shell it is the command `classify` with the option `--engine stream`.
-# Real work takes parts of ten thousand rows. Ours are small, so that there is something to see.
+# One function does the rest; in the shell it is the command `classify` with the option `--engine stream`, an {term}`engine`
+# being what decides who does which part when. By default a part has ten thousand rows. Ours are small, so that there is something to see.
 
 # %% tags=["nbval-check-output"]
 from llmclf.scoring import score_files
@@ -161,6 +176,7 @@ for path in sorted(scored.rglob("*.*/*")):
 
 # %%
 first = pd.read_csv(scored / "january.csv" / "00000.csv")
+print(*first.columns)
 first[["id", "predicted", "probability_spam"]].head(3)
 
 # %% [markdown]
@@ -192,15 +208,17 @@ for one in measured["by number"]:
     print(f"{per_second:,.0f} a second, {one['own memory'] / 1e6:.0f} MB")
 
 # %% [markdown]
-# The time grows with the work, and the memory stays where it was. It is set by the size of a part, not by the size of the
-# file. So the laptop runs out of time, never out of memory. (`python -m benchmarks scoring` measures it on yours.)
+# A hundred times as many messages need a hundred times the time (the first line is slower, because loading counts as well) and hardly
+# more memory, most of which is PyTorch itself. However many messages there are, they do not fill the memory: the laptop runs out of time.
+# (`python -m benchmarks scoring` measures it on yours.)
 
 # %% [markdown]
 # ## Several workers
 #
-# No part knows of another, so several may be done at once. The difficult half is around it: to start the processes, hand out parts,
-# notice that one has died, and never hold more than fits. That is solved. {term}`Ray Data <Ray>` {cite:p}`moritz2018` does
-# it on one machine or many. In our function it is one word more, and so it is in the command, which we take this time:
+# No part knows of another, so several may be done at once. The difficult part lies around the model: to start the processes, hand out parts,
+# notice that one has died, and never hold more than fits. That is solved. Ray {cite:p}`moritz2018` starts workers on one machine or on
+# many, a {term}`cluster`; its part {term}`Ray Data <Ray>` hands them the work. Our function takes `engine="ray"`, the command
+# `--engine ray`; this time we use the command:
 
 # %%
 import subprocess
@@ -211,11 +229,11 @@ command = [sys.executable, "-m", "llmclf", "classify"]
 command += ["--engine", "ray", "--workers", "2", "--rows-per-part", "20"]
 command += [folder / "classifier", source, shared]
 done = subprocess.run(command, check=True, capture_output=True, text=True)
-print(done.stdout)
+print(done.stdout, end="")
 
 # %% [markdown]
-# Two processes have each loaded the classifier and taken one part after the other; the seconds hold the start of Ray and
-# both loads. (As a program of its own it keeps Ray's diary off this page.) Are the answers the same?
+# Two processes each load the classifier and take part after part; the seconds hold the start of Ray and
+# both loads. (We start it as a program of its own so that Ray's log stays off this page.) Are the answers the same? Compare January:
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -232,9 +250,9 @@ print("labels:", alone["predicted"].equals(both["predicted"]))
 print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 
 # %% [markdown]
-# They are. Not to the last bit, since another number of threads adds in another order. Was it faster? On so few messages
+# They are, but for rounding: they need not agree to the last bit, since another number of threads adds in another order. Was it faster? On so few messages
 # certainly not: starting takes longer than working. The benchmark has measured more of them, the start included, with the very
-# small model and with GPT-2 in its smallest real size. The speed of `predict_proba`, with everything in memory, counts as 1:
+# small model and with GPT-2 in its smallest real size (random weights, which take the same time). The speed of `predict_proba`, with everything in memory, counts as 1:
 
 # %%
 for size in ("ways", "ways, real size"):
@@ -245,19 +263,21 @@ for size in ("ways", "ways, real size"):
         print(f"  {name:<15}{base / one['seconds']:.2f}")
 
 # %% [markdown]
-# With the small model most of the time goes into Python, which keeps one core a process busy: two workers win, on a
-# machine with two cores. The real one spends its time in matrix products, which use both cores already; there is nothing to gain,
-# and Ray has work of its own. A second worker pays where it brings a processor with it, a second machine or a second GPU.
-#
-# The command stays the same, and the environment variable `RAY_ADDRESS` names the cluster, whose machines must see the same files. We had
-# no cluster to try it on.
+# `stream` is slower than 1, since it checks and writes files besides. With the small model most of the time goes into Python, which keeps
+# one core a process busy: two workers win. GPT-2's size keeps both cores busy with one process, so a second worker gains nothing, and on half a
+# minute of work Ray makes it slower; we did not measure why. Each way ran once. For a real model a second worker pays where it brings a
+# processor of its own: a second machine, a second GPU.
+
+# %% [markdown]
+# On a cluster the command is the same. The environment variable `RAY_ADDRESS` names it, its machines need the library and must see the same files
+# under full paths, and the workers share the cores or GPUs of all of them. We had no cluster to try it on.
 
 # %% [markdown]
 # ## Training with several workers
 #
 # Messages to classify are independent; the steps of training are not, since each begins where the one before has
-# ended. What can be shared is the batch ({numref}`fig-data-parallel`). This is *data parallelism*, and PyTorch
-# brings it along as {term}`DistributedDataParallel`.
+# ended. What can be shared is the batch ({numref}`fig-data-parallel`). This is {term}`data parallelism`, and PyTorch
+# provides it as {term}`DistributedDataParallel` {cite:p}`li2020`.
 #
 # :::{figure-md} fig-data-parallel
 # ![Eight messages of a batch are dealt to two workers in turn. Each worker holds the whole model and computes gradients from its own four messages. The mean of the gradients is sent to both, and both take the same step.](figures/data_parallel.svg)
@@ -266,7 +286,7 @@ for size in ("ways", "ways, real size"):
 # :::
 
 # %% [markdown]
-# Why may one average {term}`gradients <gradient>`? Because the loss of a batch is a mean over its messages. Try it
+# Why may one average gradients? Because the loss of a batch is a mean over its messages, and the gradient of a mean is the mean of the gradients. Try it
 # with a head and eight made-up states: the gradient of all eight, and the mean of those of two shares.
 
 # %% tags=["nbval-check-output"]
@@ -288,11 +308,11 @@ shares = [gradient(range(0, 8, 2)), gradient(range(1, 8, 2))]
 print(torch.allclose(whole, sum(shares) / 2, atol=1e-6))
 
 # %% [markdown]
-# With shares of the same size it is as simple as that; the library also weighs shares that are not. And where part of the model is {term}`frozen <freeze>`,
-# each worker computes the frozen states of its share of the messages, once, and they swap.
+# With shares of the same size it is as simple as that; shares of different size the library weights by their number. And where part of the model is frozen,
+# each worker computes the frozen states of its share of the messages, once, and they exchange the results.
 #
 # Now for real. The program `torchrun` starts the processes and tells each which one it is. Everything else is the
-# command of chapter 6. A small table keeps it short:
+# command of chapter 6. A small table, and a head that learns alone, keep it short:
 
 # %%
 small = read_sms()[["label", "text"]]
@@ -301,7 +321,7 @@ small.to_csv(place / "small.csv", index=False)
 options = ["train", "--table", str(place / "small.csv"), "--epochs", "10"]
 options += ["--trainable", "head", "--backbone", backbone]
 options += ["--device", "cpu"]
-print("-m llmclf", *options[:3], "…")
+print("-m llmclf", *options[:1], "…", *options[3:7])
 
 # %%
 starts = {
@@ -316,95 +336,116 @@ for name, start in starts.items():
 
 # %% [markdown]
 # `python -m torch.distributed.run` is `torchrun` by its full name. Two workers have seen the same batches of eight,
-# four messages each. Compare what they have noted, loss by loss:
+# four messages each. Compare the losses that they have noted on the way, of training and validation, and what they have learnt in the end:
 
 # %%
-noted = {}
+noted, heads = {}, []
 for name in starts:
     history = json.loads((place / name / "history.json").read_text())
     noted[name] = history["train_losses"] + history["validation_losses"]
+    saved = TextClassifier.load(place / name, device="cpu")
+    heads.append(saved.model.backbone.head.weight)
 apart = np.abs(np.subtract(noted["one"], noted["two"])).max()
 print(f"{len(noted['one'])} losses, at most {apart:.0e} apart")
 print("the same within 1e-4:", bool(apart < 1e-4))
+print("the same head:", torch.allclose(*heads, atol=1e-4))
 
 # %% [markdown]
-# The same losses, hence the same classifier, whatever the number of workers. That is worth having: a recipe that was
+# The same classifier but for rounding, with one worker or two. That is worth having: a recipe that was
 # found on a laptop needs no new search on a larger machine, as long as the batch, all shares together, stays as
 # it is. Whoever gives *each* worker eight messages trains with larger batches, and that is another recipe.
 
 # %% [markdown]
+# Does it pay? On one computer whose cores one process already uses, expect no gain. Each step waits for the slowest worker and for gradients as
+# large as the weights that learn, and a batch of eight cannot feed more than eight. It pays where each worker brings its own GPU and the
+# model learns for hours.
+
+# %% [markdown]
 # ### When the model itself is too large
 #
-# Data parallelism puts a whole model into every process. A model that does not fit into one can be dealt out:
-# each worker keeps a share of every weight matrix, and lends it to the others while they compute. The name in PyTorch is
-# *fully sharded data parallel* ({term}`FSDP`); here it is the option `--shard`. It was tried with two
-# processes on one CPU, where it saves nothing and gives the same losses. On GPUs we could not try it.
+# Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. All of that can be dealt out:
+# each worker keeps a share, and lends its weights to the others while they compute. The name in PyTorch is
+# *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023`; here it is the option `--shard`. Our loading still needs room for all weights in each
+# worker, and the frozen states are not kept. The project's tests compare the losses of two processes on tiny models; memory, and GPUs, we
+# have not measured.
 
 # %% [markdown]
 # ## A billion messages, on paper
 #
-# A plan begins with what one message is. **Predict before you run.** How many tokens has a message on average, and
-# how many operations does the classifier need for it?
+# A plan begins with one message. Each of its tokens meets each weight of the blocks once, in one product and one sum; in the last block only
+# the token that is read does. The attention among the tokens is left out, which is little for short messages.
+#
+# **Predict before you run.** How many tokens has a message on average, and how many operations does the classifier need for it?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.tokenizer import encode
 
 tokens = [len(encode(classifier.tokenizer, text)) for text in texts]
 tokens = sum(tokens) / len(texts)
-size = sum(len(text.encode()) for text in texts) / len(texts)
-blocks = classifier.model.backbone.blocks
-weights = sum(weight.numel() for weight in blocks.parameters())
-operations = 2 * weights * tokens  # one product and one sum each
-print(f"{size:.0f} bytes, {tokens:.0f} tokens a message")
-print(f"{operations / 1e9:.1f} billion operations a message")
+*below, last = (
+    sum(weight.numel() for weight in block.parameters())
+    for block in classifier.model.backbone.blocks
+)
+operations = 2 * (sum(below) * tokens + last)
+print(f"a message: {tokens:.0f} tokens,", end=" ")
+print(f"{operations / 1e9:.1f} billion operations")
+print(f"a billion: {tokens:.0f} billion tokens,", end=" ")
+print(f"{operations * 10**9:.1e} operations")
 
 # %% [markdown]
-# Each token meets each weight of the blocks once, in one product and one sum. That leaves out the attention among the
-# tokens, which is little for short messages. A billion times this is the work. How
+# So many operations are the work, wherever it is done. How
 # close does the classifier come to what the machine could do? Ask the machine, with one large product of matrices:
 
 # %%
 a = torch.randn(2048, 2048)
 products = rate(lambda items: [a @ a for _ in items], range(10))
 peak = products * 2 * 2048**3  # operations a second
-share = teacher_rate * operations / peak
+of_peak = teacher_rate * operations / peak
 print(f"the machine: {peak / 1e9:,.0f} billion operations a second")
-print(f"the classifier reaches {share:.0%} of that")
+print(f"the classifier reaches {of_peak:.0%} of that")
 
 # %% [markdown]
-# (This cell times the processor. Where the classifier runs on a GPU, put `device=classifier.model.device` into the matrix,
-# and wait for the GPU before you look at the clock.)
-#
-# The model is not all. Before it somebody reads the files and cuts the texts into tokens, behind it somebody writes.
-# Measure these as well, in messages a second:
+# The model is not all. Before it files are read and texts cut into tokens, after it answers are written. And before the first part
+# one process checks all files, so that no fault is found after days of work. Measure these in messages a second as well:
 
 # %%
+from llmclf.files import sha256_of
 from llmclf.message_files import CsvFile
 
 kind, path = CsvFile(), place / "all.csv"
 pd.DataFrame({"text": texts}).to_csv(path, index=False)
+(whole_file,) = kind.cut(path, "text", [], len(texts))
+made_up = {"predicted": ["ham"] * len(texts)}
+made_up |= {f"probability_{n}": [0.123456789] * len(texts) for n in "ab"}
 
 
-def read_and_write(items):
-    content, found = kind.read(path, whole, "text")
-    kind.write(place / "again.csv", content, {"predicted": found})
+def read_and_write(_):
+    content, _ = kind.read(path, whole_file, "text")
+    kind.write(place / "again.csv", content, made_up)
 
 
+# %%
 def cut(items):
     for text in items:
         encode(classifier.tokenizer, text)
 
 
-(whole,) = kind.cut(path, "text", ["predicted"], len(texts))
+def check_all(_):
+    list(kind.cut(path, "text", ["predicted"], 10_000))
+    sha256_of(path)
+
+
 stages = {"read and write": rate(read_and_write, texts)}
 stages["cut into tokens"] = rate(cut, texts)
-for name, per_second in stages.items():
+once = rate(check_all, texts)
+for name, per_second in {**stages, "check all": once}.items():
     print(f"{name:<16}{per_second:>10,.0f} messages a second")
 
 # %% [markdown]
 # On the laptop these are nothing beside the model. On a GPU the model gets faster and they do not. Now two numbers that we did **not** measure.
-# For NVIDIA's H100 the maker states 989 trillion operations a second in bfloat16
-# {cite:p}`nvidia2023`, as a limit. What share of it short messages reach is unknown to us, so we plan with two. The price is a
+# For NVIDIA's H100 the maker states 989 trillion operations a second in {term}`bfloat16`
+# {cite:p}`nvidia2023`, as a limit; to use it the classifier would have to be trained with `--bfloat16`, and its answers compared anew.
+# What share of the limit short messages reach is unknown to us, so we plan with two guesses. The price is a
 # round one, of ours: put in what you would pay.
 
 # %%
@@ -413,47 +454,55 @@ PRICE = 3.0  # dollars an hour: an assumption
 models = {
     "this computer": teacher_rate,
     "this computer, student": student_rate,
-    "GPU, same share": H100 * share / operations,
-    "GPU, a tenth of it": H100 * share / 10 / operations,
+    "GPU, same share": H100 * of_peak / operations,
+    "GPU, a tenth of it": H100 * of_peak / 10 / operations,
 }
 plan = {}
 for name, model_rate in models.items():
-    total = sum(1 / one for one in [*stages.values(), model_rate])
-    hours = 10**9 * total / 3600
-    money = f"{hours * PRICE:,.0f}" if "GPU" in name else "-"
-    plan[name] = [f"{hours:,.1f}", money, f"{1 / model_rate / total:.0%}"]
-columns = ["hours", "dollars", "time in the model"]
+    on_gpu = "GPU" in name  # elsewhere the rate holds the tokenizer
+    beside = stages.values() if on_gpu else [stages["read and write"]]
+    seconds = sum(10**9 / one for one in [*beside, model_rate])
+    money = f"{seconds / 3600 * PRICE:,.0f}" if on_gpu else "-"
+    of_model = 10**9 / model_rate / seconds
+    plan[name] = [duration(seconds), money, f"{of_model:.0%}"]
+columns = ["one worker", "dollars", "time in the model"]
 pd.DataFrame.from_dict(plan, orient="index", columns=columns)
 
 # %% [markdown]
-# Read the last column first. On this computer the model takes all the time. On a GPU that comes as near its limit as our
-# processor does, it would take only a part, and the expensive chip would wait for a single core that reads and
-# cuts. So the bottleneck moves. The remedy is several workers for each GPU, or cores that prepare the next part
-# while the GPU computes. A plan that counts operations only would have missed it.
+# What keeps this computer busy for very long, one GPU would do in hours or days, for tens of dollars rather than thousands: the
+# two guesses are ten times apart, and so, nearly, are the prices. More GPUs shorten the wait, not the bill. And the student would do
+# it here, for nothing but patience.
 
 # %% [markdown]
-# How many cores keep one GPU busy, and what has to be carried? The last piece of the plan:
+# Now read the last column. On this computer the model takes all the time. Under the cautious guess it still takes most of it; under the bold one
+# reading and cutting take a good part, one after the other with the model, and the expensive chip waits meanwhile. The faster the model, the more the
+# rest weighs; a plan that counts operations only would not show it. How many cores keep a GPU busy, and what has to be carried?
 
 # %%
 prepare = sum(1 / one for one in stages.values())
 for name in ("GPU, same share", "GPU, a tenth of it"):
     print(f"{name}: {models[name] * prepare:.1f} cores to prepare")
-data = 10**9 * size
-print(f"to read: {data / 1e9:,.0f} GB,", end=" ")
-print(f"at 100 MB a second {duration(data / 100e6)}")
+each = {"read": path, "write": place / "again.csv"}
+for name, file in each.items():
+    size = file.stat().st_size / len(texts) * 10**9
+    print(f"to {name}: {size / 1e9:,.0f} GB,", end=" ")
+    print(f"at 100 MB a second {duration(size / 100e6)}")
+print(f"check before the start: {duration(10**9 / once)}")
 print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 
 # %% [markdown]
-# The texts of a billion short messages fit onto a disk of the pocket kind, and every network of a computing centre
-# carries them in the time the model needs. The files are many, but no trouble for a file system; larger parts make them fewer.
-# And hours of work on rented machines will be interrupted. That is why the parts matter more than the engine.
+# That is a core or two for each GPU, so it is enough that preparing and computing overlap, say by two workers to a GPU: one prepares while the
+# other computes. The texts fit onto a pocket-sized disk, and at the speed that we assumed for it they are carried in less time than
+# one GPU computes; many GPUs would have to share that line. The check of all files runs in one process however many
+# workers there are, and again after an interruption: with many GPUs it becomes the longest part. And hours of work on rented machines
+# may well be interrupted. That is why the parts matter more than the engine.
 
 # %% [markdown]
 # ### What the plan leaves out
 #
 # It was made from rates of one machine and a limit on a data sheet. It knows nothing of slow disks, of machines
-# that are shared, of long messages among short ones. Before you rent anything, run a thousandth: a million messages on
-# the very machine that you mean to use. That costs next to nothing and replaces every guess above by a measurement.
+# that are shared, of long messages among short ones. Before you rent for long, rent for minutes: a million messages, a thousandth of the
+# work, on the very machine that you mean to use. It costs next to nothing and turns the guesses above into measurements.
 
 # %% [markdown]
 # ## What changes, and what does not
@@ -463,10 +512,11 @@ print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 # | the model, the loss, the recipe | as in chapters 4 to 6 | the same |
 # | a batch | seen by one process | dealt to all, the same messages |
 # | the order of messages | fixed by the {term}`seed` | fixed by the seed |
-# | data | a table in memory | files, part by part |
-# | an interruption | start again from the {term}`checkpoint` | an everyday event: the same |
+# | messages to learn from | a table in memory | the same, in each worker |
+# | messages to classify | files, part by part | the same parts, dealt out |
+# | an interruption | continue from the {term}`checkpoint` or the missing part | the same, only more often |
 # | numbers | repeat to the last bit | repeat to rounding |
-# | what is new | nothing | starting, waiting, swapping, and paying |
+# | what is new | nothing | starting, waiting, exchanging, and paying |
 
 # %% [markdown]
 # ## Exercises
@@ -548,7 +598,7 @@ check(mean_gradient)
 # ## What you have learnt
 #
 # You measured how far one computer reaches, and know three reasons to leave it. You classified files part by part, lost one, and got it
-# back; two engines gave the same answers, and two workers trained the same classifier as one. You planned a
+# back; two engines gave the same answers, and two workers trained the same head as one. You planned a
 # billion messages from rates, with what was assumed written beside what was measured, and saw the bottleneck move.
 #
 # **Next:** a table of your own. Everything you need for it is in the [reference](api.md), and the first question to

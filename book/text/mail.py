@@ -467,7 +467,8 @@ right = {
 
 
 def compare(first, second):
-    only, other, chance = mcnemar(right[first], right[second])
+    pair = (right[first], right[second])
+    only, other, chance = mcnemar(*pair, groups=test["group"])
     print(f"{first} against {second}:")
     print(f"  alone right {only} and {other} times, p = {chance:.2g}")
 

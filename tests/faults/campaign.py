@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from damage import TARGETS, damaged, damages
+from damage import MESSAGES, TARGETS, damaged, damages
 from endings import at_once, can_mount, ended_early, full_disk, read_only_disk, worker_killed
 from texts import broken_table, fuzzed_texts, typed_texts
 from things import ERROR, RIGHT, ROOT, Things, Trial
@@ -26,6 +26,7 @@ from things import ERROR, RIGHT, ROOT, Things, Trial
 DOING = {
     "train": "training",
     "score": "scoring files",
+    "ray": "scoring files with two workers of Ray",
     "fetch": "fetching",
     "load": "loading one classifier",
 }
@@ -37,15 +38,19 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
     def some(many: int, few: int) -> range:
         return range(many if full else few)
 
-    for what in ("train", "score", "fetch"):
+    for what in ("train", "score", "fetch", *(["ray"] if full else [])):
         for how in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
-            trials = [ended_early(things, what, how, seed) for seed in some(20 if how == signal.SIGKILL else 10, 1)]
+            if what not in things.done:
+                things.do(what)
+            many = 3 if what == "ray" else 20 if how == signal.SIGKILL else 10
+            trials = [ended_early(things, what, how, seed) for seed in some(many, 1)]
             yield f"{how.name} at a random moment while {DOING[what]}; then the same command again", trials
     trials = [worker_killed(things, seed) for seed in some(10, 1)]
     yield "SIGKILL for one of two workers that train together; then the same command again", trials
     for what in TARGETS:
         kinds = damages(what)
-        trials = [damaged(things, what, damage, seed) for damage in kinds for seed in some(3, 1)]
+        many = 50 if what.startswith(MESSAGES) else 3
+        trials = [damaged(things, what, damage, seed) for damage in kinds for seed in some(many, 1)]
         yield f"{what}, damaged in {len(kinds)} ways", trials
     yield "a table broken at random", [broken_table(things, seed) for seed in some(200, 60)]
     yield (
@@ -59,7 +64,7 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
             yield f"{count} processes at once {DOING[what]}{place}", [at_once(things, what, count)]
     if can_mount():
         for what in ("train", "score", "fetch"):
-            sizes = (16, 100, 400, 800, 1200, 2000, 4000, 30_000) if full else (400,)
+            sizes = (16, 100, 400, 800, 1200, 2000, 4000, 30_000) if full else (100,)
             trials = [full_disk(things, what, size) for size in sizes]
             yield f"a disk that is too small while {DOING[what]}; then room", trials
         trials = [read_only_disk(things, what) for what in ("train", "score", "fetch")]
@@ -98,10 +103,10 @@ something else or a newer version in its place, and, where that makes a differen
 {kinds} kinds of damage in all. A damaged copy in the cache is made anew, and a damaged kit is passed over where the
 cache has the file; these end in the right result.
 
-Two limits are known. A bit that flips in the weights of a *backbone of your own* makes another model, which nothing can
-tell from the one that was meant: only registered files have a known {{term}}`SHA-256`. Above, such a training counts as
-a right result, and so does one from a GGUF file with bytes behind its end, which are never read. And after a `SIGKILL`
-hidden files may stay until the next command sweeps them away.
+Two limits are known. A bit that flips in the weights of a *backbone of your own* makes another model, and one in a file
+of *messages* may make another message, which nothing can tell from the one that was meant: only registered files have a
+known {{term}}`SHA-256`. Above, these count as right results, and so does a training from a GGUF file with bytes behind
+its end, which are never read. And after a `SIGKILL` hidden files may stay until the next command sweeps them away.
 
 The table was written by `python tests/faults/campaign.py`, which runs the whole campaign again ({seconds:.0f} s here,
 with {cores} processor cores); `make test` tries a few of each kind.

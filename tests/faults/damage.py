@@ -25,6 +25,7 @@ from things import (
     contents,
     in_process,
     judge,
+    left_behind,
     refused,
     run,
 )
@@ -258,6 +259,29 @@ def kit_and_cache(things: Things, folder: Path) -> Target:
     return Target(target.path, use, target.another)
 
 
+def messages(ending: str) -> Callable[[Things, Path], Target]:
+    """A file of messages of this kind, to be scored."""
+
+    def target(things: Things, folder: Path) -> Target:
+        import pandas as pd
+
+        table, path, output = pd.read_csv(things.messages), folder / f"messages{ending}", folder / "output"
+        if ending == ".parquet":
+            table.to_parquet(path, row_group_size=100)
+        else:
+            table.to_json(path, orient="records", lines=True)
+
+        def use() -> str:
+            end = in_process(["classify", things.done["train"], "--engine", "stream", path, output])
+            if left_behind(output):
+                raise LostError(f"left behind: {left_behind(output)}")
+            return end
+
+        return Target(path, use)
+
+    return target
+
+
 TARGETS: dict[str, Callable[[Things, Path], Target]] = {
     "the record of a classifier": record,
     "the weights of a classifier": weights,
@@ -269,11 +293,14 @@ TARGETS: dict[str, Callable[[Things, Path], Target]] = {
     "the unpacked copy of a GGUF file": unpacked_copy,
     "a kit, without cache and network": kit_alone,
     "a kit, with a whole cache": kit_and_cache,
+    "a Parquet file of messages": messages(".parquet"),
+    "a JSON Lines file of messages": messages(".jsonl"),
 }
+MESSAGES = ("a Parquet", "a JSON Lines")  # the beginnings of their names
 OWN = "a backbone of one's own"  # of which nobody knows what it should be
 
 
 def damages(what: str) -> list[str]:
     """The kinds of damage that a kind of file can have."""
-    exchangeable = what.startswith((OWN, "a student", "the unpacked"))  # or of another run, and as good
+    exchangeable = what.startswith((OWN, "a student", "the unpacked", *MESSAGES))  # or of another run, and as good
     return [*DAMAGES] if exchangeable else [*DAMAGES, ANOTHER]
