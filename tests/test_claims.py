@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 
@@ -12,7 +14,8 @@ from llmclf.experiments import fold, table_of
 from llmclf.judge import Comparison, holm
 from llmclf.results import compare, leads, pooled, read_results
 
-RESULTS = read_results(Path(__file__).parents[1] / "book" / "experiments.csv")
+BOOK = Path(__file__).parents[1] / "book"
+RESULTS = read_results(BOOK / "experiments.csv")
 
 
 def rows(experiment: str, backbone: str = "smollm2-135M", precision: str = "bfloat16") -> pd.DataFrame:
@@ -226,3 +229,84 @@ def test_without_the_mask_many_answers_change_more_of_them_for_the_worse():
 
 def test_precision_changes_hardly_an_answer():
     assert sum(compare(rows("last-token"), rows("last-token", precision="float32"))[:2]) <= 3
+
+
+# What chapter 8 says of the run that stands on its page ---------------------------------------------------------------
+
+
+def shown(beginning: str) -> str:
+    """What the cell of chapter 8 whose code begins so has printed, or the HTML of its table."""
+    cells = nbformat.read(BOOK / "08_how_good.ipynb", as_version=4).cells
+    (cell,) = (cell for cell in cells if cell.cell_type == "code" and cell.source.startswith(beginning))
+    parts = [output.text if output.output_type == "stream" else output.data["text/html"] for output in cell.outputs]
+    return "".join(parts)
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e-\d+)?", text)]
+
+
+def table_rows(beginning: str) -> dict[str, list[str]]:
+    """The table that a cell shows: of each row the name, and its fields as they are written."""
+    lines = re.findall(r"<tr[^>]*>(.*?)</tr>", shown(beginning), re.DOTALL)
+    fields = [[field.strip() for field in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL)] for line in lines]
+    return {name: rest for name, *rest in fields[1:]}
+
+
+def test_zero_shot_is_no_better_than_always_ham_and_tfidf_comes_near():
+    found = table_rows("rows = {}\nfor name, theirs in said.items():\n    right = int")
+    accuracy = {name: float(fields[2]) for name, fields in found.items()}
+    assert accuracy["zero-shot"] <= accuracy["majority"]
+    low, _ = numbers(found["fine-tuned"][3].replace(" to ", " "))
+    for name in ("tfidf-words", "tfidf-characters", "tfidf-balanced"):  # "that the intervals overlap"
+        assert numbers(found[name][3].replace(" to ", " "))[1] > low
+    p = {line.split()[0]: numbers(line)[-1] for line in shown("from llmclf.judge import mcnemar").splitlines()}
+    assert p["tfidf-words"] < 0.05 < min(p["tfidf-characters"], p["tfidf-balanced"])
+
+
+def test_the_prompt_ranks_like_a_coin_and_the_fine_tuned_model_a_little_better_than_tfidf():
+    lines = {line.split()[0]: numbers(line) for line in shown("def auc(").splitlines()}
+    assert lines["zero-shot"][-2] < 0.5 < lines["zero-shot"][-1]
+    assert 0 < lines["lead"][-2] < 0.01
+
+
+def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
+    (_, alarms, misses, _), (chosen, fewer, more, _) = map(
+        numbers, shown("from llmclf.judge import threshold_of_least_cost").splitlines()
+    )
+    assert chosen > 0.5
+    assert fewer < alarms
+    assert more > misses
+    low, high = numbers(shown("def saved("))
+    assert low < 0 < high
+
+
+def test_the_model_is_too_sure_and_a_temperature_lowers_its_loss_a_little():
+    before, after = map(numbers, shown("from llmclf.judge import calibration_error").splitlines())
+    assert after[0] > 1
+    assert after[-1] < before[-1]
+    assert abs(after[1] - before[0]) < 0.005  # "hardly moves"
+    _, low, _ = numbers(shown("import numpy as np\n\nkinds"))
+    assert 0 < low < 0.01
+    first = next(iter(table_rows("from llmclf.judge import calibration_table").values()))
+    assert float(first[1]) < float(first[3])  # announced, below the interval of what was true
+    assert sum(int(fields[0]) for fields in table_rows("from llmclf.judge import calibration_table").values()) == 1116
+
+
+def test_only_leetspeak_and_dots_do_more_than_luck_may_explain():
+    found = table_rows("together = sample")
+    p = {name: float(fields[4]) for name, fields in found.items()}
+    for who in ("ours", "TF-IDF"):
+        assert min(p[f"{who}, {change}"] for change in ("CAPITALS", "small letters", "typos")) > 0.05
+        assert int(found[f"{who}, l33t5p34k"][5]) > int(found[f"{who}, as they are"][5])
+        assert p[f"{who}, d.o.t.s"] < 1e-6
+    assert p["ours, l33t5p34k"] < 0.05 < p["TF-IDF, l33t5p34k"]
+    recall = [numbers(found[f"{who}, d.o.t.s"][0])[0] for who in ("TF-IDF", "ours")]
+    assert recall[0] < 5 < recall[1] < 50
+
+
+def test_two_modern_frauds_pass_and_a_harmless_code_is_accused():
+    chances = [[int(n) for n in re.findall(r"(\d+)%", line)] for line in shown("unseen = {").splitlines()]
+    ours, theirs = zip(*chances, strict=True)
+    assert [chance > 50 for chance in ours] == [False, False, True, True, False, False]
+    assert max(theirs) < 50  # "TF-IDF suspects nothing"
