@@ -25,16 +25,26 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block tidily; afterwards it does what it did before. Signals are the main thread's alone."""
+def kept_signal(number: int) -> Iterator[None]:
+    """Give a signal back to who has it, whatever the block does with it. Signals are the main thread's alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = signal.getsignal(number)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if before is not None:  # else it is not Python's to give back
+            signal.signal(number, before)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block tidily; afterwards it does what it did before."""
+    with kept_signal(signal.SIGTERM):
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminate)
+        yield
 
 
 def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = False) -> int:

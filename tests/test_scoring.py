@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmclf import scoring
+from llmclf import ray_engine, scoring
 from llmclf.__main__ import main
 from llmclf.classify import TextClassifier
 from llmclf.files import FileError, alone_in
@@ -428,12 +428,12 @@ ONE, FOUR = [{"CPU": 64.0, "GPU": 8.0}], [{"CPU": 16.0, "GPU": 2.0}] * 4
     ],
 )
 def test_workers_share_what_all_machines_together_have(nodes, workers, device, expected):
-    assert scoring.shares(nodes, workers, device) == expected
+    assert ray_engine.shares(nodes, workers, device) == expected
 
 
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(ValueError, match="workers must be at most 4, one for each processor core, got 5"):
-        scoring.shares([{"CPU": 2.0}, {"CPU": 2.0}], 5, "auto")
+        ray_engine.shares([{"CPU": 2.0}, {"CPU": 2.0}], 5, "auto")
 
 
 @needs_ray
@@ -472,7 +472,7 @@ def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_pat
     script = f"""
         import os
         from pathlib import Path
-        from llmclf import scoring
+        from llmclf import ray_engine, scoring
 
         class Deadly(scoring.Scorer):
             def score(self, part):
