@@ -188,6 +188,21 @@ def test_with_everything_learning_more_goes_wrong_and_training_messages_stay_unl
     assert set(rows("all")["learning_rate"]) == set(rows("last-token")["learning_rate"])
 
 
+def test_it_was_the_learning_rate():
+    slower = rows("all-slower")
+    assert (slower["train_right"] == slower["train_messages"]).all()
+    assert (leads(slower, rows("all")) > 0).all()
+    assert set(slower["learning_rate"] * 4) == set(rows("all")["learning_rate"])
+    assert pair("all-slower", "last-token").p_value > 0.2
+    assert slower["seconds"].median() > 10 * rows("last-token")["seconds"].median()  # "many times the work"
+    further = {base: pair("all-slower", base).p_value for base in ("all", "last-token", "random")}
+    shown = [name for name, one in EXPERIMENTS.items() if one.reference and len(rows(name)) > 2]
+    among_all = {name: pair(name, EXPERIMENTS[name].base).p_value for name in shown} | {
+        f"all-slower, {base}": p_value for base, p_value in further.items()
+    }
+    assert holm(among_all) >= {"all-slower, all", "all-slower, random"}
+
+
 def test_random_weights_are_not_told_apart_from_all_and_come_near_the_last_block():
     assert pair("random", "all").p_value > 0.05
     assert pair("random", "last-token").only_second > 2 * pair("random", "last-token").only_first
