@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmclf.errors import LlmclfError
-from llmclf.exits import kept_signal
+from llmclf.exits import Terminated, kept_signal
 
 if TYPE_CHECKING:
     from llmclf.scoring import Part, Scorer
@@ -30,10 +30,10 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
         return
     cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
     here = {"address": "local", "include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
-    with kept_signal(signal.SIGTERM):  # which Ray would take for itself
-        cluster = {} if os.environ.get("RAY_ADDRESS") else here
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
+    cluster = {} if os.environ.get("RAY_ADDRESS") else here
     try:
+        with kept_signal(signal.SIGTERM):  # which Ray would take for itself
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         workers, each = shares(nodes, workers, scorer.device)
         each["ray_remote_args_fn"] = partial(dict, max_restarts=RETRIES, max_task_retries=RETRIES)
@@ -46,6 +46,8 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
             if row["fault"]:
                 raise LlmclfError(row["fault"])
             yield row["rows"]
+    except SystemExit:  # how Ray answers SIGTERM while it starts
+        raise Terminated from None
     except ray.exceptions.RayError as error:
         raise LlmclfError(
             f"a worker ended {RETRIES + 1} times over the same part ({type(error).__name__}), perhaps for want of "

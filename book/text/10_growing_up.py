@@ -11,7 +11,10 @@
 #
 # So far a table fitted into memory and a training run into a coffee break. What if a billion messages wait, or the model
 # learns for days? Most of what you know stays as it is. This chapter shows what changes, in small and for real, and
-# then plans something large. At the end you can
+# then plans something large.
+
+# %% [markdown]
+# At the end you can
 #
 # - **decide** from a measured rate when a laptop is no longer enough,
 # - **classify** files larger than memory, and continue where the work was stopped,
@@ -88,9 +91,8 @@ for count in (10_000, 10**6, 10**9):
     print(f", student {duration(count / student_rate):>13}")
 
 # %% [markdown]
-# For the classifier ten thousand messages are a short break, a million a matter of hours or less, and a billion is out of reach. The
-# student brings even that down to days, on the same computer. Where its answers are good enough, it saves more than
-# many machines.
+# Ten thousand messages are a short break for the classifier, a million take hours on a usual laptop, and a billion months or years. The
+# student is far faster on the same computer: compare the last line. Where its answers are good enough, it saves more than many machines.
 
 # %% [markdown]
 # There are three good reasons to leave the laptop:
@@ -132,7 +134,10 @@ figure
 # ## Files larger than memory
 #
 # `predict` takes a list, and a list lives in memory. The way out is old: read a part, classify it, write it, forget
-# it ({numref}`fig-parts`). To try it, lay out a folder as a company might have it, with three kinds of files: CSV,
+# it ({numref}`fig-parts`).
+
+# %% [markdown]
+# To try it, lay out a folder as a company might have it, with three kinds of files: CSV,
 # {term}`JSON Lines` and {term}`Parquet`.
 #
 # :::{figure-md} fig-parts
@@ -208,8 +213,8 @@ for one in measured["by number"]:
     print(f"{per_second:,.0f} a second, {one['own memory'] / 1e6:.0f} MB")
 
 # %% [markdown]
-# A hundred times as many messages need a hundred times the time (the first line is slower, because loading counts as well) and hardly
-# more memory, most of which is PyTorch itself. However many messages there are, they do not fill the memory: the laptop runs out of time.
+# From the second line to the third, ten times as many messages take ten times as long (in the first, loading weighs too), and the memory
+# stays the same. However many messages there are, they do not fill the memory: the laptop runs out of time.
 # (`python -m benchmarks scoring` measures it on yours.)
 
 # %% [markdown]
@@ -263,10 +268,12 @@ for size in ("ways", "ways, real size"):
         print(f"  {name:<15}{base / one['seconds']:.2f}")
 
 # %% [markdown]
-# `stream` is slower than 1, since it checks and writes files besides. With the small model most of the time goes into Python, which keeps
-# one core a process busy: two workers win. GPT-2's size keeps both cores busy with one process, so a second worker gains nothing, and on half a
-# minute of work Ray makes it slower; we did not measure why. Each way ran once. For a real model a second worker pays where it brings a
-# processor of its own: a second machine, a second GPU.
+# `stream` is slower than 1. With the small model it checks and writes files besides. With the real size that takes no time worth mention, but
+# its parts were of 150 messages: among so few, fewer are of like length, so there is more padding.
+#
+# With the small model most of the time goes into Python, and each process keeps one core busy: two workers win. One process of
+# GPT-2's size keeps both cores busy already, so a second worker gains nothing, and on half a minute of work the start of Ray weighs
+# heavily. Each way ran once. For a real model a second worker pays where it brings a processor of its own: a second machine, a second GPU.
 
 # %% [markdown]
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names it, its machines need the library and must see the same files
@@ -469,9 +476,9 @@ columns = ["one worker", "dollars", "time in the model"]
 pd.DataFrame.from_dict(plan, orient="index", columns=columns)
 
 # %% [markdown]
-# What keeps this computer busy for very long, one GPU would do in hours or days, for tens of dollars rather than thousands: the
-# two guesses are ten times apart, and so, nearly, are the prices. More GPUs shorten the wait, not the bill. And the student would do
-# it here, for nothing but patience.
+# What keeps this computer busy for very long, one GPU would do in hours or days, at a price that one can pay: see the column *dollars*.
+# The two guesses are ten times apart, the prices less, since reading and cutting cost the same in both. More GPUs shorten the wait, not
+# the bill. And the student would do it here, in the time of the second line.
 
 # %% [markdown]
 # Now read the last column. On this computer the model takes all the time. Under the cautious guess it still takes most of it; under the bold one
@@ -491,9 +498,12 @@ print(f"check before the start: {duration(10**9 / once)}")
 print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 
 # %% [markdown]
-# That is a core or two for each GPU, so it is enough that preparing and computing overlap, say by two workers to a GPU: one prepares while the
+# Where that is about one core for each GPU, or less, it is enough that preparing and computing overlap, say by two workers to a GPU: one prepares while the
 # other computes. The texts fit onto a pocket-sized disk, and at the speed that we assumed for it they are carried in less time than
-# one GPU computes; many GPUs would have to share that line. The check of all files runs in one process however many
+# one GPU computes; many GPUs would have to share that line.
+
+# %% [markdown]
+# The check of all files runs in one process however many
 # workers there are, and again after an interruption: with many GPUs it becomes the longest part. And hours of work on rented machines
 # may well be interrupted. That is why the parts matter more than the engine.
 
@@ -575,6 +585,7 @@ check(mean_gradient)
 #
 # </details>
 #
+# %% [markdown]
 # <details><summary>3. Each of four workers gets eight messages instead of two. Is that the same recipe?</summary>
 #
 # No. The batch has become four times as large, so there are a quarter of the steps, and the learning rate that fitted may not fit any more.
@@ -600,6 +611,7 @@ check(mean_gradient)
 # You measured how far one computer reaches, and know three reasons to leave it. You classified files part by part, lost one, and got it
 # back; two engines gave the same answers, and two workers trained the same head as one. You planned a
 # billion messages from rates, with what was assumed written beside what was measured, and saw the bottleneck move.
-#
+
+# %% [markdown]
 # **Next:** a table of your own. Everything you need for it is in the [reference](api.md), and the first question to
 # ask of any result is the one of [chapter 8](08_how_good.ipynb): what would something simpler have done?
