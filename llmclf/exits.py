@@ -25,12 +25,15 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def kept_signal(number: int) -> Iterator[None]:
-    """Give a signal back to who has it, whatever the block does with it. Signals are the main thread's alone."""
+def handled(number: int, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a signal call a handler during the block; then it does again what it did before, whatever the block has done.
+
+    Signals are the main thread's alone; in another one nothing is changed.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(number)
+    before = signal.signal(number, handler)
     try:
         yield
     finally:
@@ -39,12 +42,19 @@ def kept_signal(number: int) -> Iterator[None]:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block tidily; afterwards it does what it did before."""
-    with kept_signal(signal.SIGTERM):
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, terminate)
+def postponed(number: int) -> Iterator[None]:
+    """Let a signal that comes during the block wait for its end."""
+    came = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)  # by which Ray, whose own code sees the signal first, would abort the process soon
+
+    with handled(number, note):
         yield
+    if came:
+        signal.raise_signal(number)
 
 
 def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = False) -> int:
@@ -60,7 +70,7 @@ def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = F
         Show the trace of an error as well.
     """
     try:
-        with terminable():
+        with handled(signal.SIGTERM, terminate):
             command()
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say

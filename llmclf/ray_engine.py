@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmclf.errors import LlmclfError
-from llmclf.exits import Terminated, kept_signal
+from llmclf.exits import postponed
 
 if TYPE_CHECKING:
     from llmclf.scoring import Part, Scorer
@@ -32,8 +32,7 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
     here = {"address": "local", "include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
     cluster = {} if os.environ.get("RAY_ADDRESS") else here
     try:
-        with kept_signal(signal.SIGTERM):  # which Ray would take for itself
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
+        start(log_to_driver=False, logging_level=logging.ERROR, **cluster)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         workers, each = shares(nodes, workers, scorer.device)
         each["ray_remote_args_fn"] = partial(dict, max_restarts=RETRIES, max_task_retries=RETRIES)
@@ -46,8 +45,6 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
             if row["fault"]:
                 raise LlmclfError(row["fault"])
             yield row["rows"]
-    except SystemExit:  # how Ray answers SIGTERM while it starts
-        raise Terminated from None
     except ray.exceptions.RayError as error:
         raise LlmclfError(
             f"a worker ended {RETRIES + 1} times over the same part ({type(error).__name__}), perhaps for want of "
@@ -55,6 +52,19 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
         ) from error
     finally:
         ray.shutdown()
+
+
+def start(**options: object) -> None:
+    """`ray.init`; a SIGTERM waits for its end, since Ray crashes where it is ended half-way."""
+    import ray
+    from ray._private import utils
+
+    takes_signal, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
+    try:
+        with postponed(signal.SIGTERM):
+            ray.init(**options)
+    finally:
+        utils.set_sigterm_handler = takes_signal
 
 
 def require_ray(workers: int | None) -> None:
