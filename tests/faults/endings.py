@@ -44,8 +44,7 @@ def ended_early(things: Things, what: str, how: signal.Signals, seed: int) -> Tr
             told = process.communicate(timeout=120)[1].decode()
             if how != signal.SIGKILL and process.returncode not in (0, 128 + how, -how):
                 raise LostError(f"exit code {process.returncode} after {moment:.1f} s: {told}")
-            taken = what == "ray" and process.returncode == -how  # Ray had the signal for itself: as bad as SIGKILL
-            if how != signal.SIGKILL and not taken and left_behind(output):
+            if how != signal.SIGKILL and left_behind(output):
                 raise LostError(f"left behind: {left_behind(output)}")
             if process.returncode != 0:
                 again = run(words, **more)
