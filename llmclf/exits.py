@@ -41,22 +41,6 @@ def handled(number: int, handler: Callable[[int, FrameType | None], None]) -> It
             signal.signal(number, before)
 
 
-@contextmanager
-def postponed(number: int) -> Iterator[None]:
-    """Let a signal that comes during the block wait for its end."""
-    came = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)  # by which Ray, whose own code sees the signal first, would abort the process soon
-
-    with handled(number, note):
-        yield
-    if came:
-        signal.raise_signal(number)
-
-
 def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = False) -> int:
     """Run a command; 0 if it went well, 2 after an error, 130 interrupted, 143 terminated, 141 if nobody reads on.
 

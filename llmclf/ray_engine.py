@@ -1,24 +1,126 @@
-"""Chapter 10: the engine "ray". Ray Data starts workers, hands them parts of files, and replaces those that die."""
+"""Chapter 10: the engine "ray". Ray Data starts workers, hands them parts of files, and replaces those that die.
+
+Ray lives in a process of its own, which `with_ray` starts: it takes signals for itself, keeps a log of its own, and may
+crash where it is interrupted. The two talk in lines of JSON: the job goes in, a count of rows for every part comes out.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
 
 from llmclf.errors import LlmclfError
-from llmclf.exits import postponed
+from llmclf.message_files import Cut
+from llmclf.scorer import Part, Scorer
+from llmclf.tables import Position
 
-if TYPE_CHECKING:
-    from llmclf.scoring import Part, Scorer
-
+PROGRAM = "from llmclf.ray_engine import main; main()"  # not `-m`: what Ray sends to its workers has this module's name
 RETRIES = 2  # of a part during which a worker has died
+PATIENCE = 20.0  # seconds that Ray has for its own tidying
 
 
 def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
+    """How many rows were scored, part by part; whatever ends this ends Ray too.
+
+    Raises
+    ------
+    LlmclfError
+        A worker cannot read, score or write a part; ends again and again; Ray itself has died.
+    """
+    if not parts:
+        return
+    job = {"classifier": str(scorer.folder), "text_column": scorer.text_column, "device": scorer.device}
+    job |= {"workers": workers, "parts": [[str(source), *cut.start, cut.rows, str(to)] for source, cut, to in parts]}
+    with tempfile.TemporaryFile() as log, ray_process(log.fileno()) as process:
+        with suppress(BrokenPipeError):  # it has died: told below
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            answer = json.loads(line)
+            if isinstance(answer, str):
+                raise LlmclfError(answer)
+            yield answer
+        if process.wait() != 0:
+            log.seek(0)
+            told = log.read().decode(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(told) if line.strip()), "it said nothing")
+            raise LlmclfError(f"Ray has ended (status {process.returncode}: {last}); the same command does the rest")
+
+
+@contextmanager
+def ray_process(log: int) -> Iterator[subprocess.Popen]:
+    """The process that Ray runs in, for the time of the block; what it logs goes into an open file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,  # Ctrl-C in a terminal reaches us, and we end it
+    )
+    try:
+        yield process
+    finally:
+        try:
+            with suppress(BrokenPipeError):
+                process.stdin.close()  # see `end_with_parent`
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+        finally:
+            with suppress(ProcessLookupError):  # all of its group have ended, as they should
+                os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def require_ray(workers: int | None) -> None:
+    """Raise `LlmclfError` where the engine "ray" cannot be started."""
+    if not find_spec("ray") or not find_spec("pyarrow"):
+        raise LlmclfError("the engine 'ray' needs Ray Data; install the extra: pip install llmclf[ray]")
+    if workers is not None and workers < 1:
+        raise LlmclfError(f"workers must be at least 1, got {workers}")
+
+
+# In the process of its own --------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Read a job, do it, and write a line for every part: its rows, or as a string why the work cannot go on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    scorer = Scorer(Path(job["classifier"]), job["text_column"], job["device"])
+    parts = [
+        Part(Path(source), Cut(Position(line, byte), rows), Path(target))
+        for source, line, byte, rows, target in job["parts"]
+    ]
+    answers = sys.stdout
+    with redirect_stdout(sys.stderr):  # whatever Ray may have to say
+        try:
+            for rows in score(scorer, parts, job["workers"]):
+                print(rows, file=answers, flush=True)
+        except LlmclfError as error:
+            print(json.dumps(str(error)), file=answers, flush=True)
+
+
+def end_with_parent() -> None:
+    """Wait until the process that started this one closes the pipe, or dies, and interrupt the work."""
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
     """Parts as rows of a Ray dataset, one classifier in each of its actors.
 
     Ray Data hands out parts as actors become free, a few at a time, and gives the part of one that died to another;
@@ -26,13 +128,11 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
     """
     import ray.data
 
-    if not parts:
-        return
     cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
     here = {"address": "local", "include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
     cluster = {} if os.environ.get("RAY_ADDRESS") else here
     try:
-        start(log_to_driver=False, logging_level=logging.ERROR, **cluster)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         workers, each = shares(nodes, workers, scorer.device)
         each["ray_remote_args_fn"] = partial(dict, max_restarts=RETRIES, max_task_retries=RETRIES)
@@ -52,31 +152,6 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
         ) from error
     finally:
         ray.shutdown()
-
-
-def start(**options: object) -> None:
-    """`ray.init`; a SIGTERM waits for its end, since Ray crashes where it is ended half-way."""
-    import ray
-    from ray._private import utils
-
-    takes_signal, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
-    try:
-        with postponed(signal.SIGTERM):
-            ray.init(**options)
-    finally:
-        utils.set_sigterm_handler = takes_signal
-
-
-def require_ray(workers: int | None) -> None:
-    """Raise `LlmclfError` where the engine "ray" cannot be started."""
-    try:
-        import ray.data
-    except ImportError:
-        raise LlmclfError("the engine 'ray' needs Ray Data; install the extra: pip install llmclf[ray]") from None
-    if ray.is_initialized():
-        raise LlmclfError("Ray is running in this process already; call ray.shutdown(), or use the command")
-    if workers is not None and workers < 1:
-        raise LlmclfError(f"workers must be at least 1, got {workers}")
 
 
 def shares(nodes: list[Mapping[str, float]], workers: int | None, device: str) -> tuple[int, dict[str, float]]:

@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
-from llmclf.classify import RECORD, TextClassifier, read_record
+from llmclf.classify import RECORD, read_record
 from llmclf.errors import LlmclfError, require_one_of
 from llmclf.files import FileError, alone_in, replacing, sha256_of, sweep
-from llmclf.message_files import KINDS, Cut, MessageFile
+from llmclf.message_files import KINDS
 from llmclf.progress import progress
 from llmclf.ray_engine import require_ray, with_ray
+from llmclf.scorer import Part, Scorer, kind_of
 from llmclf.tables import DataError
 
 MANIFEST = "scoring.json"
 ROWS_PER_PART = 10_000
 FORMAT = 1  # of the output folder
-
-
-class Part(NamedTuple):
-    """A run of rows of one file, and the file that their scores go into."""
-
-    source: Path
-    cut: Cut
-    target: Path
 
 
 class Scored(NamedTuple):
@@ -145,11 +135,6 @@ def find_files(source: Path, output: Path) -> dict[str, Path]:
     return files
 
 
-def kind_of(path: Path) -> MessageFile:
-    """How to read and write a file of this name."""
-    return KINDS[path.suffix.lower()]
-
-
 def begin(output: Path, work: dict) -> None:
     """Note in the output folder what is done there, or raise `FileError` where it is something else."""
     path = output / MANIFEST
@@ -167,44 +152,6 @@ def begin(output: Path, work: dict) -> None:
         raise FileError(f"{path}: damaged; {advice}") from None
     if differing:
         raise FileError(f"{output}: was begun with other {differing[0].replace('_', ' ')}; {advice}")
-
-
-class Scorer:
-    """Scores parts; the classifier is loaded for the first one.
-
-    Parameters
-    ----------
-    classifier
-        Its folder.
-    text_column, device
-        As in `score_files`.
-    threads
-        Processor threads to use; by default PyTorch's own choice.
-    """
-
-    def __init__(self, classifier: Path, text_column: str, device: str, threads: int | None = None) -> None:
-        self.folder, self.text_column, self.device, self.threads = classifier, text_column, device, threads
-
-    @cached_property
-    def classifier(self) -> TextClassifier:
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        return TextClassifier.load(self.folder, device=self.device)
-
-    def score(self, part: Part) -> int:
-        """Write a part's file, and return how many messages it holds; one that is there already is left as it is."""
-        if not part.target.is_file():
-            kind = kind_of(part.source)
-            content, texts = kind.read(part.source, part.cut, self.text_column)
-            if len(texts) != part.cut.rows:
-                raise DataError(f"{part.source}: was changed while it was scored; name another output folder")
-            probabilities = self.classifier.predict_proba(texts)  # (messages, classes)
-            names = self.classifier.label_names
-            columns: dict[str, list] = {"predicted": [names[number] for number in probabilities.argmax(axis=1)]}
-            columns |= {f"probability_{name}": probabilities[:, number].tolist() for number, name in enumerate(names)}
-            with replacing(part.target) as unfinished:
-                kind.write(unfinished, content, columns)
-        return part.cut.rows
 
 
 def stream(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
-from llmclf import ray_engine, scoring
+from llmclf import ray_engine, scorer, scoring
 from llmclf.__main__ import main
 from llmclf.classify import TextClassifier
 from llmclf.files import FileError, alone_in
+from llmclf.message_files import CsvFile, Cut
 from llmclf.scoring import score_files
-from llmclf.tables import DataError
+from llmclf.tables import DataError, Position
 
 TEXTS = [
     *("", "hello", 'a "quoted" one', "two\nlines", "a lone\rreturn", "\r\n", "comma, tab\t."),
@@ -188,13 +192,13 @@ def test_process_that_holds_a_folder_may_take_it_again(tmp_path):
 
 def test_file_that_grows_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
     source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
-    cut = scoring.KINDS[".csv"].cut
+    cut = CsvFile.cut
 
     def cut_and_grow(self, path, *options):
-        yield from cut(path, *options)
+        yield from cut(self, path, *options)
         path.write_text(path.read_text() + "99,one more,\n")
 
-    monkeypatch.setattr(type(scoring.KINDS[".csv"]), "cut", cut_and_grow)
+    monkeypatch.setattr(CsvFile, "cut", cut_and_grow)
     assert score_files(folder, source, out).now == len(TEXTS)
     monkeypatch.undo()
     with pytest.raises(FileError, match="was begun with other files"):
@@ -346,7 +350,7 @@ def test_memory_does_not_grow_with_the_file(folder, tmp_path, monkeypatch):
         def predict_proba(self, texts):
             return np.full((len(texts), 2), 0.5)
 
-    monkeypatch.setattr(scoring.Scorer, "classifier", Constant())
+    monkeypatch.setattr(scorer.Scorer, "classifier", Constant())
     peaks = {}
     for count in (5_000, 50_000):
         source = write(
@@ -467,37 +471,113 @@ def test_termination_with_ray_is_tidy(folder, tmp_path):
 
 
 @needs_ray
-def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_path):
-    source = write(tmp_path / "mail.csv")
-    script = f"""
+def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_path, monkeypatch):
+    program = """
         import os
-        from pathlib import Path
-        from llmclf import ray_engine, scoring
+        from llmclf import ray_engine
 
-        class Deadly(scoring.Scorer):
+        class Deadly(ray_engine.Scorer):
             def score(self, part):
                 if part.target.name == "00002.csv":
                     os.kill(os.getpid(), 9)
                 return super().score(part)
 
-        def with_deadly(scorer, parts, workers):
-            return scoring.with_ray(Deadly(scorer.folder, scorer.text_column, scorer.device), parts, workers)
-
-        scoring.ENGINES["ray"] = with_deadly
-        try:
-            places = {str(folder)!r}, {str(source)!r}, {str(tmp_path / "out")!r}
-            scoring.score_files(*places, engine="ray", rows_per_part=10)
-        except ValueError as error:
-            print(error)
+        ray_engine.Scorer = Deadly
+        ray_engine.main()
     """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-    assert "a worker ended 3 times over the same part" in done.stdout, done.stderr
+    monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(program))
+    with pytest.raises(ValueError, match=r"^a worker ended 3 times over the same part \(\w+\), perhaps for want of"):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray", rows_per_part=10)
     assert not list((tmp_path / "out").rglob(".*"))
 
 
-def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray.data", None)
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "Ray has ended (status -9: it said nothing)"),
+        ("import sys; input(); sys.exit('no room\\n\\n')", "Ray has ended (status 1: no room)"),
+        ("print(input() and 3, flush=True); 1 / 0", "Ray has ended (status 1: ZeroDivisionError: division by zero)"),
+    ],
+    ids=["killed", "refused", "crashed"],
+)
+def test_ray_that_dies_is_told_and_leaves_the_rest_to_the_same_command(folder, tmp_path, monkeypatch, program, message):
+    monkeypatch.setattr(ray_engine, "require_ray", lambda workers: None)
+    monkeypatch.setattr(ray_engine, "PROGRAM", program)
+    source = write(tmp_path / "mail.csv")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}; the same command does the rest$"):
+        score_files(folder, source, tmp_path / "out", engine="ray")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["scoring.json"]
+    assert score_files(folder, source, tmp_path / "out") == (len(TEXTS), 0)
+
+
+LASTING = """
+    import os, signal, subprocess, sys, threading, time
+    from pathlib import Path
+    from llmclf import ray_engine
+
+    def score(scorer, parts, workers):
+        if {deaf}:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        Path({noted!r}).write_text(f"{{os.getpid()}} {{below.pid}}")
+        yield 1
+        time.sleep(300)
+
+    ray_engine.score = score
+    ray_engine.main()
+"""
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_what_ends_the_work_ends_rays_processes(folder, tmp_path, monkeypatch, deaf):
+    noted = tmp_path / "noted"
+    monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted))))
+    monkeypatch.setattr(ray_engine, "PATIENCE", 1.0)
+    parts = [scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")]
+    rows = ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), parts, 2)
+    assert next(rows) == 1
+    rows.close()
+    assert all(map(ended, map(int, noted.read_text().split())))
+
+
+def test_ray_ends_when_the_process_that_started_it_is_killed(folder, tmp_path):
+    noted = tmp_path / "noted"
+    script = f"""
+        from pathlib import Path
+        from llmclf import ray_engine, scorer, scoring
+        from llmclf.message_files import Cut
+        from llmclf.tables import Position
+        ray_engine.PROGRAM = {textwrap.dedent(LASTING.format(deaf=False, noted=str(noted)))!r}
+        part = scorer.Part(Path("a.csv"), Cut(Position(2, 5), 1), Path("b.csv"))
+        list(ray_engine.with_ray(scorer.Scorer(Path("classifier"), "text", "cpu"), [part], 2))
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
+    while not (noted.exists() and noted.read_text()):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    ray, below = map(int, noted.read_text().split())
+    try:
+        assert ended(ray)
+    finally:
+        psutil.Process(below).kill()  # which in truth is Ray's own: it ends with the process above it
+
+
+def ended(number: int) -> bool:
+    """Whether a process ends soon."""
+    deadline = time.monotonic() + 30
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(number)
+        while process.status() != psutil.STATUS_ZOMBIE:  # which only waits for its end to be noticed
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+    return True
+
+
+@pytest.mark.parametrize("name", ["ray", "pyarrow"])
+def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
         ValueError, match=r"the engine 'ray' needs Ray Data; install the extra: pip install llmclf\[ray\]"
     ):
