@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from llmclf.assets import cache_folder
 from llmclf.distributed import add_up, gathered, worker
 from llmclf.errors import LlmclfError
+from llmclf.files import FileError
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, MessageDataset, batches_by_tokens
 from llmclf.progress import notice, progress
@@ -252,7 +253,13 @@ def over(states: KeptStates, loader: DataLoader) -> DataLoader:
 
 
 def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, memory: int | None = None) -> Tensor:
-    """An uninitialised tensor in memory, or where it would take more than `memory` bytes, in an unnamed file."""
+    """An uninitialised tensor in memory, or where it would take more than `memory` bytes, in an unnamed file.
+
+    Raises
+    ------
+    FileError
+        The disk has no room for the file.
+    """
     if memory is None:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
         here = 1 if device.type == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # workers on this computer
@@ -263,8 +270,14 @@ def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, m
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:  # without a name: it goes when the mapping does, whatever happens
-        file.truncate(size)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)  # on a full disk an error now, not a crash while it is filled
+        try:
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # else whatever fills it crashes on a full disk
+        except OSError as error:
+            raise FileError(
+                f"{folder}: the output of the frozen blocks, {size / 1e6:,.1f} MB, cannot be kept there "
+                f"({error.strerror}); free as much, set LLMCLF_CACHE to a larger disk, or train with reuse_frozen=False"
+            ) from None
         mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=size)
     return torch.from_numpy(mapped).view(dtype).view(shape)

@@ -11,7 +11,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from llmclf.files import FileError, open_gguf, read_safetensors, read_sealed, replacing, sha256_of, write_sealed
+from llmclf.files import (
+    FileError,
+    open_gguf,
+    read_safetensors,
+    read_sealed,
+    replacing,
+    sha256_of,
+    sweep,
+    write_sealed,
+)
 from llmclf.progress import notice, progress
 
 TENSORS = {"one": torch.arange(6.0).reshape(2, 3), "two": torch.ones(4, dtype=torch.float16)}
@@ -66,6 +75,28 @@ def test_replacing_gives_a_file_the_usual_permissions_whoever_wrote_it(tmp_path)
         unfinished.chmod(0o600)
     (tmp_path / "usual").write_text("x")
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_replacing_leaves_the_permissions_of_a_file_that_has_another_name_too(tmp_path):
+    (tmp_path / "kit").write_text("x")
+    (tmp_path / "kit").chmod(0o400)
+    with replacing(tmp_path / "cached") as unfinished:
+        os.link(tmp_path / "kit", unfinished)
+    assert (tmp_path / "kit").stat().st_mode & 0o777 == 0o400
+    assert (tmp_path / "cached").samefile(tmp_path / "kit")
+
+
+def test_sweeping_removes_what_is_unfinished_but_not_in_folders_with_a_lock_of_their_own(tmp_path):
+    for folder in ("", "below", "below/deep", "others", "others/deep"):
+        (tmp_path / folder / ".llmclf-x").mkdir(parents=True)
+        (tmp_path / folder / ".llmclf-x" / "half").write_text("half")
+        (tmp_path / folder / "whole").write_text("whole")
+    (tmp_path / "others" / ".lock").touch()
+    sweep(tmp_path)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".llmclf-x")}
+    assert left == {"others/.llmclf-x", "others/deep/.llmclf-x"}
+    assert len(list(tmp_path.rglob("whole"))) == 5
 
 
 @pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt])

@@ -15,6 +15,7 @@ from conftest import tiny_gpt2, tiny_llama
 
 from llmclf import frozen
 from llmclf.evaluate import evaluate
+from llmclf.files import FileError
 from llmclf.frozen import FrozenError, KeptStates, frozen_depth, keep_frozen, logits_of
 from llmclf.head import POOLINGS, Classifier, place_read, pool
 from llmclf.loaders import every_message, make_loaders
@@ -258,6 +259,33 @@ def test_training_that_is_killed_leaves_no_file_of_states(tmp_path):
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, env=environment)
     assert killed.returncode == -9, killed.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_without_room_for_the_states_is_named(loaders, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("this process may not mount a small disk")
+    try:
+        with pytest.raises(
+            FileError,
+            match=rf"{tmp_path}: the output of the frozen blocks, [\d.]+ MB, cannot be kept there \(No space left on "
+            "device\\); free as much, set LLMCLF_CACHE to a larger disk, or train with reuse_frozen=False",
+        ):
+            KeptStates(Classifier(tiny_gpt2(), 2), loaders.train, memory=0)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_memory_is_shared_with_the_other_workers_of_this_computer(monkeypatch):
+    files, make_file = [], frozen.tempfile.TemporaryFile
+    monkeypatch.setattr(frozen.tempfile, "TemporaryFile", lambda **place: files.append(place) or make_file(**place))
+    monkeypatch.setattr(frozen.psutil, "virtual_memory", lambda: SimpleNamespace(available=4000))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    frozen.allocate((5, 25), torch.float32, torch.device("cpu"))  # 500 bytes
+    assert files == []
+    frozen.allocate((6, 25), torch.float32, torch.device("cpu"))
+    assert len(files) == 1
 
 
 def test_by_default_a_quarter_of_the_free_memory_may_be_used(monkeypatch):

@@ -195,16 +195,21 @@ def test_more_epochs_go_on_where_fewer_ended(loaders, tmp_path):
         ({"model": lambda: tiny_gpt2(seed=5)}, "frozen weights: .*"),
         ({"model": lambda: tiny_gpt2(hidden_size=64)}, "model: .*hidden_size=32.* there, .*hidden_size=64.* here.*"),
         ({"model": tiny_llama}, "number of trained tensors.*"),
+        ({"padding": "fixed"}, r"padding: each batch to its longest message there, all to \d+ tokens here"),
         ({"bfloat16": True}, "precision: that of the weights there, bfloat16 here"),
     ],
 )
-def test_checkpoint_of_another_run_is_refused_and_says_how(loaders, tmp_path, change, words):
+def test_checkpoint_of_another_run_is_refused_and_says_how(
+    loaders, tiny_splits, tiny_tokenizer, tmp_path, change, words
+):
     checkpoint = tmp_path / "checkpoint.safetensors"
     run(loaders, checkpoint=checkpoint)
     before = checkpoint.read_bytes()
     with pytest.raises(
         CheckpointError, match=f"{checkpoint}: from a run with other {words}; remove .* to start afresh"
     ):
+        if "padding" in change:
+            run(make_loaders(tiny_splits, tiny_tokenizer, batch_size=8, **change), checkpoint=checkpoint)
         run(loaders, checkpoint=checkpoint, **change)
     assert checkpoint.read_bytes() == before
 

@@ -238,7 +238,7 @@ print(done.stdout, end="")
 
 # %% [markdown]
 # Two processes each load the classifier and take part after part; the seconds hold the start of Ray and
-# both loads. (We start it as a program of its own so that Ray's log stays off this page.) Are the answers the same? Compare January:
+# both loads. Are the answers the same? Compare January:
 
 # %% tags=["nbval-check-output"]
 import numpy as np

@@ -108,9 +108,6 @@ of *messages* may make another message, which nothing can tell from the one that
 known {{term}}`SHA-256`. Above, these count as right results, and so does a training from a GGUF file with bytes behind
 its end, which are never read. And after a `SIGKILL` hidden files may stay until the next command sweeps them away.
 
-One fault is known and not yet mended. Ray takes `SIGTERM` for itself while it starts, and a signal in those seconds can
-end the process before it tidies up: the lock file of the output folder stays behind, and the trial counts as lost.
-
 The table was written by `python tests/faults/campaign.py`, which runs the whole campaign again ({seconds:.0f} s here,
 with {cores} processor cores); `make test` tries a few of each kind.
 """
