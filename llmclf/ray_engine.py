@@ -40,8 +40,16 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
     """
     if not parts:
         return
-    job = {"classifier": str(scorer.folder), "text_column": scorer.text_column, "device": scorer.device}
-    job |= {"workers": workers, "parts": [[str(source), *cut.start, cut.rows, str(to)] for source, cut, to in parts]}
+    job = {
+        "classifier": os.path.abspath(scorer.folder),  # workers of a cluster stand in another folder
+        "text_column": scorer.text_column,
+        "device": scorer.device,
+        "workers": workers,
+        "parts": [
+            [os.path.abspath(part.source), *part.cut.start, part.cut.rows, os.path.abspath(part.target)]
+            for part in parts
+        ],
+    }
     with tempfile.TemporaryFile() as log, ray_process(log.fileno()) as process:
         with suppress(BrokenPipeError):  # it has died: told below
             process.stdin.write(json.dumps(job) + "\n")

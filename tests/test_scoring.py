@@ -510,6 +510,13 @@ def test_ray_that_dies_is_told_and_leaves_the_rest_to_the_same_command(folder, t
     assert score_files(folder, source, tmp_path / "out") == (len(TEXTS), 0)
 
 
+def test_ray_that_dies_before_it_has_read_its_job_is_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "PROGRAM", "raise SystemExit(3)")
+    part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
+    with pytest.raises(ValueError, match=r"Ray has ended \(status 3: it said nothing\)"):
+        list(ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), [part] * 10_000, 2))  # more than a pipe holds
+
+
 LASTING = """
     import os, signal, subprocess, sys, threading, time
     from pathlib import Path
@@ -537,6 +544,7 @@ def test_what_ends_the_work_ends_rays_processes(folder, tmp_path, monkeypatch, d
     rows = ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), parts, 2)
     assert next(rows) == 1
     rows.close()
+    assert not psutil.pid_exists(int(noted.read_text().split()[0]))
     assert all(map(ended, map(int, noted.read_text().split())))
 
 
