@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -61,9 +62,9 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
             yield answer
         if process.wait() != 0:
             log.seek(0)
-            told = log.read().decode(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(told) if line.strip()), "it said nothing")
-            raise LlmclfError(f"Ray has ended (status {process.returncode}: {last}); the same command does the rest")
+            lines = [line.strip() for line in log.read().decode(errors="replace").split("\n") if line.strip()]
+            last = f": {lines[-1]}" if lines and process.returncode > 0 else ""  # who is killed has no last word
+            raise LlmclfError(f"Ray has ended (status {process.returncode}{last}); the same command does the rest")
 
 
 @contextmanager
@@ -136,11 +137,8 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
     """
     import ray.data
 
-    cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
-    here = {"address": "local", "include_dashboard": False, "num_cpus": cores, "_node_ip_address": "127.0.0.1"}
-    cluster = {} if os.environ.get("RAY_ADDRESS") else here
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
+        connect(workers)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         workers, each = shares(nodes, workers, scorer.device)
         each["ray_remote_args_fn"] = partial(dict, max_restarts=RETRIES, max_task_retries=RETRIES)
@@ -160,6 +158,29 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
         ) from error
     finally:
         ray.shutdown()
+
+
+def connect(workers: int | None) -> None:
+    """Start a Ray that this computer alone can reach, or join the cluster that `RAY_ADDRESS` names."""
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
+        ray.init("local", include_dashboard=False, num_cpus=cores, _node_ip_address="127.0.0.1", **quiet)
+        return
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    try:
+        if port.isdigit():  # not "auto"
+            place = host.strip("[]"), int(port)
+            socket.create_connection(place, timeout=10).close()  # Ray would go on trying for many minutes
+        ray.init(**quiet)
+    except OSError:
+        raise LlmclfError(
+            f"no Ray cluster answers at RAY_ADDRESS={address}: see whether it runs there; where it was started with a "
+            f"token, set RAY_AUTH_MODE=token too"
+        ) from None
 
 
 def shares(nodes: list[Mapping[str, float]], workers: int | None, device: str) -> tuple[int, dict[str, float]]:

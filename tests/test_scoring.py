@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -263,6 +266,26 @@ def test_faults_of_parquet_files_are_named(folder, tmp_path):
             score_files(folder, path, tmp_path / "out", rows_per_part=3)
 
 
+@needs_pyarrow
+def test_bytes_that_are_no_text_are_noticed_before_anything_is_scored(folder, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.array([b"one", b"two", b"h\xe9llo"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a.parquet: .*UTF8"):
+        score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_part_that_is_there_is_left_as_it_is(folder, tmp_path):
+    source, target = write(tmp_path / "mail.csv"), tmp_path / "out.csv"
+    [cut] = CsvFile().cut(source, "text", [], 1000)
+    target.write_text("scored by a worker that died before it could say so")
+    assert scorer.Scorer(folder, "text", "cpu").score(scorer.Part(source, cut, target)) == len(TEXTS)
+    assert target.read_text() == "scored by a worker that died before it could say so"
+
+
 def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "half \\ud83c", "id": 1.50}\n')
     score_files(folder, tmp_path / "a.jsonl", tmp_path / "out")
@@ -440,6 +463,44 @@ def test_more_workers_than_cores_are_refused():
         ray_engine.shares([{"CPU": 2.0}, {"CPU": 2.0}], 5, "auto")
 
 
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster of one machine, whose processes stand in another folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    words = ["start", "--head", "--block", "--port", port, "--num-cpus", 2, "--include-dashboard", "false"]
+    program = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *map(str, [*words, "--node-ip-address", "127.0.0.1"])]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd="/", start_new_session=True, **quiet) as head:
+        while head.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+            time.sleep(0.1)
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        yield
+        os.killpg(head.pid, signal.SIGKILL)
+
+
+@needs_ray
+def test_cluster_gives_what_the_stream_gives(folder, expected, tmp_path, monkeypatch, cluster):
+    shutil.copytree(folder, tmp_path / "classifier")
+    write(tmp_path / "mail.csv")
+    monkeypatch.chdir(tmp_path)
+    assert score_files("classifier", "mail.csv", "out", engine="ray", rows_per_part=20) == (len(TEXTS), 0)
+    check(read(tmp_path / "out" / "mail.csv"), expected)
+    assert not list(tmp_path.rglob(".*"))
+
+
+@needs_ray
+def test_cluster_that_does_not_answer_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(
+        ValueError, match=r"no Ray cluster answers at RAY_ADDRESS=127.0.0.1:9: see whether it runs there"
+    ):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray")
+
+
 @needs_ray
 def test_termination_with_ray_is_tidy(folder, tmp_path):
     source, out = (
@@ -494,7 +555,7 @@ def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_pat
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("import os; os.kill(os.getpid(), 9)", "Ray has ended (status -9: it said nothing)"),
+        ("import os, sys; print(input(), file=sys.stderr); os.kill(os.getpid(), 9)", "Ray has ended (status -9)"),
         ("import sys; input(); sys.exit('no room\\n\\n')", "Ray has ended (status 1: no room)"),
         ("print(input() and 3, flush=True); 1 / 0", "Ray has ended (status 1: ZeroDivisionError: division by zero)"),
     ],
@@ -513,7 +574,7 @@ def test_ray_that_dies_is_told_and_leaves_the_rest_to_the_same_command(folder, t
 def test_ray_that_dies_before_it_has_read_its_job_is_told(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_engine, "PROGRAM", "raise SystemExit(3)")
     part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
-    with pytest.raises(ValueError, match=r"Ray has ended \(status 3: it said nothing\)"):
+    with pytest.raises(ValueError, match=r"Ray has ended \(status 3\)"):
         list(ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), [part] * 10_000, 2))  # more than a pipe holds
 
 

@@ -277,7 +277,8 @@ for size in ("ways", "ways, real size"):
 
 # %% [markdown]
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names it, its machines need the library and must see the same files
-# under full paths, and the workers share the cores or GPUs of all of them. We had no cluster to try it on.
+# under the same full paths, and the workers share the cores or GPUs of all of them. The library's tests start a cluster of a single
+# machine and score with it; we had no larger one to try it on.
 
 # %% [markdown]
 # ## Training with several workers
