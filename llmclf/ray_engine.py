@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -15,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
-from functools import partial
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,8 +64,9 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
         if process.wait() != 0:
             log.seek(0)
             lines = [line.strip() for line in log.read().decode(errors="replace").split("\n") if line.strip()]
-            last = f": {lines[-1]}" if lines and process.returncode > 0 else ""  # who is killed has no last word
-            raise LlmclfError(f"Ray has ended (status {process.returncode}{last}); the same command does the rest")
+            last = f": {lines[-1]}" if lines and process.returncode > 0 else ""  # of who is killed it tells nothing
+            status = f"status {process.returncode}{last}"
+            raise LlmclfError(f"Ray has ended ({status}); the same command tries the rest again")
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def ray_process(log: int) -> Iterator[subprocess.Popen]:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
         finally:
-            with suppress(ProcessLookupError):  # all of its group have ended, as they should
+            with suppress(ProcessLookupError, PermissionError):  # all of its group have ended, as they should
                 os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
             process.wait()
             process.stdout.close()
@@ -114,26 +116,28 @@ def main() -> None:
         Part(Path(source), Cut(Position(line, byte), rows), Path(target))
         for source, line, byte, rows, target in job["parts"]
     ]
-    answers = sys.stdout
-    with redirect_stdout(sys.stderr):  # whatever Ray may have to say
-        try:
-            for rows in score(scorer, parts, job["workers"]):
-                print(rows, file=answers, flush=True)
-        except LlmclfError as error:
-            print(json.dumps(str(error)), file=answers, flush=True)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever Ray, and what it starts, may have to say
+    try:
+        for rows in score(scorer, parts, job["workers"]):
+            print(rows, file=answers, flush=True)
+    except LlmclfError as error:
+        print(json.dumps(str(error)), file=answers, flush=True)
 
 
 def end_with_parent() -> None:
-    """Wait until the process that started this one closes the pipe, or dies, and interrupt the work."""
+    """Wait until the process that started this one closes the pipe, or dies; interrupt the work, and soon end it."""
     os.read(sys.stdin.fileno(), 1)
     os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(PATIENCE)
+    os.killpg(os.getpgrp(), signal.SIGKILL) if hasattr(os, "killpg") else os.abort()
 
 
 def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
     """Parts as rows of a Ray dataset, one classifier in each of its actors.
 
     Ray Data hands out parts as actors become free, a few at a time, and gives the part of one that died to another;
-    one that ends its actor three times ends the work.
+    a part that has lost its actor three times ends the work.
     """
     import ray.data
 
@@ -141,7 +145,7 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
         connect(workers)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         workers, each = shares(nodes, workers, scorer.device)
-        each["ray_remote_args_fn"] = partial(dict, max_restarts=RETRIES, max_task_retries=RETRIES)
+        each["max_task_retries"] = RETRIES  # of a part; actors are replaced as often as need be
         ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts messages
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
         scorer.threads = each["num_cpus"]
@@ -151,10 +155,10 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
             if row["fault"]:
                 raise LlmclfError(row["fault"])
             yield row["rows"]
-    except ray.exceptions.RayError as error:
+    except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise LlmclfError(
-            f"a worker ended {RETRIES + 1} times over the same part ({type(error).__name__}), perhaps for want of "
-            f"memory: the same command does the rest, with fewer --workers"
+            f"a part has lost its worker {RETRIES + 1} times ({type(error).__name__}), perhaps for want of memory: "
+            f"the same command does the rest, with fewer --workers"
         ) from error
     finally:
         ray.shutdown()
@@ -188,10 +192,14 @@ def shares(nodes: list[Mapping[str, float]], workers: int | None, device: str) -
     cores = [int(node.get("CPU", 0)) for node in nodes]
     gpus = int(sum(node.get("GPU", 0) for node in nodes)) if device == "auto" or device.startswith("cuda") else 0
     workers = workers or min(gpus, sum(cores)) or max(1, sum(cores) // 2)
+    if not sum(cores):
+        raise LlmclfError("the machines of the Ray cluster have no processor cores to give; start it with --num-cpus")
     if workers > sum(cores):
         raise LlmclfError(f"workers must be at most {sum(cores)}, one for each processor core, got {workers}")
-    smallest = min(count for count in cores if count)  # a worker must find its cores on one machine
-    return workers, {"num_cpus": min(smallest, sum(cores) // workers), "num_gpus": min(1.0, gpus / workers)}
+    each = sum(cores) // workers
+    while sum(count // each for count in cores) < workers:  # a worker must find its cores on one machine
+        each -= 1
+    return workers, {"num_cpus": each, "num_gpus": 1 / math.ceil(workers / gpus) if gpus else 0}
 
 
 class Actor:
@@ -203,5 +211,6 @@ class Actor:
     def __call__(self, row: dict) -> dict:
         try:
             return {"rows": self.scorer.score(self.parts[row["part"]]), "fault": ""}
-        except (LlmclfError, OSError) as error:  # as a value: Ray would bury it under its own traces
-            return {"rows": 0, "fault": str(error)}
+        except Exception as error:  # as a value: Ray would bury it under its own traces
+            foreseen = isinstance(error, LlmclfError | OSError)
+            return {"rows": 0, "fault": str(error) if foreseen else f"a worker failed: {error!r}"}

@@ -110,7 +110,9 @@ def score_files(
                 for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
                     bar.update(rows)
         finally:
-            sweep(output)  # Ray's workers are ended in the middle of their work when ours is
+            sweep(
+                output
+            )  # Ray's workers end in the middle of their work; a cluster's a little later: then the next call
     return Scored(total - before, before)
 
 

@@ -55,6 +55,7 @@ def calm_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
     monkeypatch.setenv("CI", "true")
     monkeypatch.delenv("LLMCLF_FAST", raising=False)
     monkeypatch.delenv("LLMCLF_BACKBONE", raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     if request.node.get_closest_marker("download"):
         return
     connect = socket.socket.connect

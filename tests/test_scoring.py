@@ -450,6 +450,8 @@ ONE, FOUR = [{"CPU": 64.0, "GPU": 8.0}], [{"CPU": 16.0, "GPU": 2.0}] * 4
         (FOUR, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
         (ONE, 16, "cuda", (16, {"num_cpus": 4, "num_gpus": 0.5})),
         (FOUR, 2, "auto", (2, {"num_cpus": 16, "num_gpus": 1})),  # not 32 cores, which no machine has
+        ([{"CPU": 16.0, "GPU": 2.0}], 3, "auto", (3, {"num_cpus": 5, "num_gpus": 0.5})),  # one GPU holds no two of 2/3
+        ([{"CPU": 5.0}, {"CPU": 5.0}], 3, "auto", (3, {"num_cpus": 2, "num_gpus": 0})),  # 3 of 3 cores fit nowhere
         (ONE, None, "cpu", (32, {"num_cpus": 2, "num_gpus": 0})),
         ([{"CPU": 2.0, "GPU": 4.0}, {}], None, "auto", (2, {"num_cpus": 1, "num_gpus": 1})),
     ],
@@ -461,6 +463,11 @@ def test_workers_share_what_all_machines_together_have(nodes, workers, device, e
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(ValueError, match="workers must be at most 4, one for each processor core, got 5"):
         ray_engine.shares([{"CPU": 2.0}, {"CPU": 2.0}], 5, "auto")
+
+
+def test_cluster_without_cores_is_refused():
+    with pytest.raises(ValueError, match="the machines of the Ray cluster have no processor cores to give; start it"):
+        ray_engine.shares([{"GPU": 1.0}, {}], None, "auto")
 
 
 @pytest.fixture
@@ -475,11 +482,28 @@ def cluster(monkeypatch):
     command = [sys.executable, "-c", program, *map(str, [*words, "--node-ip-address", "127.0.0.1"])]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd="/", start_new_session=True, **quiet) as head:
-        while head.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)) != 0:
-            time.sleep(0.1)
-        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-        yield
-        os.killpg(head.pid, signal.SIGKILL)
+        try:
+            wait_for(lambda: answers(port), head)
+            monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(head.pid, signal.SIGKILL)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as ours:
+        return ours.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(condition, process: subprocess.Popen) -> None:
+    """Wait until a process has brought something about."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, f"ended with {process.returncode}"
+        assert time.monotonic() < deadline, "nothing has come"
+        time.sleep(0.05)
 
 
 @needs_ray
@@ -521,8 +545,7 @@ def test_termination_with_ray_is_tidy(folder, tmp_path):
         out,
     ]
     with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not list(out.rglob("00000.csv")):
-            time.sleep(0.05)
+        wait_for(lambda: list(out.rglob("00000.csv")), process)
         process.terminate()
         _, told = process.communicate(timeout=120)
     assert process.returncode == 143
@@ -531,25 +554,74 @@ def test_termination_with_ray_is_tidy(folder, tmp_path):
     assert len(list(out.rglob("0*.csv"))) < 200
 
 
+def with_scorer(body: str) -> str:
+    """The program of Ray's process with another way to score; only Ray can take it to its workers."""
+    return f"""
+import os
+from llmclf import ray_engine
+
+class Other(ray_engine.Scorer):
+    def score(self, part):
+{textwrap.indent(textwrap.dedent(body).strip(), " " * 8)}
+        return super().score(part)
+
+ray_engine.Scorer = Other
+ray_engine.main()
+"""
+
+
 @needs_ray
 def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_path, monkeypatch):
+    deadly = """
+        if part.target.name == "00002.csv":
+            os.kill(os.getpid(), 9)
+    """
+    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer(deadly))
+    with pytest.raises(ValueError, match=r"^a part has lost its worker 3 times \(\w+\), perhaps for want of"):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray", rows_per_part=10)
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+@needs_ray
+def test_worker_may_die_over_every_part_once(folder, expected, tmp_path, monkeypatch):
+    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
+    once = f"""
+        try:
+            open({str(tmp_path)!r} + "/died-" + part.target.name, "x").close()
+        except FileExistsError:
+            return super().score(part)
+        os.kill(os.getpid(), 9)
+    """
+    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer(once))
+    assert score_files(folder, source, out, engine="ray", rows_per_part=12, workers=1) == (len(TEXTS), 0)
+    assert len(list(tmp_path.glob("died-*"))) == 5
+    check(read(out / "mail.csv"), expected)
+    assert not list(out.rglob(".*"))
+
+
+@needs_ray
+def test_error_that_nobody_foresaw_is_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer("raise RuntimeError('CUDA out of memory')"))
+    with pytest.raises(ValueError, match=r"^a worker failed: RuntimeError\('CUDA out of memory'\)$"):
+        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray")
+
+
+def test_what_is_printed_in_rays_process_is_no_answer(folder, tmp_path, monkeypatch):
     program = """
         import os
         from llmclf import ray_engine
 
-        class Deadly(ray_engine.Scorer):
-            def score(self, part):
-                if part.target.name == "00002.csv":
-                    os.kill(os.getpid(), 9)
-                return super().score(part)
+        def score(scorer, parts, workers):
+            os.system("echo by a program")
+            print("by Python", flush=True)
+            yield 5
 
-        ray_engine.Scorer = Deadly
+        ray_engine.score = score
         ray_engine.main()
     """
     monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(program))
-    with pytest.raises(ValueError, match=r"^a worker ended 3 times over the same part \(\w+\), perhaps for want of"):
-        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray", rows_per_part=10)
-    assert not list((tmp_path / "out").rglob(".*"))
+    part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
+    assert list(ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), [part], 1)) == [5]
 
 
 @pytest.mark.parametrize(
@@ -565,7 +637,7 @@ def test_ray_that_dies_is_told_and_leaves_the_rest_to_the_same_command(folder, t
     monkeypatch.setattr(ray_engine, "require_ray", lambda workers: None)
     monkeypatch.setattr(ray_engine, "PROGRAM", program)
     source = write(tmp_path / "mail.csv")
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}; the same command does the rest$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}; the same command tries the rest again$"):
         score_files(folder, source, tmp_path / "out", engine="ray")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scoring.json"]
     assert score_files(folder, source, tmp_path / "out") == (len(TEXTS), 0)
@@ -591,7 +663,7 @@ LASTING = """
         yield 1
         time.sleep(300)
 
-    ray_engine.score = score
+    ray_engine.score, ray_engine.PATIENCE = score, 1.0
     ray_engine.main()
 """
 
@@ -609,27 +681,30 @@ def test_what_ends_the_work_ends_rays_processes(folder, tmp_path, monkeypatch, d
     assert all(map(ended, map(int, noted.read_text().split())))
 
 
-def test_ray_ends_when_the_process_that_started_it_is_killed(folder, tmp_path):
+@pytest.mark.parametrize("deaf", [False, True])
+def test_ray_ends_when_the_process_that_started_it_is_killed(tmp_path, deaf):
     noted = tmp_path / "noted"
     script = f"""
         from pathlib import Path
         from llmclf import ray_engine, scorer, scoring
         from llmclf.message_files import Cut
         from llmclf.tables import Position
-        ray_engine.PROGRAM = {textwrap.dedent(LASTING.format(deaf=False, noted=str(noted)))!r}
+        ray_engine.PROGRAM = {textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted)))!r}
         part = scorer.Part(Path("a.csv"), Cut(Position(2, 5), 1), Path("b.csv"))
         list(ray_engine.with_ray(scorer.Scorer(Path("classifier"), "text", "cpu"), [part], 2))
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
-    while not (noted.exists() and noted.read_text()):
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    try:
+        wait_for(lambda: noted.exists() and noted.read_text(), process)
+    finally:
+        process.kill()
+        process.wait()
     ray, below = map(int, noted.read_text().split())
     try:
         assert ended(ray)
     finally:
-        psutil.Process(below).kill()  # which in truth is Ray's own: it ends with the process above it
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(below).kill()  # which in truth is Ray's own: it ends with the process above it
 
 
 def ended(number: int) -> bool:
