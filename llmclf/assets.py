@@ -10,13 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmclf.errors import LlmclfError
-from llmclf.files import replacing, sha256_of, sweep
+from llmclf.files import UNFINISHED, replacing, sha256_of, sweep
 from llmclf.progress import notice, progress
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up before the reader gives up
@@ -349,18 +350,20 @@ def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
             with suppress(AssetError, OSError):
                 verify(target, asset.size, asset.sha256)
                 return target
-            sweep(target.parent)
-            return _try_sources(asset, target, failures)
+            try:
+                sweep(target.parent)
+                return _try_sources(asset, target, failures)
+            finally:
+                sweep(target.parent)
     except OSError as error:
         failures.append(f"cache folder {target.parent}: {error}; set LLMCLF_CACHE to a folder that can be written")
         return None
 
 
 def _try_sources(asset: Asset, target: Path, failures: list[str]) -> Path | None:
-    workplace = target.with_name(f".{target.name}.partial")
     for source in asset.sources:
-        shutil.rmtree(workplace, ignore_errors=True)  # also what a killed process left behind
-        workplace.mkdir()
+        # Never a folder of before: the pip that a killed process had started may go on writing into that.
+        workplace = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
         try:
             downloaded = source.download(workplace)
             verify(downloaded, asset.size, asset.sha256)

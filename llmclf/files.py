@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 UNFINISHED = ".llmclf-"  # the names of temporary folders begin so
+ATTEMPTS = 5  # to remove one that a program may still write into, whose master was killed
 
 
 class FileError(LlmclfError):
@@ -62,20 +63,24 @@ def alone_in(folder: str | Path) -> Iterator[None]:
 
     folder = Path(folder).resolve()
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", is_singleton=True)  # may be taken once more by the process that has it
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise FileError(f"{folder}: another process is writing here; wait for it, or name another folder") from None
-    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise FileError(f"{folder}: another process is writing here; wait for it, or name another folder") from None
         sweep(folder)
         yield
     finally:
-        with suppress(OSError):  # Windows removes no file that is open
+        try:
             if lock.lock_counter == 1:
-                os.unlink(lock.lock_file)  # while it is still held: whoever opened it meanwhile tries again
-        lock.release()
+                sweep(folder)  # a signal may come at the very moment at which a temporary folder is made or removed
+        finally:
+            with suppress(OSError):  # Windows removes no file that is open
+                if lock.lock_counter == 1:
+                    os.unlink(lock.lock_file)  # while it is still held: whoever opened it meanwhile tries again
+            lock.release()
         with suppress(OSError):
             for path in made:
                 path.rmdir()  # only if it is empty
@@ -88,7 +93,10 @@ def sweep(folder: Path) -> None:
     """
     for place, names, _ in os.walk(folder):
         for name in [name for name in names if name.startswith(UNFINISHED)]:
-            shutil.rmtree(Path(place, name), ignore_errors=True)
+            for _ in range(ATTEMPTS):
+                shutil.rmtree(Path(place, name), ignore_errors=True)
+                if not Path(place, name).exists():
+                    break
         names[:] = [
             name for name in names if not name.startswith(UNFINISHED) and not Path(place, name, ".lock").exists()
         ]

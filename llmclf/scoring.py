@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from llmclf.classify import RECORD, read_record
 from llmclf.errors import LlmclfError, require_one_of
-from llmclf.files import FileError, alone_in, replacing, sha256_of, sweep
+from llmclf.files import FileError, alone_in, replacing, sha256_of
 from llmclf.message_files import KINDS
 from llmclf.progress import progress
 from llmclf.ray_engine import require_ray, with_ray
@@ -105,14 +105,9 @@ def score_files(
         todo = [part for part in parts if not part.target.is_file()]
         total = sum(part.cut.rows for part in parts)
         before = total - sum(part.cut.rows for part in todo)
-        try:
-            with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
-                for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
-                    bar.update(rows)
-        finally:
-            sweep(
-                output
-            )  # Ray's workers end in the middle of their work; a cluster's a little later: then the next call
+        with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
+            for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
+                bar.update(rows)
     return Scored(total - before, before)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -268,8 +269,17 @@ def test_an_interrupted_download_leaves_nothing(register, cache):
     assert lies_in(cache) == NOTHING_BUT_THE_LOCK
 
 
-def test_what_a_killed_process_left_behind_is_cleaned_up(server, register, cache):
-    stale = cache / "story/.file.txt.partial/deep"
+@pytest.mark.parametrize("in_vain", [0, 3])
+def test_what_a_killed_process_left_behind_is_cleaned_up(server, register, cache, monkeypatch, in_vain):
+    remove, calls = shutil.rmtree, []
+
+    def remove_at_last(path, **options):
+        calls.append(path)
+        if len(calls) > in_vain:  # until then a program that outlived its master puts new files into it
+            remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_at_last)
+    stale = cache / "story/.llmclf-stale/deep"
     stale.mkdir(parents=True)
     (stale / "download").write_bytes(STORY[:500])
     (cache / "story/.story.lock").touch()

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from llmclf.files import (
     FileError,
+    alone_in,
     open_gguf,
     read_safetensors,
     read_sealed,
@@ -97,6 +98,16 @@ def test_sweeping_removes_what_is_unfinished_but_not_in_folders_with_a_lock_of_t
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".llmclf-x")}
     assert left == {"others/.llmclf-x", "others/deep/.llmclf-x"}
     assert len(list(tmp_path.rglob("whole"))) == 5
+
+
+def test_what_an_interruption_leaves_goes_when_the_folder_is_given_up(tmp_path):
+    with pytest.raises(KeyboardInterrupt), alone_in(tmp_path / "out"):
+        (tmp_path / "out" / "whole").touch()
+        with alone_in(tmp_path / "out"):
+            pass
+        (tmp_path / "out" / ".llmclf-x").mkdir()  # and before it could be filled:
+        raise KeyboardInterrupt
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole"]
 
 
 @pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt])
