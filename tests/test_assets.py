@@ -269,7 +269,7 @@ def test_an_interrupted_download_leaves_nothing(register, cache):
     assert lies_in(cache) == NOTHING_BUT_THE_LOCK
 
 
-@pytest.mark.parametrize("in_vain", [0, 3])
+@pytest.mark.parametrize("in_vain", [0, 4])
 def test_what_a_killed_process_left_behind_is_cleaned_up(server, register, cache, monkeypatch, in_vain):
     remove, calls = shutil.rmtree, []
 
