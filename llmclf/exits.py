@@ -53,19 +53,19 @@ def exit_status(command: Callable[[], None], *, afterwards: str, debug: bool = F
     debug
         Show the trace of an error as well.
     """
-    try:
-        with handled(signal.SIGTERM, terminate):
+    with handled(signal.SIGTERM, terminate):  # to the last word: torchrun's may come while we say why we stop
+        try:
             command()
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13  # SIGPIPE, which Windows has no name for
-    except KeyboardInterrupt as interruption:
-        print(f"llmclf: interrupted; {afterwards}", file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
-    except (LlmclfError, OSError) as error:
-        if debug:
-            traceback.print_exc()
-        print(f"llmclf: error: {error}", file=sys.stderr)
-        return 2
+        except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + 13  # SIGPIPE, which Windows has no name for
+        except KeyboardInterrupt as interruption:
+            print(f"llmclf: interrupted; {afterwards}", file=sys.stderr)
+            return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
+        except (LlmclfError, OSError) as error:
+            if debug:
+                traceback.print_exc()
+            print(f"llmclf: error: {error}", file=sys.stderr)
+            return 2
     return 0

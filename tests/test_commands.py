@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -238,6 +239,27 @@ def test_reader_that_goes_away_is_no_error(trained):
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 141  # as any program that SIGPIPE ends
+
+
+def test_signal_that_comes_while_the_last_word_is_said_does_not_cut_it_off():
+    script = """
+        import os, signal, sys
+        from llmclf.errors import LlmclfError
+        from llmclf.exits import exit_status
+
+        class Late(LlmclfError):
+            def __str__(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return "said in full"
+
+        def command():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as a worker does whose neighbour has died
+            raise Late
+
+        sys.exit(exit_status(command, afterwards=""))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "llmclf: error: said in full\n")
 
 
 # Files and information ------------------------------------------------------------------------------------------------

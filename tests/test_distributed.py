@@ -114,3 +114,21 @@ def test_batch_that_is_too_small_for_the_workers_is_refused(arguments, tmp_path)
     process = start([*TORCHRUN, 2, *arguments, "--batch-size", "1", "--output", tmp_path / "classifier"])
     assert process.returncode != 0
     assert "a batch of 1 cannot be shared by 2 workers; raise the batch size" in process.stderr
+
+
+def test_death_of_the_first_worker_after_the_others_have_done_their_part_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, time, torch\n"
+        "from llmclf.distributed import is_main, workers\n"
+        "from llmclf.exits import exit_status\n"
+        "def command():\n"
+        "    with workers(torch.device('cpu')):\n"
+        "        if is_main():\n"
+        "            time.sleep(3)  # evaluates alone\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "sys.exit(exit_status(command, afterwards='the same command continues'))\n"
+    )
+    process = start([*TORCHRUN, 2, script])
+    assert process.returncode != 0
+    assert "worker 1 stops, because another one has ended" in process.stderr or "the same command" in process.stderr
