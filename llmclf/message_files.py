@@ -1,6 +1,7 @@
 """Chapter 10: files of messages that may be larger than memory: CSV, JSON Lines and Parquet.
 
-Each kind can be cut into parts; a part is read without what stands before it, and written with further columns.
+Each kind can be cut into parts; a part is read without what stands before it (in a Parquet file: without the groups of
+rows before its own), and written with further columns.
 """
 
 from __future__ import annotations

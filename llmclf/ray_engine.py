@@ -30,6 +30,7 @@ from llmclf.tables import Position
 PROGRAM = "from llmclf.ray_engine import main; main()"  # not `-m`: what Ray sends to its workers has this module's name
 RETRIES = 2  # of a part during which a worker has died
 PATIENCE = 20.0  # seconds that Ray has for its own tidying
+SHORT = "/tmp" if os.path.isdir("/tmp") else None  # sockets have names of at most some hundred characters
 
 
 def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
@@ -44,6 +45,7 @@ def with_ray(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator
         return
     job = {
         "classifier": os.path.abspath(scorer.folder),  # workers of a cluster stand in another folder
+        "sha256": scorer.sha256,
         "text_column": scorer.text_column,
         "device": scorer.device,
         "workers": workers,
@@ -111,7 +113,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=end_with_parent, daemon=True).start()
-    scorer = Scorer(Path(job["classifier"]), job["text_column"], job["device"])
+    scorer = Scorer(Path(job["classifier"]), job["sha256"], job["text_column"], job["device"])
     parts = [
         Part(Path(source), Cut(Position(line, byte), rows), Path(target))
         for source, line, byte, rows, target in job["parts"]
@@ -142,38 +144,49 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
     import ray.data
 
     try:
-        connect(workers)
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        workers, each = shares(nodes, workers, scorer.device)
-        each["max_task_retries"] = RETRIES  # of a part; actors are replaced as often as need be
-        ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts messages
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
-        scorer.threads = each["num_cpus"]
-        numbers = ray.data.from_items([{"part": n} for n in range(len(parts))], override_num_blocks=len(parts))
-        pool = ray.data.ActorPoolStrategy(size=workers)
-        for row in numbers.map(Actor, fn_constructor_args=(scorer, parts), compute=pool, **each).iter_rows():
-            if row["fault"]:
-                raise LlmclfError(row["fault"])
-            yield row["rows"]
+        with connected(workers):
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            workers, each = shares(nodes, workers, scorer.device)
+            each["max_task_retries"] = RETRIES  # of a part; actors are replaced as often as need be
+            ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts messages
+            logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
+            scorer.threads = each["num_cpus"]
+            numbers = ray.data.from_items([{"part": n} for n in range(len(parts))], override_num_blocks=len(parts))
+            pool = ray.data.ActorPoolStrategy(size=workers)
+            for row in numbers.map(Actor, fn_constructor_args=(scorer, parts), compute=pool, **each).iter_rows():
+                if row["fault"]:
+                    raise LlmclfError(row["fault"])
+                yield row["rows"]
     except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise LlmclfError(
             f"a part has lost its worker {RETRIES + 1} times ({type(error).__name__}), perhaps for want of memory: "
             f"the same command does the rest, with fewer --workers"
         ) from error
-    finally:
-        ray.shutdown()
 
 
-def connect(workers: int | None) -> None:
-    """Start a Ray that this computer alone can reach, or join the cluster that `RAY_ADDRESS` names."""
+@contextmanager
+def connected(workers: int | None) -> Iterator[None]:
+    """For the time of the block a Ray on this computer, or a place in the cluster that `RAY_ADDRESS` names."""
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address = os.environ.get("RAY_ADDRESS")
-    if not address:
-        cores = max(os.cpu_count() or 1, workers or 1)  # where there are more workers than cores they take turns
-        ray.init("local", include_dashboard=False, num_cpus=cores, _node_ip_address="127.0.0.1", **quiet)
-        return
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=SHORT, ignore_cleanup_errors=True) as folder:
+        try:
+            if address := os.environ.get("RAY_ADDRESS"):
+                join(address, quiet)
+            else:
+                # Where there are more workers than cores they take turns; else Ray knows what a container may use.
+                cores = workers and max(os.cpu_count() or 1, workers)
+                ray.init("local", include_dashboard=False, num_cpus=cores, _temp_dir=folder, **quiet)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def join(address: str, quiet: Mapping[str, object]) -> None:
+    """Join a cluster, or raise `LlmclfError` where none answers."""
+    import ray
+
     host, _, port = address.rpartition("/")[2].rpartition(":")
     try:
         if port.isdigit():  # not "auto"
@@ -188,18 +201,29 @@ def connect(workers: int | None) -> None:
 
 
 def shares(nodes: list[Mapping[str, float]], workers: int | None, device: str) -> tuple[int, dict[str, float]]:
-    """How many workers, and what each asks Ray for, on machines with so many cores ("CPU") and GPUs."""
-    cores = [int(node.get("CPU", 0)) for node in nodes]
-    gpus = int(sum(node.get("GPU", 0) for node in nodes)) if device == "auto" or device.startswith("cuda") else 0
-    workers = workers or min(gpus, sum(cores)) or max(1, sum(cores) // 2)
-    if not sum(cores):
+    """How many workers, and what each asks Ray for, on machines with so many cores ("CPU") and GPUs.
+
+    A worker must find its cores, and its GPU or its share of one, on the same machine: else Ray would wait for ever.
+    """
+    machines = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes if node.get("CPU", 0) >= 1]
+    if device == "auto" or device.startswith("cuda"):
+        machines = [(cores, gpus) for cores, gpus in machines if gpus] or machines
+    else:
+        machines = [(cores, 0) for cores, _ in machines]
+    if not machines:
         raise LlmclfError("the machines of the Ray cluster have no processor cores to give; start it with --num-cpus")
-    if workers > sum(cores):
-        raise LlmclfError(f"workers must be at most {sum(cores)}, one for each processor core, got {workers}")
-    each = sum(cores) // workers
-    while sum(count // each for count in cores) < workers:  # a worker must find its cores on one machine
-        each -= 1
-    return workers, {"num_cpus": each, "num_gpus": 1 / math.ceil(workers / gpus) if gpus else 0}
+    all_cores, all_gpus = map(sum, zip(*machines, strict=True))
+    workers = workers or sum(min(machine) for machine in machines) or max(1, all_cores // 2)
+    if workers > all_cores:
+        raise LlmclfError(f"workers must be at most {all_cores}, one for each processor core, got {workers}")
+    each, per_gpu = all_cores // workers, math.ceil(workers / all_gpus) if all_gpus else 0
+
+    def room() -> int:
+        return sum(min(cores // each, gpus * per_gpu if all_gpus else workers) for cores, gpus in machines)
+
+    while room() < workers:
+        each, per_gpu = (each - 1, per_gpu) if each > 1 else (1, per_gpu + 1)
+    return workers, {"num_cpus": each, "num_gpus": 1 / per_gpu if all_gpus else 0}
 
 
 class Actor:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 
-from llmclf.classify import TextClassifier
-from llmclf.files import replacing
+from llmclf.classify import RECORD, TextClassifier
+from llmclf.files import FileError, replacing, sha256_of
 from llmclf.message_files import KINDS, Cut, MessageFile
 from llmclf.tables import DataError
 
@@ -32,22 +32,28 @@ class Scorer:
 
     Parameters
     ----------
-    classifier
-        Its folder.
+    classifier, sha256
+        Its folder, and the SHA-256 that its record must have: every worker loads it for itself, some later than others.
     text_column, device
         As in `scoring.score_files`.
     threads
         Processor threads to use; by default PyTorch's own choice.
     """
 
-    def __init__(self, classifier: Path, text_column: str, device: str, threads: int | None = None) -> None:
-        self.folder, self.text_column, self.device, self.threads = classifier, text_column, device, threads
+    def __init__(
+        self, classifier: Path, sha256: str, text_column: str, device: str, threads: int | None = None
+    ) -> None:
+        self.folder, self.sha256 = classifier, sha256
+        self.text_column, self.device, self.threads = text_column, device, threads
 
     @cached_property
     def classifier(self) -> TextClassifier:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        return TextClassifier.load(self.folder, device=self.device)
+        classifier = TextClassifier.load(self.folder, device=self.device)
+        if sha256_of(self.folder / RECORD) != self.sha256:
+            raise FileError(f"{self.folder}: was changed while it scored; name another output folder")
+        return classifier
 
     def score(self, part: Part) -> int:
         """Write a part's file, and return how many messages it holds; one that is there already is left as it is."""

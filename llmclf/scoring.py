@@ -72,7 +72,8 @@ def score_files(
     Raises
     ------
     DataError
-        Naming file and line: what cannot be read. All files are checked before the first message is scored.
+        Naming file and line: what cannot be read. All files are checked before the first message is scored. None holds
+        a message.
     FileError
         The output folder belongs to other work, or another process is writing there.
     """
@@ -94,6 +95,8 @@ def score_files(
             for name, path in files.items()
             for number, cut in enumerate(kind_of(path).cut(path, text_column, taken, rows_per_part))
         ]
+        if not parts:
+            raise DataError(f"{source}: holds no messages")
         work = {
             "format": FORMAT,
             "classifier": sha256_of(classifier / RECORD),
@@ -106,7 +109,7 @@ def score_files(
         total = sum(part.cut.rows for part in parts)
         before = total - sum(part.cut.rows for part in todo)
         with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
-            for rows in ENGINES[engine](Scorer(classifier, text_column, device), todo, workers):
+            for rows in ENGINES[engine](Scorer(classifier, work["classifier"], text_column, device), todo, workers):
                 bar.update(rows)
     return Scored(total - before, before)
 

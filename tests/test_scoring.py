@@ -12,10 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -118,11 +120,38 @@ def test_folder_is_searched_through_and_other_files_are_left_alone(folder, expec
     assert not (tmp_path / "out" / ".hidden").exists()
 
 
-def test_file_without_messages_gives_no_part(folder, tmp_path):
-    (tmp_path / "none.csv").write_text("id,text\n")
-    (tmp_path / "none.jsonl").write_text("\n")
-    for name in ("none.csv", "none.jsonl"):
-        assert score_files(folder, tmp_path / name, tmp_path / f"out {name}") == (0, 0)
+def test_file_without_messages_gives_no_part(folder, expected, tmp_path):
+    source = write(tmp_path / "in" / "a.csv").parent
+    (source / "none.csv").write_text("id,text\n")
+    (source / "none.jsonl").write_text("")
+    assert score_files(folder, source, tmp_path / "out") == (len(TEXTS), 0)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "scoring.json"]
+    check(read(tmp_path / "out" / "a.csv"), expected)
+
+
+@pytest.mark.parametrize(("name", "content"), [("none.csv", "id,text\n"), ("none.jsonl", "")])
+def test_no_message_at_all_is_a_mistake(folder, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=f"{name}: holds no messages"):
+        score_files(folder, tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_classifier_that_is_changed_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
+    source, own = write(tmp_path / "a.csv"), tmp_path / "classifier"
+    shutil.copytree(folder, own)
+
+    def retrained(path, **options):
+        record = json.loads((own / "classifier.json").read_text())
+        classifier = TextClassifier.load(path, **options)
+        classifier.training = record["training"] | {"again": True}
+        classifier.save(own)
+        return TextClassifier.load(path, **options)
+
+    monkeypatch.setattr(scorer, "TextClassifier", SimpleNamespace(load=retrained))
+    with pytest.raises(FileError, match="classifier: was changed while it scored; name another output folder"):
+        score_files(own, source, tmp_path / "out", device="cpu")
+    assert not list((tmp_path / "out").rglob("*.csv/*"))
 
 
 # Interrupted ----------------------------------------------------------------------------------------------------------
@@ -282,7 +311,7 @@ def test_part_that_is_there_is_left_as_it_is(folder, tmp_path):
     source, target = write(tmp_path / "mail.csv"), tmp_path / "out.csv"
     [cut] = CsvFile().cut(source, "text", [], 1000)
     target.write_text("scored by a worker that died before it could say so")
-    assert scorer.Scorer(folder, "text", "cpu").score(scorer.Part(source, cut, target)) == len(TEXTS)
+    assert scorer.Scorer(folder, "", "text", "cpu").score(scorer.Part(source, cut, target)) == len(TEXTS)
     assert target.read_text() == "scored by a worker that died before it could say so"
 
 
@@ -413,6 +442,8 @@ def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path):
     for path in set(kept.parent.iterdir()) - {kept}:
         path.unlink()
     written = kept.stat().st_mtime_ns
+    folders = Path(ray_engine.SHORT or tempfile.gettempdir())
+    before = {*folders.glob("ray*"), *folders.glob("ray/*")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"scored {len(TEXTS) - 5} messages in ")
@@ -420,6 +451,7 @@ def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path):
     check(read(kept.parent), expected)
     assert kept.stat().st_mtime_ns == written
     assert not list((tmp_path / "out").rglob(".*"))
+    assert {*folders.glob("ray*"), *folders.glob("ray/*")} <= before  # no session of Ray is left
 
 
 @needs_ray
@@ -454,15 +486,19 @@ ONE, FOUR = [{"CPU": 64.0, "GPU": 8.0}], [{"CPU": 16.0, "GPU": 2.0}] * 4
         ([{"CPU": 5.0}, {"CPU": 5.0}], 3, "auto", (3, {"num_cpus": 2, "num_gpus": 0})),  # 3 of 3 cores fit nowhere
         (ONE, None, "cpu", (32, {"num_cpus": 2, "num_gpus": 0})),
         ([{"CPU": 2.0, "GPU": 4.0}, {}], None, "auto", (2, {"num_cpus": 1, "num_gpus": 1})),
+        ([{"CPU": 64.0}, {"CPU": 4.0, "GPU": 4.0}], None, "auto", (4, {"num_cpus": 1, "num_gpus": 1})),
+        ([{"CPU": 1.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}], 5, "auto", (5, {"num_cpus": 1, "num_gpus": 0.25})),
+        ([{"CPU": 4.0}, {"GPU": 1.0}], None, "auto", (2, {"num_cpus": 2, "num_gpus": 0})),  # nobody could use that GPU
     ],
 )
 def test_workers_share_what_all_machines_together_have(nodes, workers, device, expected):
     assert ray_engine.shares(nodes, workers, device) == expected
 
 
-def test_more_workers_than_cores_are_refused():
+@pytest.mark.parametrize("nodes", [[{"CPU": 2.0}, {"CPU": 2.0}], [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 4.0}]])
+def test_more_workers_than_cores_are_refused(nodes):
     with pytest.raises(ValueError, match="workers must be at most 4, one for each processor core, got 5"):
-        ray_engine.shares([{"CPU": 2.0}, {"CPU": 2.0}], 5, "auto")
+        ray_engine.shares(nodes, 5, "auto")
 
 
 def test_cluster_without_cores_is_refused():
@@ -621,7 +657,7 @@ def test_what_is_printed_in_rays_process_is_no_answer(folder, tmp_path, monkeypa
     """
     monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(program))
     part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
-    assert list(ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), [part], 1)) == [5]
+    assert list(ray_engine.with_ray(scorer.Scorer(folder, "", "text", "cpu"), [part], 1)) == [5]
 
 
 @pytest.mark.parametrize(
@@ -647,7 +683,7 @@ def test_ray_that_dies_before_it_has_read_its_job_is_told(folder, tmp_path, monk
     monkeypatch.setattr(ray_engine, "PROGRAM", "raise SystemExit(3)")
     part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
     with pytest.raises(ValueError, match=r"Ray has ended \(status 3\)"):
-        list(ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), [part] * 10_000, 2))  # more than a pipe holds
+        list(ray_engine.with_ray(scorer.Scorer(folder, "", "", "cpu"), [part] * 10_000, 2))  # more than a pipe holds
 
 
 LASTING = """
@@ -674,7 +710,7 @@ def test_what_ends_the_work_ends_rays_processes(folder, tmp_path, monkeypatch, d
     monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted))))
     monkeypatch.setattr(ray_engine, "PATIENCE", 1.0)
     parts = [scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")]
-    rows = ray_engine.with_ray(scorer.Scorer(folder, "text", "cpu"), parts, 2)
+    rows = ray_engine.with_ray(scorer.Scorer(folder, "", "text", "cpu"), parts, 2)
     assert next(rows) == 1
     rows.close()
     assert not psutil.pid_exists(int(noted.read_text().split()[0]))
@@ -691,7 +727,7 @@ def test_ray_ends_when_the_process_that_started_it_is_killed(tmp_path, deaf):
         from llmclf.tables import Position
         ray_engine.PROGRAM = {textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted)))!r}
         part = scorer.Part(Path("a.csv"), Cut(Position(2, 5), 1), Path("b.csv"))
-        list(ray_engine.with_ray(scorer.Scorer(Path("classifier"), "text", "cpu"), [part], 2))
+        list(ray_engine.with_ray(scorer.Scorer(Path("classifier"), "", "text", "cpu"), [part], 2))
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
     try:
