@@ -17,12 +17,14 @@ from torch.utils.data import DataLoader
 
 from llmclf.distributed import gathered, is_main, scattered, wait_for_all
 from llmclf.errors import LlmclfError
-from llmclf.files import read_sealed, write_sealed
+from llmclf.files import FileError, read_sealed, write_sealed
 from llmclf.frozen import KeptStates, fingerprint
 from llmclf.head import Classifier
 
 if TYPE_CHECKING:
     from llmclf.train import History, TrainingSettings
+
+FORMAT = 1  # of the file; raised whenever another version of the library could misread it
 
 
 class CheckpointError(LlmclfError):
@@ -62,26 +64,34 @@ def save_checkpoint(
         state = {"weight": weight, **optimizer.state[weight]}
         tensors |= {f"{key}/{name}": gathered(torch.as_tensor(value)).contiguous() for key, value in state.items()}
     if is_main():
-        write_sealed(path, tensors, {"identity": identity, "history": asdict(history), "epochs_done": epochs_done})
+        record = {"format": FORMAT, "identity": identity, "history": asdict(history), "epochs_done": epochs_done}
+        write_sealed(path, tensors, record)
     wait_for_all()  # no worker may look for the file before it is there
 
 
 def load_checkpoint(
-    path: str | Path, identity: dict, trainable: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    path: str | Path, identity: dict, trainable: dict[str, Tensor], optimizer: torch.optim.Optimizer, epochs: int
 ) -> tuple[dict, int]:
     """Put weights and optimizer back as they were; return the history's entries and the number of epochs done.
 
     Raises
     ------
     FileError, CheckpointError
-        The file is damaged, or was written by another run; nothing has been changed then.
+        The file is damaged, or was written by another version or by another run, or after more than so many epochs;
+        nothing has been changed then.
     """
     advice = f"remove {path} to start afresh, or name another output"
     tensors, record = read_sealed(path, advice)
+    if record.get("format") != FORMAT:
+        raise FileError(f"{path}: written by another version of the library; {advice}")
     for part, ours in identity.items():
         theirs = record["identity"].get(part)
         if theirs != ours:
             raise CheckpointError(f"{path}: from a run with other {part}: {theirs} there, {ours} here; {advice}")
+    if record["epochs_done"] > epochs:
+        raise CheckpointError(
+            f"{path}: after {record['epochs_done']} epochs, more than the {epochs} asked for; {advice}"
+        )
     with torch.no_grad():
         for name, weight in trainable.items():
             weight.copy_(scattered(tensors[f"weight/{name}"], weight))

@@ -23,7 +23,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Dataset
 
 from llmclf.assets import cache_folder
-from llmclf.distributed import add_up, gathered, worker
+from llmclf.distributed import add_up, gathered, least, worker
 from llmclf.errors import LlmclfError
 from llmclf.files import FileError
 from llmclf.head import Classifier
@@ -265,19 +265,19 @@ def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, m
         here = 1 if device.type == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # workers on this computer
         memory = free // (4 * here)
     size = shape[0] * shape[1] * dtype.itemsize
-    if size <= memory:
+    if size <= least(memory):  # all workers decide alike: what is on a GPU cannot be added to what is in a file
         return torch.empty(shape, dtype=dtype, device=device)
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:  # without a name: it goes when the mapping does, whatever happens
-        try:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:  # without a name: it goes with the mapping, whatever happens
             file.truncate(size)
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)  # else whatever fills it crashes on a full disk
-        except OSError as error:
-            raise FileError(
-                f"{folder}: the output of the frozen blocks, {size / 1e6:,.1f} MB, cannot be kept there "
-                f"({error.strerror}); free as much, set LLMCLF_CACHE to a larger disk, or train with reuse_frozen=False"
-            ) from None
-        mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=size)
+            mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=size)
+    except OSError as error:
+        raise FileError(
+            f"{folder}: the output of the frozen blocks, {size / 1e6:,.1f} MB, cannot be kept there "
+            f"({error.strerror}); free as much, set LLMCLF_CACHE to another disk, or train with reuse_frozen=False"
+        ) from None
     return torch.from_numpy(mapped).view(dtype).view(shape)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from llmclf.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from llmclf.data import SEED
-from llmclf.distributed import WorkerError, parallel, worker
+from llmclf.distributed import WorkerError, least, parallel, worker
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import Evaluation, evaluate
 from llmclf.frozen import KeptBatch, KeptStates, check_kept, keep_frozen, why_not
@@ -127,9 +127,11 @@ def train(
     Raises
     ------
     CheckpointError
-        The checkpoint was written with other settings, other messages or another model.
+        The checkpoint was written with other settings, other messages or another model, or after more epochs.
     FrozenError
         The loaders hold states that were kept of another model.
+    WorkerError
+        Of several workers some found the checkpoint, others did not.
     """
     settings = settings or TrainingSettings()
     identity = describe_run(classifier, train_loader, settings)
@@ -144,8 +146,11 @@ def train(
         fused=on_cpu,  # one pass over the weights instead of ten; elsewhere PyTorch chooses well by itself
     )
     history, first_epoch = History(), 0
-    if checkpoint is not None and Path(checkpoint).is_file():
-        past, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer)
+    found = checkpoint is not None and Path(checkpoint).is_file()
+    if least(found) < found:
+        raise WorkerError(f"{checkpoint}: not every worker finds this file; all must see the same output folder")
+    if found:
+        past, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer, settings.epochs)
         history = History(**past)
         notice(f"continuing after epoch {first_epoch} of {settings.epochs} from {checkpoint}")
 

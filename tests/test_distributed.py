@@ -71,6 +71,48 @@ def test_workers_each_computed_a_share_of_the_frozen_part(tmp_path):
     assert min(mine, other) > alone / 4
 
 
+TOGETHER = """
+import os, pathlib, sys
+sys.path.insert(0, {here!r})
+import worker, torch
+from llmclf import frozen
+from llmclf.exits import exit_status
+number = 0
+def command():
+    with worker.workers(torch.device("cpu")):
+        number = worker.worker()[0]
+        {work}
+sys.exit(exit_status(command, afterwards=""))
+"""
+
+
+def together(script: Path, work: str) -> subprocess.CompletedProcess:
+    """What two workers do, each of whom knows its `number`."""
+    script.write_text(TOGETHER.format(here=str(HERE), work=work))
+    return start([*TORCHRUN, 2, script])
+
+
+@pytest.mark.parametrize(("memory", "files"), [(3999, 2), (4000, 0)])
+def test_workers_keep_states_all_in_memory_or_all_in_a_file(tmp_path, monkeypatch, memory, files):
+    for name in ("0", "1"):
+        monkeypatch.setitem(ENVIRONMENT, f"CACHE{name}", str(tmp_path / name))
+    work = (
+        "os.environ['LLMCLF_CACHE'] = os.environ[f'CACHE{number}']; "
+        f"frozen.allocate((100, 10), torch.float32, torch.device('cpu'), {memory} + number)"
+    )
+    assert together(tmp_path / "script.py", work).returncode == 0
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == files
+
+
+def test_checkpoint_that_not_all_workers_find_is_told(tmp_path):
+    work = f"worker.run(pathlib.Path({str(tmp_path)!r}) / str(number))"
+    assert start([sys.executable, HERE / "worker.py", tmp_path, "gpt2"]).returncode == 0
+    (tmp_path / "gpt2").rename(tmp_path / "1")
+    process = together(tmp_path / "script.py", work)
+    assert process.returncode != 0
+    assert "1/checkpoint.safetensors: not every worker finds this file; all must see the same output" in process.stderr
+
+
 # Through the command line ---------------------------------------------------------------------------------------------
 
 

@@ -261,15 +261,16 @@ def test_training_that_is_killed_leaves_no_file_of_states(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_disk_without_room_for_the_states_is_named(loaders, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("disk", "words"), [("size=64k", "No space left on device"), ("ro", "Read-only file system")])
+def test_disk_without_room_for_the_states_is_named(loaders, tmp_path, monkeypatch, disk, words):
     monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path))
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", disk, "tmpfs", tmp_path], capture_output=True).returncode:
         pytest.skip("this process may not mount a small disk")
     try:
         with pytest.raises(
             FileError,
-            match=rf"{tmp_path}: the output of the frozen blocks, [\d.]+ MB, cannot be kept there \(No space left on "
-            "device\\); free as much, set LLMCLF_CACHE to a larger disk, or train with reuse_frozen=False",
+            match=rf"{tmp_path}: the output of the frozen blocks, [\d.]+ MB, cannot be kept there "
+            rf"\({words}\); free as much, set LLMCLF_CACHE to another disk, or train with reuse_frozen=False",
         ):
             KeptStates(Classifier(tiny_gpt2(), 2), loaders.train, memory=0)
         assert list(tmp_path.iterdir()) == []

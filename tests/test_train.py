@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from llmclf.checkpoint import CheckpointError
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import evaluate
-from llmclf.files import FileError
+from llmclf.files import FileError, read_sealed, write_sealed
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, every_message, make_loaders
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
@@ -228,6 +228,27 @@ def test_checkpoint_of_other_trainable_weights_is_refused(loaders, tmp_path):
     classifier = Classifier(tiny_gpt2(), 2, trainable="head")
     with pytest.raises(CheckpointError, match="other number of trained tensors"):
         train(classifier, loaders.train, loaders.validation, SETTINGS, checkpoint=checkpoint)
+
+
+def test_checkpoint_after_more_epochs_than_asked_for_is_refused(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    classifier = Classifier(tiny_gpt2(), 2)
+    before = {name: weight.clone() for name, weight in classifier.state_dict().items()}
+    shorter = replace(SETTINGS, epochs=SETTINGS.epochs - 1)
+    with pytest.raises(CheckpointError, match=r"after 3 epochs, more than the 2 asked for; remove .* to start afresh"):
+        train(classifier, loaders.train, loaders.validation, shorter, checkpoint=checkpoint)
+    assert all(weight.equal(before[name]) for name, weight in classifier.state_dict().items())
+
+
+def test_checkpoint_of_another_version_is_refused(loaders, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    run(loaders, checkpoint=checkpoint)
+    tensors, record = read_sealed(checkpoint, "")
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    write_sealed(checkpoint, tensors, record | {"format": record["format"] + 1})
+    with pytest.raises(FileError, match=f"{checkpoint}: written by another version of the library; remove "):
+        run(loaders, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"not a checkpoint"])
