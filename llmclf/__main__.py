@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from io import TextIOWrapper
 
 from llmclf import __version__
 from llmclf.exits import exit_status
@@ -111,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         getattr(commands, options.command)(options)
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a message may hold what the terminal cannot show
     afterwards = AFTERWARDS.get(options.command, "nothing was left half-done")
     return exit_status(command, afterwards=afterwards, debug=options.debug)
 

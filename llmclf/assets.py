@@ -341,12 +341,18 @@ def bytes_below(folder: Path) -> int:
 
 
 def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     target = cache_folder() / asset.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent / f".{target.parent.name}.lock"):  # a second process waits, then finds the file
+        lock = FileLock(target.parent / f".{target.parent.name}.lock")
+        try:
+            held = lock.acquire(timeout=1)
+        except Timeout:
+            notice(f"another process is fetching into {target.parent}; waiting for it")
+            held = lock.acquire()
+        with held:
             with suppress(AssetError, OSError):
                 verify(target, asset.size, asset.sha256)
                 return target

@@ -12,6 +12,7 @@ from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ def fetch(options: Namespace) -> None:
             asset, path = assets.resolve(name)
             if options.to:
                 target = Path(options.to) / asset.path
-                assets.place(path, target)
+                with alone_in(target.parent):
+                    assets.place(path, target)
                 path = target
             print(path)
         except assets.AssetError as error:
@@ -263,9 +265,12 @@ def classify(options: Namespace) -> None:
     if options.table:
         texts = read_table(options.table, text_column=options.text_column, label_column=None)["text"].tolist()
     elif options.texts:
-        texts = options.texts
-    else:
-        texts = [line.rstrip("\r\n") for line in sys.stdin]
+        texts = [utf_8(text, f"text {number}") for number, text in enumerate(options.texts, start=1)]
+    else:  # as bytes: what a terminal is set to must not change a message
+        lines = enumerate((line.decode("utf-8", "surrogateescape") for line in sys.stdin.buffer), start=1)
+        texts = [utf_8(line.rstrip("\r\n"), f"standard input: line {number}") for number, line in lines]
+    if options.format != "text" and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # for programs, which do not ask for the terminal's
     classifier = TextClassifier.load(options.folder, device=options.device)
     probabilities = classifier.predict_proba(texts)
     names = classifier.label_names
@@ -286,6 +291,15 @@ def classify(options: Namespace) -> None:
     else:
         for text, label, row in zip(texts, labels, probabilities, strict=True):
             print(f"{label} ({row.max():.1%})\t{text}")
+
+
+def utf_8(text: str, where: str) -> str:
+    """The text, or `LlmclfError` that names the place where bytes stand that are none."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise LlmclfError(f"{where}: not UTF-8: {text!r}; convert it") from None
+    return text
 
 
 def classify_files(options: Namespace) -> None:

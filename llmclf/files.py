@@ -98,7 +98,7 @@ def sweep(folder: Path) -> None:
                 if not Path(place, name).exists():
                     break
         names[:] = [
-            name for name in names if not name.startswith(UNFINISHED) and not Path(place, name, ".lock").exists()
+            name for name in names if not name.startswith(UNFINISHED) and not any(Path(place, name).glob(".*lock"))
         ]
 
 

@@ -304,14 +304,18 @@ def test_of_two_processes_one_downloads_and_the_other_waits(server, cache):
     def answer(handler):
         if len(server.requests) > 1:
             second_request.set()
-        second_request.wait(1.5)  # time enough for a process that does not wait for the other
+        second_request.wait(4)  # time enough for a process that does not wait for the other
         says(200, STORY)(handler)
 
     server.answers["/story"] = answer
     facts = [f"{server.address}/story", str(len(STORY)), sha256(STORY)]
     command = [sys.executable, "-c", FETCH_IN_ANOTHER_PROCESS, *facts]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate()[0].strip() for process in processes] == [str(cache / "story/file.txt")] * 2
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    told, notices = zip(*[process.communicate() for process in processes], strict=True)
+    assert [line.strip() for line in told] == [str(cache / "story/file.txt")] * 2
+    waits = f"another process is fetching into {cache / 'story'}; waiting for it"
+    assert sum(waits in notice for notice in notices) == 1
     assert (cache / "story/file.txt").read_bytes() == STORY
     assert server.requests == ["GET /story"]
     assert lies_in(cache) == NOTHING_BUT_THE_LOCK | {"story/file.txt"}

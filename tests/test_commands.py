@@ -6,6 +6,7 @@ import csv
 import inspect
 import io
 import json
+import os
 import random
 import signal
 import subprocess
@@ -210,9 +211,38 @@ def test_classify_takes_arguments(trained, capsys):
 
 
 def test_classify_takes_lines_of_standard_input(trained, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("WIN 99 CASH\r\n\nhello, friend"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"WIN 99 CASH\r\n\nhello, friend")))
     assert main(["classify", str(trained)]) == 0
     assert [line.split("\t")[1] for line in lines_of(capsys)] == ["WIN 99 CASH", "", "hello, friend"]
+
+
+LATIN = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}  # a terminal that cannot show everything
+
+
+@pytest.mark.parametrize("output", ["text", "csv", "json"])
+def test_any_character_comes_in_and_goes_out_whatever_the_terminal(trained, output):
+    text = "café 🎉 漢字"
+    command = [sys.executable, "-m", "llmclf", "classify", str(trained), "--format", output]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, env=os.environ | LATIN)
+    assert done.returncode == 0, done.stderr
+    shown = {"text": text.encode("latin-1", "backslashreplace"), "csv": text.encode(), "json": text.encode()}
+    assert shown[output] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "typed", "words"),
+    [
+        ([b"good", b"caf\xe9"], b"", r"text 2: not UTF-8: 'caf\udce9'; convert it"),
+        ([], b"good\ncaf\xe9s\n", r"standard input: line 2: not UTF-8: 'caf\udce9s'; convert it"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="Windows hands programs text")
+def test_what_is_not_utf_8_is_named(trained, more, typed, words):
+    command = [sys.executable, "-m", "llmclf", "classify", str(trained), *more]
+    done = subprocess.run(command, input=typed, capture_output=True)
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
 
 
 def test_classify_takes_a_table_and_writes_one(trained, table, capsys):
@@ -286,6 +316,14 @@ def test_fetch_makes_a_kit_that_works_alone(capsys, tmp_path, monkeypatch, gpt2_
     monkeypatch.setenv("LLMCLF_KIT", str(kit))
     monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path / "nothing"))
     assert assets.fetch("gpt2-encoder") == kit / "gpt2-bpe" / "encoder.json"
+
+
+def test_fetch_sweeps_away_what_a_killed_one_left_in_a_kit(capsys, tmp_path, gpt2_encoding):
+    folder = tmp_path / "kit" / "gpt2-bpe"
+    (folder / ".llmclf-x").mkdir(parents=True)
+    (folder / ".llmclf-x" / "encoder.json").write_text("half")
+    assert main(["fetch", "gpt2-encoder", "--to", str(tmp_path / "kit")]) == 0
+    assert [path.name for path in folder.iterdir()] == ["encoder.json"]
 
 
 def test_fetch_goes_on_after_a_failure_and_tells_all_of_them(capsys, tmp_path, monkeypatch, gpt2_encoding):

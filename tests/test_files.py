@@ -89,15 +89,16 @@ def test_replacing_leaves_the_permissions_of_a_file_that_has_another_name_too(tm
 
 
 def test_sweeping_removes_what_is_unfinished_but_not_in_folders_with_a_lock_of_their_own(tmp_path):
-    for folder in ("", "below", "below/deep", "others", "others/deep"):
+    for folder in ("", "below", "below/deep", "others", "others/deep", "cache/gpt2-bpe"):
         (tmp_path / folder / ".llmclf-x").mkdir(parents=True)
         (tmp_path / folder / ".llmclf-x" / "half").write_text("half")
         (tmp_path / folder / "whole").write_text("whole")
     (tmp_path / "others" / ".lock").touch()
+    (tmp_path / "cache" / "gpt2-bpe" / ".gpt2-bpe.lock").touch()  # of a download
     sweep(tmp_path)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".llmclf-x")}
-    assert left == {"others/.llmclf-x", "others/deep/.llmclf-x"}
-    assert len(list(tmp_path.rglob("whole"))) == 5
+    assert left == {"others/.llmclf-x", "others/deep/.llmclf-x", "cache/gpt2-bpe/.llmclf-x"}
+    assert len(list(tmp_path.rglob("whole"))) == 6
 
 
 def test_what_an_interruption_leaves_goes_when_the_folder_is_given_up(tmp_path):
