@@ -6,7 +6,7 @@ BUILD := $(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(C
 CHROMIUM ?= chromium
 CLASSIFIER ?= output/classifier
 
-.PHONY: help book pdf epub test finetune demo lab execute student lock clean
+.PHONY: help book pdf epub test finetune demo lab execute student lock audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -88,6 +88,11 @@ lock: .venv/installed
 	mv requirements.new requirements.lock
 	( echo "# The reader's environment, exactly: the versions of requirements.lock, whose CUDA packages torch brings itself."; \
 	  echo "-e ."; sed -E -n '/^[a-z0-9]/{s/ *\\$$//;p;}' requirements.lock | grep -vE '^(nvidia-|cuda-|triton)' ) > requirements.txt
+
+# Known weaknesses of these packages, by a program of its own, which asks the package index for them.
+audit: .venv/installed
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv tool run pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict
 
 clean:
 	rm -rf output .pytest_cache .ruff_cache .hypothesis .coverage
