@@ -102,8 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the status to end with (see `exit_status`)."""
     parser = build_parser()
     options, rest = parser.parse_known_args(arguments)
-    if options.command == "classify" and not any(word.startswith("-") for word in rest):
-        options.texts += rest  # argparse does not expect texts behind an option
+    texts = rest.index("--") if "--" in rest else len(rest)
+    if options.command == "classify" and not any(word.startswith("-") for word in rest[:texts]):
+        options.texts += rest[:texts] + rest[texts + 1 :]  # argparse does not expect texts behind an option
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
 

@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from argparse import Namespace
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -295,11 +295,13 @@ def classify(options: Namespace) -> None:
 
 def utf_8(text: str, where: str) -> str:
     """The text, or `LlmclfError` that names the place where bytes stand that are none."""
-    try:
+    with suppress(UnicodeEncodeError):
         text.encode("utf-8")
-    except UnicodeEncodeError:
+        return text
+    try:
+        return os.fsencode(text).decode("utf-8")  # UTF-8, but the terminal is set to ASCII
+    except UnicodeError:
         raise LlmclfError(f"{where}: not UTF-8: {text!r}; convert it") from None
-    return text
 
 
 def classify_files(options: Namespace) -> None:

@@ -229,6 +229,23 @@ def test_any_character_comes_in_and_goes_out_whatever_the_terminal(trained, outp
     assert shown[output] in done.stdout
 
 
+def test_arguments_in_utf_8_are_read_in_a_terminal_that_is_set_to_ascii(trained):
+    text = "café 🎉 漢字"
+    command = [sys.executable, "-m", "llmclf", "classify", str(trained), "--format", "json", text.encode()]
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(command, capture_output=True, env=os.environ | ascii_only)
+    assert done.returncode == 0, done.stderr
+    assert [row["text"] for row in json.loads(done.stdout)] == [text]
+
+
+def test_texts_behind_two_dashes_may_begin_with_one(trained, capsys):
+    assert main(["classify", str(trained), "--format", "json", "a", "--", "-x", "--"]) == 0
+    assert [row["text"] for row in json.loads(capsys.readouterr().out)] == ["a", "-x", "--"]
+    with pytest.raises(SystemExit):
+        main(["classify", str(trained), "--format", "json", "-x", "--", "-y"])
+    assert "unrecognized arguments: -x -- -y" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "typed", "words"),
     [
