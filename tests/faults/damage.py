@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -11,6 +12,8 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import NamedTuple
 from unittest import mock
 
 from things import (
@@ -62,20 +65,22 @@ DAMAGES = {
     "a bit near the beginning flipped": flip_early,
     "bytes appended": append,
     "empty": empty,
-    "something else, or of a newer version": other,
+    "something else": other,
 }
+NEWER = "of a newer version"
 ANOTHER = "exchanged for that of another run"
+End = tuple[str, str]  # how the use of a file ended, and what was told of it
 
 
 @dataclass
 class Target:
     """A file to damage, what is done with it, and what belongs in its place in another run.
 
-    `use` returns how it ended, and raises where the fault went unnoticed and should not have.
+    `use` raises where the fault went unnoticed and should not have.
     """
 
     path: Path
-    use: Callable[[], str]
+    use: Callable[[], End]
     another: Path | None = None
     mended: bool = False  # a damaged one is replaced
 
@@ -89,10 +94,14 @@ def damaged(things: Things, what: str, damage: str, seed: int) -> Trial:
             whole = target.path.read_bytes()
             if damage == ANOTHER:
                 target.path.write_bytes(target.another.read_bytes())
+            elif damage == NEWER:
+                NEWER_VERSIONS[what].write(target.path)
             else:
                 target.path.write_bytes(DAMAGES[damage](whole, random.Random(f"{what} {damage} {seed}")))
             before = target.path.read_bytes()
-            end = target.use()
+            end, told = target.use()
+            if damage == NEWER and NEWER_VERSIONS[what].told not in told:
+                raise LostError(f"{end}, and the version is not named: {told}")
             if (target.path.read_bytes() != before) != target.mended:
                 raise LostError(f"{target.path} was {'left' if target.mended else 'changed'}")
             return end
@@ -100,7 +109,12 @@ def damaged(things: Things, what: str, damage: str, seed: int) -> Trial:
     return trial
 
 
-def refuses(use: Callable[[], object], path: Path) -> str:
+def refusal(done: CompletedProcess) -> End:
+    """A command that must end in an error."""
+    return refused(judge(done)), done.stderr
+
+
+def refuses(use: Callable[[], object], path: Path) -> End:
     """A call of the library that must raise an error which names the file."""
     from llmclf.errors import LlmclfError
 
@@ -109,14 +123,14 @@ def refuses(use: Callable[[], object], path: Path) -> str:
     except LlmclfError as error:
         if str(path) not in str(error):
             raise LostError(f"the file is not named: {error}") from error
-        return ERROR
+        return ERROR, str(error)
     raise LostError("went unnoticed")
 
 
 def record(things: Things, folder: Path) -> Target:
     copy = shutil.copytree(things.done["train"], folder / "copy")
     another = things.done["other"] / "classifier.json"
-    return Target(copy / another.name, lambda: refused(in_process(["classify", copy, "hello"])), another)
+    return Target(copy / another.name, lambda: refusal(in_process(["classify", copy, "hello"])), another)
 
 
 def weights(things: Things, folder: Path) -> Target:
@@ -129,7 +143,7 @@ def manifest(things: Things, folder: Path) -> Target:
     copy = shutil.copytree(things.done["score"], folder / "copy")
     another = folder / "another.json"
     another.write_text((copy / "scoring.json").read_text().replace('"rows_per_part": 20', '"rows_per_part": 21'))
-    return Target(copy / "scoring.json", lambda: refused(in_process(things.words("score", copy)[3:])), another)
+    return Target(copy / "scoring.json", lambda: refusal(in_process(things.words("score", copy)[3:])), another)
 
 
 def checkpoint(things: Things, folder: Path) -> Target:
@@ -150,8 +164,8 @@ def checkpoint(things: Things, folder: Path) -> Target:
     save_checkpoint(another, {"model": "another"}, trainable, optimizer, History(), 1)
     before = {name: weight.clone() for name, weight in trainable.items()}
 
-    def use() -> str:
-        end = refuses(lambda: load_checkpoint(path, {"model": "tiny"}, trainable, optimizer), path)
+    def use() -> End:
+        end = refuses(lambda: load_checkpoint(path, {"model": "tiny"}, trainable, optimizer, 1), path)
         if not all(before[name].equal(weight) for name, weight in trainable.items()):
             raise LostError("weights were changed")
         return end
@@ -171,16 +185,16 @@ def student(things: Things, folder: Path) -> Target:
     return Target(path, lambda: refuses(lambda: Student.load(path), path))
 
 
-def training_with(things: Things, folder: Path, backbone: Path) -> Callable[[], str]:
+def training_with(things: Things, folder: Path, backbone: Path) -> Callable[[], End]:
     """Train with a backbone; what fails leaves no output."""
 
-    def use() -> str:
+    def use() -> End:
         output = folder / "output"
-        words = [*things.words("train", output)[3:], "--backbone", backbone, "--epochs", "1"]
-        end = in_process(words)
+        done = in_process([*things.words("train", output)[3:], "--backbone", backbone, "--epochs", "1"])
+        end = judge(done)
         if end == ERROR and output.exists():
             raise LostError("an output of a run that failed")
-        return end
+        return end, done.stderr
 
     return use
 
@@ -220,11 +234,11 @@ def unpacked_copy(things: Things, folder: Path) -> Target:
 
     expected = {name: tensor.clone() for name, tensor in tensors().items()}
 
-    def use() -> str:
+    def use() -> End:
         found = tensors()
         if not all(tensor.equal(found[name]) for name, tensor in expected.items()):
             raise LostError("went unnoticed")
-        return RIGHT
+        return RIGHT, ""
 
     [kept] = (folder / "cache" / "unpacked").iterdir()
     return Target(kept, use, mended=True)
@@ -235,11 +249,11 @@ def kit_alone(things: Things, folder: Path) -> Target:
     kit, cache = shutil.copytree(things.done["fetch"], folder / "kit"), folder / "cache"
     environment = NO_NETWORK | {"LLMCLF_KIT": str(kit), "LLMCLF_CACHE": str(cache)}
 
-    def use() -> str:
+    def use() -> End:
         done = run(command("fetch", *VOCABULARY), **environment)
         if str(kit) not in done.stderr or contents(cache):
             raise LostError(done.stderr)
-        return refused(judge(done))
+        return refusal(done)
 
     return Target(kit / "gpt2-bpe" / "encoder.json", use, kit / "gpt2-bpe" / "vocab.bpe")
 
@@ -249,12 +263,12 @@ def kit_and_cache(things: Things, folder: Path) -> Target:
     target = kit_alone(things, folder)
     environment = NO_NETWORK | {"LLMCLF_KIT": str(folder / "kit"), "LLMCLF_CACHE": str(things.done["fetch"])}
 
-    def use() -> str:
+    def use() -> End:
         done = run(command("fetch", *VOCABULARY), **environment)
         path = things.done["fetch"] / target.path.relative_to(folder / "kit")
         if judge(done) != RIGHT or str(path) not in done.stdout or "is passed over" not in done.stderr:
             raise LostError(done.stderr)
-        return RIGHT
+        return RIGHT, done.stderr
 
     return Target(target.path, use, target.another)
 
@@ -266,21 +280,94 @@ def messages(ending: str) -> Callable[[Things, Path], Target]:
         import pandas as pd
 
         table, path, output = pd.read_csv(things.messages), folder / f"messages{ending}", folder / "output"
+        table.insert(0, "number", range(len(table)))
         if ending == ".parquet":
             table.to_parquet(path, row_group_size=100)
         else:
             table.to_json(path, orient="records", lines=True)
 
-        def use() -> str:
-            end = in_process(["classify", things.done["train"], "--engine", "stream", path, output])
+        def use() -> End:
+            engine = ["--engine", "stream", "--rows-per-part", 150]
+            done = in_process(["classify", things.done["train"], *engine, path, output])
+            end = judge(done)
             if left_behind(output):
                 raise LostError(f"left behind: {left_behind(output)}")
-            return end
+            if end == RIGHT:
+                check_scored(things, path, sorted((output / path.name).glob("*")))
+            return end, done.stderr
 
         return Target(path, use)
 
     return target
 
+
+def check_scored(things: Things, path: Path, parts: list[Path]) -> None:
+    """The parts hold the rows that the file holds, damaged as it is, all columns in order, and what is said of each."""
+    rows, scored = all_rows(path), [row for part in parts for row in all_rows(part)]
+    if not rows or len(scored) != len(rows):
+        raise LostError(f"{len(scored)} rows of {len(rows)}")
+    labels = things.classifier.label_names
+    expected = things.classifier.predict_proba([dict(row)["text"] for row in rows])
+    for row, found, probabilities in zip(rows, scored, expected, strict=True):
+        kept, added = found[: len(row)], dict(found[len(row) :])
+        if repr(kept) != repr(row) or [*added] != ["predicted", *(f"probability_{label}" for label in labels)]:
+            raise LostError(f"{row} became {found}")
+        label, *values = added.values()
+        if not abs(values - probabilities).max() <= 1e-4 or label != labels[values.index(max(values))]:
+            raise LostError(f"{found}, where {probabilities} was expected")
+
+
+def all_rows(path: Path) -> list[list[tuple[str, object]]]:
+    """Names and values of every row, as read by others than the library."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        return [[*row.items()] for row in pyarrow.parquet.read_table(path).to_pylist()]
+    lines = path.read_bytes().decode("utf-8").split("\n")
+    return [[*json.loads(line).items()] for line in lines if line.strip()]
+
+
+# Newer versions: the true content, with a higher number of the format, and sealed again ------------------------------
+
+
+def newer_json(path: Path) -> None:
+    from llmclf.classify import seal
+
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["format"] += 1
+    if "sha256" in record:
+        record["sha256"] = seal(record)
+    path.write_text(json.dumps(record, indent=2), encoding="utf-8")
+
+
+def newer_sealed(path: Path) -> None:
+    from llmclf.files import read_sealed, write_sealed
+
+    tensors, record = read_sealed(path, "")
+    record["format"] += 1
+    write_sealed(path, tensors, record)
+
+
+def newer_gguf(path: Path) -> None:
+    content = path.read_bytes()
+    version = int.from_bytes(content[4:8], "little") + 1
+    path.write_bytes(content[:4] + version.to_bytes(4, "little") + content[8:])
+
+
+class NewerVersion(NamedTuple):
+    """How it is written in place of a file, and what must be told of it."""
+
+    write: Callable[[Path], None]
+    told: str
+
+
+NEWER_VERSIONS = {
+    "the record of a classifier": NewerVersion(newer_json, "written by llmclf"),
+    "a checkpoint": NewerVersion(newer_sealed, "written by another version"),
+    "the manifest of scored files": NewerVersion(newer_json, "other format"),
+    "a student": NewerVersion(newer_sealed, "not a student of this library, format"),
+    "a backbone of one's own, GGUF": NewerVersion(newer_gguf, "version 4"),
+}
 
 TARGETS: dict[str, Callable[[Things, Path], Target]] = {
     "the record of a classifier": record,
@@ -303,4 +390,4 @@ OWN = "a backbone of one's own"  # of which nobody knows what it should be
 def damages(what: str) -> list[str]:
     """The kinds of damage that a kind of file can have."""
     exchangeable = what.startswith((OWN, "a student", "the unpacked", *MESSAGES))  # or of another run, and as good
-    return [*DAMAGES] if exchangeable else [*DAMAGES, ANOTHER]
+    return [*DAMAGES, *([NEWER] if what in NEWER_VERSIONS else []), *([] if exchangeable else [ANOTHER])]

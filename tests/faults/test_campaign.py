@@ -9,7 +9,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign import Things, attempt, damaged, plan
+from campaign import Things, attempt, can_mount, damaged, plan
+
+KINDS = {  # words of their names, and how many there are
+    "at a random moment while": 12,
+    "one of two workers": 1,
+    "damaged in": 12,
+    "a table broken": 1,
+    "a random text": 2,
+    "a text of any bytes": 1,
+    "processes at once": 4,
+    "disk": 4 if can_mount() else 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +30,14 @@ def things(tmp_path_factory, gpt2_encoding) -> Things:
 
 @pytest.mark.timeout(2400)  # a hundred processes, one after the other
 def test_nothing_is_lost(things):
-    kinds = 0
+    names = []
     for name, trials in plan(things, full=False):
         ends, losses = attempt(trials)
         assert not losses, f"{name}: {losses[0]}"
         assert ends.total() == len(trials) > 0
-        kinds += 1
-    assert kinds >= 20
+        names.append(name)
+    assert {words: sum(words in name for name in names) for words in KINDS} == KINDS
+    assert len({*names}) == len(names) == sum(KINDS.values())
 
 
 def test_campaign_notices_what_is_not_noticed(things, monkeypatch):

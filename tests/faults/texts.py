@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import random
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from damage import cut, flip
-from things import ERROR, RIGHT, LostError, Things, Trial, in_process
+from things import ERROR, RIGHT, LostError, Things, Trial, command, in_process, judge, refused, run
 
 
 def broken_table(things: Things, seed: int) -> Trial:
-    """A table that something has happened to, read by `read_table`, and cut into parts for scoring."""
+    """A table that something has happened to, read by `read_table`, and cut into parts for scoring.
+
+    What they read must be the true rows; where nobody can know these any more, those that Python's own reader finds.
+    """
 
     def trial() -> str:
         from llmclf.data import label_names, read_table
@@ -22,7 +29,7 @@ def broken_table(things: Things, seed: int) -> Trial:
         from llmclf.message_files import KINDS
 
         chance = random.Random(seed)
-        content, suffix = spoil(chance)
+        content, suffix, rows = spoil(chance)
         with tempfile.TemporaryDirectory(dir=things.folder) as folder:
             path = Path(folder) / f"table{suffix}"
             path.write_bytes(content)
@@ -35,15 +42,26 @@ def broken_table(things: Things, seed: int) -> Trial:
                     raise LostError(f"the file is not named: {error}") from error
                 return ERROR
             texts = [text for part in cuts for text in KINDS[path.suffix].read(path, part, "text")[1]]
-            if texts != table["text"].tolist():
-                raise LostError(f"two readings of one table: {content!r}")
-            return RIGHT
+        rows = rows or rows_of(content, suffix)
+        if table[["label", "text"]].to_numpy().tolist() != rows or texts != [text for _, text in rows]:
+            raise LostError(f"not the rows of the table: {content!r}")
+        return RIGHT
 
     return trial
 
 
-def spoil(chance: random.Random) -> tuple[bytes, str]:
-    """The bytes of a small table, spoilt in up to two ways or not at all, and the end of its name."""
+def rows_of(content: bytes, suffix: str) -> list[list[str]]:
+    """Label and text of every row."""
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    header, *rows = filter(None, csv.reader(text, delimiter="\t" if suffix == ".tsv" else ","))
+    return [[row[header.index(name)] for name in ("label", "text")] for row in rows]
+
+
+def spoil(chance: random.Random) -> tuple[bytes, str, list[list[str]] | None]:
+    """The bytes of a small table, spoilt in up to two ways or not at all, the end of its name, and its true rows.
+
+    Other line ends change the texts as well; what is spoilt in another way has no true rows.
+    """
     texts = ["hello", 'say "no"', "a, b", "two\nlines", "caf\xe9 漢字", "", " ", "x" * chance.choice([3, 200_000])]
     labels = ["ham", "spam", "Spam", "ham "]
     rows = [[chance.choice(labels), chance.choice(texts)] for _ in range(chance.randrange(1, 30))]
@@ -53,14 +71,17 @@ def spoil(chance: random.Random) -> tuple[bytes, str]:
     out = "\n".join(separator.join('"' + cell.replace('"', '""') + '"' for cell in line) for line in lines)
     content = out.encode(chance.choice(["utf-8"] * 5 + ["utf-8-sig", "utf-16", "latin-1"]), errors="replace")
     for _ in range(chance.randrange(3)):
+        if chance.randrange(4) == 0:
+            line_end = chance.choice(["\r\n", "\r", "\n\n"])
+            content = content.replace(b"\n", line_end.encode())
+            rows = rows and [[label, text.replace("\n", line_end)] for label, text in rows]
+            continue
+        rows = None
         content = chance.choice(
             [
                 lambda b: flip(b, chance),
                 lambda b: cut(b, chance) or b"x",
                 lambda b: b.replace(b'"', b"", chance.randrange(1, 4)),
-                lambda b: b.replace(b"\n", b"\r\n"),
-                lambda b: b.replace(b"\n", b"\r"),
-                lambda b: b.replace(b"\n", b"\n\n"),
                 lambda b: b + b"\0",
                 lambda b: b + b'\n"ham","' + b"y" * 1_000_000 + b'"\n',
                 lambda b: b + b"\nham,one,too,many\n",
@@ -68,7 +89,7 @@ def spoil(chance: random.Random) -> tuple[bytes, str]:
                 lambda b: b.replace(b"spam", b"ham").replace(b"Spam", b"ham"),
             ]
         )(content)
-    return content, suffix
+    return content, suffix, rows
 
 
 STRANGE = "\0\r\n\t \u200f\u202e\ufeff\u0301<>&'\"{}$\\/"
@@ -88,17 +109,14 @@ def fuzzed_text(chance: random.Random) -> str:
 
 
 def fuzzed_texts(things: Things, seed: int, count: int) -> Iterator[Trial]:
-    """Each text alone gets the probabilities that it gets among others, and no mark of it comes through as markup."""
-    from llmclf.classify import TextClassifier
-
-    chance = random.Random(seed)
-    classifier = TextClassifier.load(things.done["train"], device="cpu")
+    """Each text alone gets the probabilities that it gets among others, and they add up to one."""
+    chance, classifier = random.Random(seed), things.classifier
     texts = [fuzzed_text(chance) for _ in range(count)]
     together = classifier.predict_proba(texts)
 
     def trial(number: int) -> str:
         alone = classifier.predict_proba([texts[number]])[0]
-        if abs(alone - together[number]).max() > 1e-4 or abs(alone.sum() - 1) > 1e-5:
+        if not abs(alone - together[number]).max() <= 1e-4 or not abs(alone.sum() - 1) <= 1e-5:  # NaN neither
             raise LostError(f"{texts[number]!r}: {alone} alone, {together[number]} among others")
         return RIGHT
 
@@ -120,12 +138,9 @@ class Tags(HTMLParser):
 
 def typed_texts(things: Things, seed: int, count: int) -> Iterator[Trial]:
     """Each text on the command line, and typed into the demo, which shows it with no tag that other texts lack."""
-    from llmclf.classify import TextClassifier
     from llmclf.demo import ClassifierDemo
 
-    chance = random.Random(seed)
-    classifier = TextClassifier.load(things.done["train"], device="cpu")
-    demo = ClassifierDemo(classifier)
+    chance, demo = random.Random(seed), ClassifierDemo(things.classifier)
     demo.numbers.value = True
 
     def typed(text: str) -> str:
@@ -140,10 +155,52 @@ def typed_texts(things: Things, seed: int, count: int) -> Iterator[Trial]:
         if surplus := Tags(typed(text)).found - usual:
             raise LostError(f"{text!r} became markup: {surplus}")
         shown = demo.readings[0].course(demo.name)[-1]
-        if abs(shown - classifier.predict_proba(text)[-1]) > 1e-4:
+        if not abs(shown - things.classifier.predict_proba(text)[-1]) <= 1e-4:
             raise LostError(f"{text!r}: the demo shows {shown}")
-        if text.startswith("-") or "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            return RIGHT  # which no shell can pass on
-        return in_process(["classify", things.done["train"], "--format", "json", text])
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            return RIGHT  # which no shell can pass on; of bytes that are not UTF-8 see `any_bytes`
+        dashes = ["--"] if text.startswith("-") else []
+        done = in_process(["classify", things.done["train"], "--format", "json", *dashes, text])
+        return check_answers(things, done, [text])
 
-    return (partial(trial, fuzzed_text(chance)) for _ in range(count))
+    return (partial(trial, chance.choice(["", "", "-", "--"]) + fuzzed_text(chance)) for _ in range(count))
+
+
+def any_bytes(things: Things, seed: int) -> Trial:
+    """Bytes of any kind, as an argument or by standard input, where the terminal has another encoding.
+
+    UTF-8 must be labelled as anywhere else, and what is not UTF-8 must be refused.
+    """
+
+    def trial() -> str:
+        chance = random.Random(seed)
+        strange = [chance.randbytes(40), "caf\xe9 漢字 🎉".encode(), b"--format", b"hello\0you"][seed // 2 % 4]
+        content = strange + b"\nhello"
+        environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # else Python asks no locale
+        environment["PYTHONIOENCODING"] = chance.choice(["", "ascii", "latin-1"])
+        words = command("classify", things.done["train"], "--format", "json")
+        if seed % 2:
+            done = run(words, content, **environment)
+        else:
+            content = content.replace(b"\0", b"")  # which no argument can hold
+            done = run([*words, "--", content], **environment)
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            if "not UTF-8" not in done.stderr:
+                raise LostError(f"{content!r}: {done.stderr}") from None
+            return refused(judge(done))
+        return check_answers(things, done, text.split("\n") if seed % 2 else [text])
+
+    return trial
+
+
+def check_answers(things: Things, done: CompletedProcess, texts: list[str]) -> str:
+    """What `classify --format json` told of each text must be what the library says of it."""
+    if judge(done) != RIGHT:
+        raise LostError(f"{texts!r}: {done.stderr}")
+    names, rows = things.classifier.label_names, json.loads(done.stdout)
+    found = [[row["probabilities"][name] for name in names] for row in rows]
+    if [row["text"] for row in rows] != texts or not abs(found - things.classifier.predict_proba(texts)).max() <= 1e-4:
+        raise LostError(f"{texts!r} became {done.stdout!r}")
+    return RIGHT
