@@ -168,19 +168,26 @@ def scoring(_: str, found: dict) -> str:
         return [name, one["messages"], one["seconds"], one["messages"] / one["seconds"], one["own memory"] / 1e6]
 
     def side_by_side(ways: dict) -> str:
-        base = ways["predict"]["seconds"]
-        rows = [[*row(words.get(way, way), one), base / one["seconds"]] for way, one in ways.items()]
-        return table(["way", *columns, "speed, times the first"], rows)
+        base = ways["predict"]
+        rows = [
+            [*row(words.get(way, way), two[1]), base[1]["seconds"] / two[1]["seconds"], longer(base) / longer(two)]
+            for way, two in ways.items()
+        ]
+        return table(["way", *columns, "speed, times the first", "without loading and start"], rows)
+
+    def longer(two: list[dict]) -> float:
+        return two[1]["seconds"] - two[0]["seconds"]
 
     grown = [row("stream", one)[1:] for one in found["by number"]]
     return (
         "## Scoring files\n\nA GPT-2 of 1 block of 32, so that reading and writing count; each way in a process of its "
-        + "own, loading and checking included, for Ray also its start. Memory is that process's alone.\n\n"
-        + side_by_side(found["ways"])
+        + "own, loading and checking included, for Ray also its start. The last column leaves loading and start out: "
+        + "it compares how much longer a way takes than for fewer messages. Memory is that process's alone.\n\n"
+        + side_by_side(found["ways"]["small"])
         + "\nAs the work grows:\n\n"
         + table(columns, grown)
         + "\nGPT-2 in its smallest real size, random weights:\n\n"
-        + side_by_side(found["ways, real size"])
+        + side_by_side(found["ways"]["real"])
     )
 
 

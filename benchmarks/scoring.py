@@ -2,7 +2,8 @@
 
 A very small GPT-2 shape, so that a million messages take minutes, and reading, cutting and writing are measured as much
 as the model; and GPT-2 in its smallest real size, for fewer messages. Both have random weights. The collection is
-repeated with a number before each message.
+repeated with a number before each message. Each way is run for two numbers of messages: what the larger one takes
+longer is what messages take; the rest is loading, and the start of Ray.
 """
 
 from __future__ import annotations
@@ -27,25 +28,28 @@ from llmclf.models.state import build, initialise
 from llmclf.scoring import ROWS_PER_PART, score_files
 from llmclf.tokenizer import load_tokenizer
 
-COUNTS = (10_000, 100_000, 1_000_000)  # messages; the ways are compared by the most of them
+COUNTS = (10_000, 100_000, 1_000_000)  # messages; the ways are compared by the last two
 SHAPES = {"small": GPT2Config(hidden_size=32, num_layers=1, num_heads=1), "real": GPT2Config()}
-REAL_COUNT = 1_500  # messages for the real size
+REAL_COUNTS = (300, 1_500)  # messages for the real size
+ROWS = {"small": ROWS_PER_PART, "real": 150}  # in a part
 WAYS = {"predict": None, "stream": None, "ray, 1 worker": 1, "ray, 2 workers": 2}
 
 
 def run(backbone: None, *, quick: bool, runs: int) -> dict:
     """Each number of messages and each way in a process of its own, once."""
-    *fewer, most = COUNTS[:2] if quick else COUNTS
+    counts = COUNTS[:2] if quick else COUNTS
+    sizes = {"small": counts[-2:], "real": REAL_COUNTS}
     with tempfile.TemporaryDirectory() as folder:
         for name, config in SHAPES.items():
             make_classifier(Path(folder) / name, config)
-        real = min(COUNTS[0], REAL_COUNT)
-        for count in {*fewer, most, real}:
+        for count in {*counts, *REAL_COUNTS}:
             write_messages(Path(folder) / f"{count}.csv", count)
-        ways = {way: in_own_process(Path(folder), "small", way, most) for way in WAYS}
-        grown = [*(in_own_process(Path(folder), "small", "stream", count) for count in fewer), ways["stream"]]
-        ways_of_real = {way: in_own_process(Path(folder), "real", way, real) for way in WAYS}
-    return {"quick": quick, "ways": ways, "by number": grown, "ways, real size": ways_of_real}
+        found = {
+            name: {way: [in_own_process(Path(folder), name, way, count) for count in two] for way in WAYS}
+            for name, two in sizes.items()
+        }
+        first = [in_own_process(Path(folder), "small", "stream", count) for count in counts[:-2]]
+    return {"quick": quick, "ways": found, "by number": first + found["small"]["stream"]}
 
 
 def make_classifier(folder: Path, config: GPT2Config) -> None:
@@ -81,8 +85,7 @@ def measure(folder: Path, name: str, way: str, count: int) -> dict:
             TextClassifier.load(folder / name, device="cpu").predict_proba(texts)
         else:
             work = {"engine": way.split(",")[0], "workers": WAYS[way], "device": "cpu"}
-            size = min(ROWS_PER_PART, count // 10)  # no fewer than ten parts
-            score_files(folder / name, source, Path(output) / "scored", rows_per_part=size, **work)
+            score_files(folder / name, source, Path(output) / "scored", rows_per_part=ROWS[name], **work)
         seconds = time.perf_counter() - started
     return {"messages": count, "seconds": seconds, "own memory": memory.peak, "threads": torch.get_num_threads()}
 

@@ -75,14 +75,17 @@ def test_classification_benchmark_gives_rates_and_ratios(monkeypatch, gpt2_encod
 
 
 def test_scoring_benchmark_compares_ways_on_the_same_messages(monkeypatch, gpt2_encoding, any_sms_path):
-    monkeypatch.setattr(scoring, "COUNTS", (20, 50))
+    monkeypatch.setattr(scoring, "COUNTS", (10, 20, 50))
+    monkeypatch.setattr(scoring, "REAL_COUNTS", (10, 15))
     monkeypatch.setattr(scoring, "WAYS", {"predict": None, "stream": None})
     monkeypatch.setitem(scoring.SHAPES, "real", GPT2Config(hidden_size=64, num_layers=2, num_heads=1))
-    found = scoring.run(None, quick=True, runs=1)
-    assert {way: one["messages"] for way, one in found["ways"].items()} == {"predict": 50, "stream": 50}
-    assert {way: one["messages"] for way, one in found["ways, real size"].items()} == {"predict": 20, "stream": 20}
-    assert [one["messages"] for one in found["by number"]] == [20, 50]
-    assert all(one["seconds"] > 0 and one["own memory"] > 1e6 for one in found["ways"].values())
+    found = scoring.run(None, quick=False, runs=1)
+    for size, counts in (("small", [20, 50]), ("real", [10, 15])):
+        for way in ("predict", "stream"):
+            two = found["ways"][size][way]
+            assert [one["messages"] for one in two] == counts
+            assert all(one["seconds"] > 0 and one["own memory"] > 1e6 for one in two)
+    assert [one["messages"] for one in found["by number"]] == [10, 20, 50]
 
 
 def test_messages_to_score_are_all_different(any_sms_path, tmp_path):

@@ -42,7 +42,8 @@ print(provenance(backbone, choose_device()))
 # ## How far does the laptop reach?
 #
 # Measure before you buy. Take the {term}`classifier` that chapter 6 has saved and a sample of the collection, and
-# count how many messages it reads in a second, on the processor alone. The pupil of the page [Play](play.ipynb) reads them too.
+# count how many messages it reads in a second, on the processor alone. Its *student* reads them too: the much smaller model of the page
+# [Play](play.ipynb), which has learnt to give the same answers.
 
 # %%
 from pathlib import Path
@@ -74,7 +75,9 @@ print(f"classifier: {teacher_rate:>7,.0f} messages a second")
 print(f"student:    {student_rate:>7,.0f} messages a second")
 
 # %% [markdown]
-# Now a rule of three. **Predict before you run.** How long does a million messages take the classifier on this
+# Two rates, from which all that follows is multiplied up. The student is smaller by far, so it should be far ahead.
+#
+# **Predict before you run.** How long does a million messages take the classifier on this
 # computer, and how long a billion: hours, days, years?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
@@ -100,7 +103,7 @@ for count in (10_000, 10**6, 10**9):
 # place where they are kept. Large data alone are no reason: large files can be read in parts.
 #
 # The second reason can be computed. A weight takes four bytes. To train it takes four more for its {term}`gradient`, and eight for
-# the two averages that {term}`AdamW` keeps, and what the layers hand on comes on top.
+# the two averages that {term}`AdamW` keeps. The intermediate results of the layers come on top.
 
 # %%
 weights = classifier.model.parameters()
@@ -109,8 +112,8 @@ print(f"{count:,} weights: {4 * count / 1e9:.1f} GB to use,", end=" ")
 print(f"{16 * count / 1e9:.1f} GB to train all of them")
 
 # %% [markdown]
-# Ours is far from any limit, all the more as most of it stays {term}`frozen <freeze>`. A model of ten times the size still fits a laptop
-# to use, and hardly to train whole. Here is the first reason as a picture:
+# Ours fits easily, and since most of it stays {term}`frozen <freeze>`, training it needs less than the second number. A model ten times as
+# large can still be used on a laptop; to train all of it takes more memory than many laptops have. Here is the first reason as a picture:
 
 # %% mystnb={"figure": {"caption": "How long the computer of this page needs for a given number of messages, drawn from the two rates above. Each mark of the lower axis stands for ten times as many.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below that of the classifier, so that it reaches each mark only after many times as many messages."}}
 from llmclf.plots import COLORS, INK, new_figure
@@ -134,10 +137,7 @@ figure
 # ## Files larger than memory
 #
 # `predict` takes a list, and a list lives in memory. The way out is old: read a part, classify it, write it, forget
-# it ({numref}`fig-parts`).
-
-# %% [markdown]
-# To try it, lay out a folder as a company might have it, with three kinds of files: CSV,
+# it ({numref}`fig-parts`). To try it, lay out a folder as a company might have it, with three kinds of files: CSV,
 # {term}`JSON Lines` and {term}`Parquet`.
 #
 # :::{figure-md} fig-parts
@@ -214,15 +214,15 @@ for one in measured["by number"]:
 
 # %% [markdown]
 # From the second line to the third, ten times as many messages take ten times as long (in the first, loading weighs too), and the memory
-# stays the same. However many messages there are, they do not fill the memory: the laptop runs out of time.
-# (`python -m benchmarks scoring` measures it on yours.)
+# stays the same. So far as we measured, then, the laptop runs out of time and not of memory: all that grows is a list
+# with one line for each part. (`python -m benchmarks scoring` measures it on yours.)
 
 # %% [markdown]
 # ## Several workers
 #
-# No part knows of another, so several may be done at once. The difficult part lies around the model: to start the processes, hand out parts,
-# notice that one has died, and never hold more than fits. That is solved. Ray {cite:p}`moritz2018` starts workers on one machine or on
-# many, a {term}`cluster`; its part {term}`Ray Data <Ray>` hands them the work. Our function takes `engine="ray"`, the command
+# No part knows of another, so several may be done at once. The difficulty is everything around the model: starting processes, handing out
+# parts, noticing that one has died, keeping memory in bounds. Ray {cite:p}`moritz2018` does that for us. It starts workers on one machine or
+# on many, a {term}`cluster`, and its part {term}`Ray Data <Ray>` hands them the work. Our function takes `engine="ray"`, the command
 # `--engine ray`; this time we use the command:
 
 # %%
@@ -257,33 +257,42 @@ print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 # %% [markdown]
 # They are, but for rounding: they need not agree to the last bit, since another number of threads adds in another order. Was it faster? On so few messages
 # certainly not: starting takes longer than working. The benchmark has measured more of them, the start included, with the very
-# small model and with GPT-2 in its smallest real size (random weights, which take the same time). The speed of `predict_proba`, with everything in memory, counts as 1:
+# small model and with GPT-2 in its smallest real size (random weights, which take the same time). As 1 counts the speed of reading the
+# whole table and one call of `predict_proba`. The last number leaves loading and the start of Ray out: it compares how much
+# longer a way takes than for fewer messages.
 
 # %%
-for size in ("ways", "ways, real size"):
-    ways = measured[size]
-    base = ways["predict"]["seconds"]
-    print(f"{ways['predict']['messages']:,} messages")
-    for name, one in ways.items():
-        print(f"  {name:<15}{base / one['seconds']:.2f}")
+def times(ways, name):
+    fewer, more = (one["seconds"] for one in ways[name])
+    return np.array([more, more - fewer])
+
+
+for size, ways in measured["ways"].items():
+    print(f"{size}, {ways['predict'][1]['messages']:,} messages")
+    for name in ways:
+        whole, running = times(ways, "predict") / times(ways, name)
+        print(f"  {name:<15}{whole:.2f}, running {running:.2f}")
 
 # %% [markdown]
-# `stream` is slower than 1. With the small model it checks and writes files besides. With the real size that takes no time worth mention, but
-# its parts were of 150 messages: among so few, fewer are of like length, so there is more padding.
-#
-# With the small model most of the time goes into Python, and each process keeps one core busy: two workers win. One process of
-# GPT-2's size keeps both cores busy already, so a second worker gains nothing, and on half a minute of work the start of Ray weighs
-# heavily. Each way ran once. For a real model a second worker pays where it brings a processor of its own: a second machine, a second GPU.
+# `stream` is slower than 1. With the small model it checks and writes files besides. With the real size that takes no time worth mention; we
+# suppose that its parts are to blame, which were of 150 messages here: among so few, fewer are of like length, so there is more
+# {term}`padding`. Once it runs, one worker of Ray is as fast as `stream`: Ray itself costs nothing but its start.
+
+# %% [markdown]
+# That start weighs heavily, though, on less than a minute of work: with it, neither one nor two workers reach the 1. Running, a second worker
+# adds about half with the small model, where most of the time goes into Python, which keeps one core busy. It adds less with
+# the real size, where one process keeps both cores busy already. A second worker pays best where it brings a processor of its
+# own: a second machine, a second GPU.
 
 # %% [markdown]
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names it, its machines need the library and must see the same files
 # under the same full paths, and the workers share the cores or GPUs of all of them. The library's tests start a cluster of a single
-# machine and score with it; we had no larger one to try it on.
+# machine and score with it; we had no larger one to try it on, nor a work of very many parts.
 
 # %% [markdown]
 # ## Training with several workers
 #
-# Messages to classify are independent; the steps of training are not, since each begins where the one before has
+# Messages to classify are independent. The steps of training are not, since each begins where the one before has
 # ended. What can be shared is the batch ({numref}`fig-data-parallel`). This is {term}`data parallelism`, and PyTorch
 # provides it as {term}`DistributedDataParallel` {cite:p}`li2020`.
 #
@@ -343,8 +352,9 @@ for name, start in starts.items():
     print(name, "done")
 
 # %% [markdown]
-# `python -m torch.distributed.run` is `torchrun` by its full name. Two workers have seen the same batches of eight,
-# four messages each. Compare the losses that they have noted on the way, of training and validation, and what they have learnt in the end:
+# `python -m torch.distributed.run` is `torchrun` by its full name. Both trainings have ended. The two workers have seen the same batches of
+# eight, four messages each. Four times on the way the command notes the loss of training and that of validation. Compare those, and
+# what was learnt in the end:
 
 # %%
 noted, heads = {}, []
@@ -364,24 +374,27 @@ print("the same head:", torch.allclose(*heads, atol=1e-4))
 # it is. Whoever gives *each* worker eight messages trains with larger batches, and that is another recipe.
 
 # %% [markdown]
-# Does it pay? On one computer whose cores one process already uses, expect no gain. Each step waits for the slowest worker and for gradients as
-# large as the weights that learn, and a batch of eight cannot feed more than eight. It pays where each worker brings its own GPU and the
-# model learns for hours.
+# Does it pay? On one computer whose cores one process already uses, expect no gain. In each step all wait for the slowest worker, then
+# exchange as many numbers as there are weights that learn, and a batch of eight can be dealt to eight workers at most. It pays where each
+# worker brings its own GPU and the model learns for hours.
 
 # %% [markdown]
 # ### When the model itself is too large
 #
 # Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. All of that can be dealt out:
-# each worker keeps a share, and lends its weights to the others while they compute. The name in PyTorch is
-# *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023`; here it is the option `--shard`. Our loading still needs room for all weights in each
-# worker, and the frozen states are not kept. The project's tests compare the losses of two processes on tiny models; memory, and GPUs, we
-# have not measured.
+# each worker keeps a piece, and lends its weights to the others while they compute. The name in PyTorch is
+# *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023`; here it is the option `--shard`.
+#
+# Our loading still needs room for all weights in each
+# worker, and the frozen states are not kept. The project's tests compare the losses of two processes on tiny models. Memory, and
+# GPUs, we have not measured.
 
 # %% [markdown]
 # ## A billion messages, on paper
 #
 # A plan begins with one message. Each of its tokens meets each weight of the blocks once, in one product and one sum; in the last block only
-# the token that is read does. The attention among the tokens is left out, which is little for short messages.
+# the token that is read is counted. That leaves out padding, the attention among tokens, and what the last block makes of the others: little, for short
+# messages.
 #
 # **Predict before you run.** How many tokens has a message on average, and how many operations does the classifier need for it?
 
@@ -401,8 +414,9 @@ print(f"a billion: {tokens:.0f} billion tokens,", end=" ")
 print(f"{operations * 10**9:.1e} operations")
 
 # %% [markdown]
-# So many operations are the work, wherever it is done. How
-# close does the classifier come to what the machine could do? Ask the machine, with one large product of matrices:
+# So many operations are the work, wherever it is done. No program comes near all the operations that its machine could do: it also
+# waits for memory, and does small things between large ones. How near does the classifier come? Ask the machine, with one large product of
+# matrices, which it does best:
 
 # %%
 a = torch.randn(2048, 2048)
@@ -413,8 +427,9 @@ print(f"the machine: {peak / 1e9:,.0f} billion operations a second")
 print(f"the classifier reaches {of_peak:.0%} of that")
 
 # %% [markdown]
-# The model is not all. Before it files are read and texts cut into tokens, after it answers are written. And before the first part
-# one process checks all files, so that no fault is found after days of work. Measure these in messages a second as well:
+# A good part of what is possible, and that is our own code. But the model is not all. Before it, files are read and texts cut into tokens; after it, answers
+# are written. And before the first part one process checks all files, so that no fault is found after days of work. Measure these in
+# messages a second as well:
 
 # %%
 from llmclf.files import sha256_of
@@ -423,13 +438,14 @@ from llmclf.message_files import CsvFile
 kind, path = CsvFile(), place / "all.csv"
 pd.DataFrame({"text": texts}).to_csv(path, index=False)
 (whole_file,) = kind.cut(path, "text", [], len(texts))
-made_up = {"predicted": ["ham"] * len(texts)}
-made_up |= {f"probability_{n}": [0.123456789] * len(texts) for n in "ab"}
+columns = ["predicted", "probability_ham", spam]
+answers = {name: alone[name].to_list() for name in columns}
+answers = {n: list(np.resize(a, len(texts))) for n, a in answers.items()}
 
 
 def read_and_write(_):
     content, _ = kind.read(path, whole_file, "text")
-    kind.write(place / "again.csv", content, made_up)
+    kind.write(place / "again.csv", content, answers)
 
 
 # %%
@@ -450,63 +466,92 @@ for name, per_second in {**stages, "check all": once}.items():
     print(f"{name:<16}{per_second:>10,.0f} messages a second")
 
 # %% [markdown]
-# On the laptop these are nothing beside the model. On a GPU the model gets faster and they do not. Now two numbers that we did **not** measure.
-# For NVIDIA's H100 the maker states 989 trillion operations a second in {term}`bfloat16`
-# {cite:p}`nvidia2023`, as a limit; to use it the classifier would have to be trained with `--bfloat16`, and its answers compared anew.
-# What share of the limit short messages reach is unknown to us, so we plan with two guesses. The price is a
-# round one, of ours: put in what you would pay.
+# The answers that are written there are those of January, over and over. On the laptop all these are nothing beside the model; on a GPU the model gets faster
+# and they do not. Now two numbers that we did **not** measure. The first is the limit of NVIDIA's H100 in {term}`bfloat16`: its maker states twice the number below,
+# with a shortcut for sparse weights that ours do not have {cite:p}`nvidia2023`. The second, the price, is a round one of ours: put in what you would pay.
 
 # %%
-H100 = 989e12  # operations a second, from the data sheet
+H100 = 1979e12 / 2  # operations a second, from the data sheet
 PRICE = 3.0  # dollars an hour: an assumption
 models = {
     "this computer": teacher_rate,
     "this computer, student": student_rate,
-    "GPU, same share": H100 * of_peak / operations,
+    "GPU, same fraction": H100 * of_peak / operations,
     "GPU, a tenth of it": H100 * of_peak / 10 / operations,
 }
-plan = {}
-for name, model_rate in models.items():
+
+# %% [markdown]
+# To use that limit the classifier would have to be trained with `--bfloat16`, and its answers compared anew. What fraction of it short messages reach is
+# unknown to us, so we plan with two guesses: the fraction that this computer reaches, and a tenth of it. (In the first one the operations
+# cancel out: what is left is how much the one limit is above the other.) For each, add up the stages:
+
+# %%
+def seconds_of(name):
     on_gpu = "GPU" in name  # elsewhere the rate holds the tokenizer
     beside = stages.values() if on_gpu else [stages["read and write"]]
-    seconds = sum(10**9 / one for one in [*beside, model_rate])
-    money = f"{seconds / 3600 * PRICE:,.0f}" if on_gpu else "-"
-    of_model = 10**9 / model_rate / seconds
-    plan[name] = [duration(seconds), money, f"{of_model:.0%}"]
-columns = ["one worker", "dollars", "time in the model"]
+    return sum(10**9 / one for one in [*beside, models[name]])
+
+
+plan = {}
+for name, model_rate in models.items():
+    seconds = seconds_of(name)
+    plan[name] = duration(seconds), f"{10**9 / model_rate / seconds:.0%}"
+columns = ["one worker", "time in the model"]
 pd.DataFrame.from_dict(plan, orient="index", columns=columns)
 
 # %% [markdown]
-# What keeps this computer busy for very long, one GPU would do in hours or days, at a price that one can pay: see the column *dollars*.
-# The two guesses are ten times apart, the prices less, since reading and cutting cost the same in both. More GPUs shorten the wait, not
-# the bill. And the student would do it here, in the time of the second line.
+# What keeps this computer busy for very long, one GPU would do in hours or days. And the student would do it here, in the time of the
+# second line. Now read the last column. On this computer the model takes nearly all the time, also if one GPU reaches only a tenth. If it
+# reaches more, reading and cutting take a large part, one after the other with the model, and the expensive chip waits
+# meanwhile: the faster the model, the more the rest weighs.
 
 # %% [markdown]
-# Now read the last column. On this computer the model takes all the time. Under the cautious guess it still takes most of it; under the bold one
-# reading and cutting take a good part, one after the other with the model, and the expensive chip waits meanwhile. The faster the model, the more the
-# rest weighs; a plan that counts operations only would not show it. How many cores keep a GPU busy, and what has to be carried?
+# What does it cost, and do more GPUs help? Each brings its own cores, to read and to cut. The check of all files does not get faster: it runs in one process,
+# and whoever has rented the GPUs by then pays for them while they wait.
+#
+# **Predict before you run.** A hundred GPUs instead of one: what becomes of the wait, and of the bill?
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+checking = 10**9 / once
+for name in ("GPU, same fraction", "GPU, a tenth of it"):
+    for count in (1, 10, 100):
+        wait = checking + seconds_of(name) / count
+        bill = wait / 3600 * count * PRICE
+        print(f"{name}, {count:>3}: {duration(wait):>12},", end=" ")
+        print(f"{bill:>5,.0f} dollars")
+print(f"of these, the check: {duration(checking)}")
+
+# %% [markdown]
+# Ten GPUs shorten the wait a great deal and cost little more than one. With a hundred, most of the wait is the check, so that the bill grows with
+# little to show for it. Where that matters, give each machine a folder of messages of its own, and a command of its own:
+# then the checks run side by side, and nothing else changes.
+
+# %% [markdown]
+# A plan that counts operations only would have shown none of this. Two questions are left: how many cores keep a GPU busy, and what has to be carried?
+# Each file is read three times: for its {term}`SHA-256`, by which a changed file is noticed, for the check, and to be classified. As the speed of a disk or line
+# we assume 100 MB a second, a round number too.
 
 # %%
 prepare = sum(1 / one for one in stages.values())
-for name in ("GPU, same share", "GPU, a tenth of it"):
+for name in ("GPU, same fraction", "GPU, a tenth of it"):
     print(f"{name}: {models[name] * prepare:.1f} cores to prepare")
-each = {"read": path, "write": place / "again.csv"}
-for name, file in each.items():
-    size = file.stat().st_size / len(texts) * 10**9
+each = {"read": (path, 3), "write": (place / "again.csv", 1)}
+for name, (file, times) in each.items():
+    size = times * file.stat().st_size / len(texts) * 10**9
     print(f"to {name}: {size / 1e9:,.0f} GB,", end=" ")
     print(f"at 100 MB a second {duration(size / 100e6)}")
-print(f"check before the start: {duration(10**9 / once)}")
 print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 
 # %% [markdown]
-# Where that is about one core for each GPU, or less, it is enough that preparing and computing overlap, say by two workers to a GPU: one prepares while the
-# other computes. The texts fit onto a pocket-sized disk, and at the speed that we assumed for it they are carried in less time than
-# one GPU computes; many GPUs would have to share that line.
+# Up to about one core for each GPU, two workers on each are enough (`--workers`, twice the number of GPUs): one prepares while the other computes.
+# Texts and answers fit onto a pocket-sized disk, and at the assumed speed carrying them takes less time than one GPU computes. Two of the three
+# readings belong to the check, though: where the disk is that slow, the check takes longer than was printed above.
+#
+# So many files are unwieldy: for so much work choose larger parts.
 
 # %% [markdown]
-# The check of all files runs in one process however many
-# workers there are, and again after an interruption: with many GPUs it becomes the longest part. And hours of work on rented machines
-# may well be interrupted. That is why the parts matter more than the engine.
+# Hours of work on rented machines may well be interrupted; after that the check runs again, and everything else goes on where it was. That is
+# why the parts matter more than the engine.
 
 # %% [markdown]
 # ### What the plan leaves out
