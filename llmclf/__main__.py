@@ -101,10 +101,11 @@ def add_device(parser: argparse._ActionsContainer) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the status to end with (see `exit_status`)."""
     parser = build_parser()
-    options, rest = parser.parse_known_args(arguments)
-    texts = rest.index("--") if "--" in rest else len(rest)
-    if options.command == "classify" and not any(word.startswith("-") for word in rest[:texts]):
-        options.texts += rest[:texts] + rest[texts + 1 :]  # argparse does not expect texts behind an option
+    words = sys.argv[1:] if arguments is None else arguments
+    end = words.index("--") if words[:1] == ["classify"] and "--" in words else len(words)
+    options, rest = parser.parse_known_args(words[:end])
+    if options.command == "classify" and not any(word.startswith("-") for word in rest):
+        options.texts += rest + words[end + 1 :]  # argparse expects no texts behind an option, and loses a second "--"
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
 

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -340,27 +341,34 @@ def bytes_below(folder: Path) -> int:
     return total
 
 
-def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
+@contextmanager
+def fetching_into(folder: Path) -> Iterator[None]:
+    """Wait until no other process fetches into a folder of cache or kit; sweep what killed ones have left there."""
     from filelock import FileLock, Timeout
 
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f".{folder.name}.lock")
+    try:
+        held = lock.acquire(timeout=1)
+    except Timeout:
+        notice(f"another process is fetching into {folder}; waiting for it")
+        held = lock.acquire()
+    with held:
+        try:
+            sweep(folder)
+            yield
+        finally:
+            sweep(folder)
+
+
+def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
     target = cache_folder() / asset.path
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.parent / f".{target.parent.name}.lock")
-        try:
-            held = lock.acquire(timeout=1)
-        except Timeout:
-            notice(f"another process is fetching into {target.parent}; waiting for it")
-            held = lock.acquire()
-        with held:
-            with suppress(AssetError, OSError):
+        with fetching_into(target.parent):
+            with suppress(AssetError, OSError):  # the process that we waited for may have fetched it
                 verify(target, asset.size, asset.sha256)
                 return target
-            try:
-                sweep(target.parent)
-                return _try_sources(asset, target, failures)
-            finally:
-                sweep(target.parent)
+            return _try_sources(asset, target, failures)
     except OSError as error:
         failures.append(f"cache folder {target.parent}: {error}; set LLMCLF_CACHE to a folder that can be written")
         return None

@@ -48,11 +48,11 @@ def fetch(options: Namespace) -> None:
             asset, path = assets.resolve(name)
             if options.to:
                 target = Path(options.to) / asset.path
-                with alone_in(target.parent):
+                with assets.fetching_into(target.parent):
                     assets.place(path, target)
                 path = target
             print(path)
-        except assets.AssetError as error:
+        except (assets.AssetError, OSError) as error:
             failures.append(str(error))
     if failures:
         raise LlmclfError("\n".join(failures))
@@ -266,9 +266,9 @@ def classify(options: Namespace) -> None:
         texts = read_table(options.table, text_column=options.text_column, label_column=None)["text"].tolist()
     elif options.texts:
         texts = [utf_8(text, f"text {number}") for number, text in enumerate(options.texts, start=1)]
-    else:  # as bytes: what a terminal is set to must not change a message
-        lines = enumerate((line.decode("utf-8", "surrogateescape") for line in sys.stdin.buffer), start=1)
-        texts = [utf_8(line.rstrip("\r\n"), f"standard input: line {number}") for number, line in lines]
+    else:  # whatever the terminal is set to
+        lines = enumerate(TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape"), start=1)
+        texts = [utf_8(line.rstrip("\n"), f"standard input: line {number}") for number, line in lines]
     if options.format != "text" and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # for programs, which do not ask for the terminal's
     classifier = TextClassifier.load(options.folder, device=options.device)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 UNFINISHED = ".llmclf-"  # the names of temporary folders begin so
-ATTEMPTS = 5  # to remove one that a program may still write into, whose master was killed
+ATTEMPTS = 5  # to remove a folder that a program may still write into, whose master was killed
 
 
 class FileError(LlmclfError):
@@ -93,13 +93,18 @@ def sweep(folder: Path) -> None:
     """
     for place, names, _ in os.walk(folder):
         for name in [name for name in names if name.startswith(UNFINISHED)]:
-            for _ in range(ATTEMPTS):
-                shutil.rmtree(Path(place, name), ignore_errors=True)
-                if not Path(place, name).exists():
-                    break
+            remove(Path(place, name))
         names[:] = [
             name for name in names if not name.startswith(UNFINISHED) and not any(Path(place, name).glob(".*lock"))
         ]
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that a dying process may still write into."""
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def sha256_of(path: str | Path) -> str:

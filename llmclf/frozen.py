@@ -258,7 +258,7 @@ def allocate(shape: tuple[int, int], dtype: torch.dtype, device: torch.device, m
     Raises
     ------
     FileError
-        The disk has no room for the file.
+        The cache folder cannot hold the file: no room, or not to be written.
     """
     if memory is None:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available

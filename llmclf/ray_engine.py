@@ -18,11 +18,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from llmclf.errors import LlmclfError
+from llmclf.files import remove
 from llmclf.message_files import Cut
 from llmclf.scorer import Part, Scorer
 from llmclf.tables import Position
@@ -123,7 +124,7 @@ def main() -> None:
     try:
         for rows in score(scorer, parts, job["workers"]):
             print(rows, file=answers, flush=True)
-    except LlmclfError as error:
+    except (LlmclfError, OSError) as error:
         print(json.dumps(str(error)), file=answers, flush=True)
 
 
@@ -168,19 +169,20 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
 def connected(workers: int | None) -> Iterator[None]:
     """For the time of the block a Ray on this computer, or a place in the cluster that `RAY_ADDRESS` names."""
     import ray
+    from joblib import cpu_count  # of a container, not of its machine
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with tempfile.TemporaryDirectory(prefix="ray-", dir=SHORT, ignore_cleanup_errors=True) as folder:
-        try:
-            if address := os.environ.get("RAY_ADDRESS"):
-                join(address, quiet)
-            else:
-                # Where there are more workers than cores they take turns; else Ray knows what a container may use.
-                cores = workers and max(os.cpu_count() or 1, workers)
-                ray.init("local", include_dashboard=False, num_cpus=cores, _temp_dir=folder, **quiet)
-            yield
-        finally:
-            ray.shutdown()
+    with ExitStack() as stack:
+        if address := os.environ.get("RAY_ADDRESS"):
+            stack.callback(ray.shutdown)
+            join(address, quiet)
+        else:
+            folder = tempfile.mkdtemp(prefix="ray-", dir=os.environ.get("RAY_TMPDIR") or SHORT)
+            stack.callback(remove, Path(folder))
+            stack.callback(ray.shutdown)
+            cores = max(cpu_count(), workers or 1)  # where there are more workers than cores they take turns
+            ray.init("local", include_dashboard=False, num_cpus=cores, _temp_dir=folder, **quiet)
+        yield
 
 
 def join(address: str, quiet: Mapping[str, object]) -> None:
@@ -215,7 +217,8 @@ def shares(nodes: list[Mapping[str, float]], workers: int | None, device: str) -
     all_cores, all_gpus = map(sum, zip(*machines, strict=True))
     workers = workers or sum(min(machine) for machine in machines) or max(1, all_cores // 2)
     if workers > all_cores:
-        raise LlmclfError(f"workers must be at most {all_cores}, one for each processor core, got {workers}")
+        where = " of the machines with a GPU (--device cpu takes all machines)" if all_gpus else ""
+        raise LlmclfError(f"workers must be at most {all_cores}, one for each processor core{where}, got {workers}")
     each, per_gpu = all_cores // workers, math.ceil(workers / all_gpus) if all_gpus else 0
 
     def room() -> int:

@@ -65,7 +65,8 @@ def score_files(
     rows_per_part
         What is in memory at a time, and what is lost at most when the work is interrupted.
     workers
-        Of the engine "ray"; by default one a GPU, or one for two processor cores, of all machines together.
+        Of the engine "ray"; by default one a GPU of all machines together, or where none has any, one for two processor
+        cores.
     device
         See `evaluate.choose_device`.
 

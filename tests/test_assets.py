@@ -321,6 +321,26 @@ def test_of_two_processes_one_downloads_and_the_other_waits(server, cache):
     assert lies_in(cache) == NOTHING_BUT_THE_LOCK | {"story/file.txt"}
 
 
+def test_copy_into_a_kit_waits_for_who_uses_it_as_a_cache(cache, tmp_path, capsys):
+    kit, workplace = tmp_path / "kit" / "story", tmp_path / "kit" / "story" / ".llmclf-x"
+
+    def fetch_nothing():
+        with assets.fetching_into(kit):
+            pass
+
+    with assets.fetching_into(kit):
+        workplace.mkdir()
+        waiting = threading.Thread(target=fetch_nothing)
+        waiting.start()
+        waiting.join(2)
+        assert waiting.is_alive()
+        assert workplace.is_dir()
+        workplace.rmdir()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert f"another process is fetching into {kit}; waiting for it" in capsys.readouterr().err
+
+
 # Kit, cache, sources --------------------------------------------------------------------------------------------------
 
 

@@ -211,9 +211,9 @@ def test_classify_takes_arguments(trained, capsys):
 
 
 def test_classify_takes_lines_of_standard_input(trained, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"WIN 99 CASH\r\n\nhello, friend")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"WIN 99 CASH\r\n\nhello,\rfriend")))
     assert main(["classify", str(trained)]) == 0
-    assert [line.split("\t")[1] for line in lines_of(capsys)] == ["WIN 99 CASH", "", "hello, friend"]
+    assert [line.split("\t")[1] for line in lines_of(capsys)] == ["WIN 99 CASH", "", "hello,", "friend"]
 
 
 LATIN = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}  # a terminal that cannot show everything
@@ -238,12 +238,25 @@ def test_arguments_in_utf_8_are_read_in_a_terminal_that_is_set_to_ascii(trained)
     assert [row["text"] for row in json.loads(done.stdout)] == [text]
 
 
-def test_texts_behind_two_dashes_may_begin_with_one(trained, capsys):
-    assert main(["classify", str(trained), "--format", "json", "a", "--", "-x", "--"]) == 0
-    assert [row["text"] for row in json.loads(capsys.readouterr().out)] == ["a", "-x", "--"]
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        ("--format json FOLDER a -- -x --", ["a", "-x", "--"]),
+        ("FOLDER a --format json -- b -- c", ["a", "b", "--", "c"]),
+        ("FOLDER --format json -- --", ["--"]),
+    ],
+)
+def test_texts_behind_two_dashes_may_be_anything(trained, capsys, words, texts):
+    assert main(["classify", *words.replace("FOLDER", str(trained)).split()]) == 0
+    assert [row["text"] for row in json.loads(capsys.readouterr().out)] == texts
+
+
+def test_only_texts_behind_two_dashes_begin_with_one(trained, capsys):
+    assert main(["classify", str(trained), "--", "a", "--", "b"]) == 0
+    assert [line.split("\t")[1] for line in lines_of(capsys)] == ["a", "--", "b"]
     with pytest.raises(SystemExit):
         main(["classify", str(trained), "--format", "json", "-x", "--", "-y"])
-    assert "unrecognized arguments: -x -- -y" in capsys.readouterr().err
+    assert "unrecognized arguments: -x" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -340,7 +353,16 @@ def test_fetch_sweeps_away_what_a_killed_one_left_in_a_kit(capsys, tmp_path, gpt
     (folder / ".llmclf-x").mkdir(parents=True)
     (folder / ".llmclf-x" / "encoder.json").write_text("half")
     assert main(["fetch", "gpt2-encoder", "--to", str(tmp_path / "kit")]) == 0
-    assert [path.name for path in folder.iterdir()] == ["encoder.json"]
+    assert {path.name for path in folder.iterdir()} == {"encoder.json", ".gpt2-bpe.lock"}
+
+
+def test_fetch_tells_of_a_kit_that_cannot_be_written_and_goes_on(capsys, tmp_path, gpt2_encoding):
+    (tmp_path / "gpt2-bpe").touch()
+    (tmp_path / "sms-spam").mkdir()
+    assert main(["fetch", "gpt2-encoder", "unknown", "--to", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert f"File exists: '{tmp_path / 'gpt2-bpe'}'" in told
+    assert "unknown asset 'unknown'" in told
 
 
 def test_fetch_goes_on_after_a_failure_and_tells_all_of_them(capsys, tmp_path, monkeypatch, gpt2_encoding):

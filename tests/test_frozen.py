@@ -278,6 +278,15 @@ def test_disk_without_room_for_the_states_is_named(loaders, tmp_path, monkeypatc
         subprocess.run(["umount", tmp_path], check=True)
 
 
+def test_cache_that_cannot_be_is_named(loaders, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(
+        FileError, match=r"the output of the frozen blocks, [\d.]+ MB, cannot be kept there \(Not a dir"
+    ):
+        KeptStates(Classifier(tiny_gpt2(), 2), loaders.train, memory=0)
+
+
 @pytest.mark.parametrize("workers", [1, 2])  # on this computer
 def test_by_default_a_quarter_of_the_free_memory_may_be_used_by_all_workers_together(monkeypatch, workers):
     files, make_file = [], frozen.tempfile.TemporaryFile

@@ -16,6 +16,7 @@ import tempfile
 import textwrap
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -432,8 +433,15 @@ def test_command_tells_what_it_did(folder, tmp_path, capsys):
 needs_ray = pytest.mark.skipif("not __import__('importlib').util.find_spec('ray')", reason="needs Ray")
 
 
+@pytest.fixture
+def rays_own() -> Iterator[dict[str, str]]:
+    """A folder for Ray's own files, whose name is short enough for them."""
+    with tempfile.TemporaryDirectory(dir=ray_engine.SHORT) as folder:
+        yield {"RAY_TMPDIR": folder}
+
+
 @needs_ray
-def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path):
+def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path, rays_own):
     source = write(tmp_path / "mail.csv")
     command = [sys.executable, "-m", "llmclf", "classify", folder, "--engine", "ray", "--workers", "2"]
     command = [*map(str, [*command, "--rows-per-part", "5", source, tmp_path / "out"])]
@@ -442,16 +450,14 @@ def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path):
     for path in set(kept.parent.iterdir()) - {kept}:
         path.unlink()
     written = kept.stat().st_mtime_ns
-    folders = Path(ray_engine.SHORT or tempfile.gettempdir())
-    before = {*folders.glob("ray*"), *folders.glob("ray/*")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | rays_own)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"scored {len(TEXTS) - 5} messages in ")
     assert "; 5 had been scored before" in done.stdout
     check(read(kept.parent), expected)
     assert kept.stat().st_mtime_ns == written
     assert not list((tmp_path / "out").rglob(".*"))
-    assert {*folders.glob("ray*"), *folders.glob("ray/*")} <= before  # no session of Ray is left
+    assert os.listdir(rays_own["RAY_TMPDIR"]) == []  # no session of Ray is left
 
 
 @needs_ray
@@ -495,9 +501,18 @@ def test_workers_share_what_all_machines_together_have(nodes, workers, device, e
     assert ray_engine.shares(nodes, workers, device) == expected
 
 
-@pytest.mark.parametrize("nodes", [[{"CPU": 2.0}, {"CPU": 2.0}], [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 4.0}]])
-def test_more_workers_than_cores_are_refused(nodes):
-    with pytest.raises(ValueError, match="workers must be at most 4, one for each processor core, got 5"):
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([{"CPU": 2.0}, {"CPU": 2.0}], ", got 5"),
+        (
+            [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 4.0}],
+            r" of the machines with a GPU \(--device cpu takes all machines\), got 5",
+        ),
+    ],
+)
+def test_more_workers_than_cores_are_refused(nodes, words):
+    with pytest.raises(ValueError, match=f"workers must be at most 4, one for each processor core{words}"):
         ray_engine.shares(nodes, 5, "auto")
 
 
@@ -562,7 +577,7 @@ def test_cluster_that_does_not_answer_is_named(folder, tmp_path, monkeypatch):
 
 
 @needs_ray
-def test_termination_with_ray_is_tidy(folder, tmp_path):
+def test_termination_with_ray_is_tidy(folder, tmp_path, rays_own):
     source, out = (
         write(tmp_path / "mail.csv", [{"id": str(n), "text": f"{n} hello", "note": ""} for n in range(40_000)]),
         tmp_path / "out",
@@ -580,7 +595,8 @@ def test_termination_with_ray_is_tidy(folder, tmp_path):
         source,
         out,
     ]
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": os.environ | rays_own}
+    with subprocess.Popen([*map(str, command)], **pipes) as process:
         wait_for(lambda: list(out.rglob("00000.csv")), process)
         process.terminate()
         _, told = process.communicate(timeout=120)
@@ -588,6 +604,14 @@ def test_termination_with_ray_is_tidy(folder, tmp_path):
     assert "llmclf: interrupted; with --engine, the same command does the rest" in told
     assert not list(out.rglob(".*"))
     assert len(list(out.rglob("0*.csv"))) < 200
+    assert os.listdir(rays_own["RAY_TMPDIR"]) == []
+
+
+@needs_ray
+def test_place_where_ray_cannot_be_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"No such file or directory: .*nowhere"):
+        score_files(folder, write(tmp_path / "a.csv"), tmp_path / "out", engine="ray")
 
 
 def with_scorer(body: str) -> str:
