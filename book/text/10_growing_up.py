@@ -255,8 +255,11 @@ print("labels:", alone["predicted"].equals(both["predicted"]))
 print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 
 # %% [markdown]
-# They are, but for rounding: they need not agree to the last bit, since another number of threads adds in another order. Was it faster? On so few messages
-# certainly not: starting takes longer than working. The benchmark has measured more of them, the start included, with the very
+# They are, but for rounding: another number of threads adds in another order, so the numbers need not agree to the last bit. Which worker
+# took which part has left no trace in them.
+
+# %% [markdown]
+# Was it faster? On so few messages certainly not: starting takes longer than working. The benchmark has measured more of them, with the very
 # small model and with GPT-2 in its smallest real size (random weights, which take the same time). As 1 counts the speed of reading the
 # whole table and one call of `predict_proba`. The last number leaves loading and the start of Ray out: it compares how much
 # longer a way takes than for fewer messages.
@@ -501,9 +504,9 @@ pd.DataFrame.from_dict(plan, orient="index", columns=columns)
 
 # %% [markdown]
 # What keeps this computer busy for very long, one GPU would do in hours or days. And the student would do it here, in the time of the
-# second line. Now read the last column. On this computer the model takes nearly all the time, also if one GPU reaches only a tenth. If it
-# reaches more, reading and cutting take a large part, one after the other with the model, and the expensive chip waits
-# meanwhile: the faster the model, the more the rest weighs.
+# second line. Now read the last column. On this computer the model takes nearly all the time, and most of it on a GPU that reaches only a
+# tenth. On one that reaches more, reading and cutting take a large part, one after the other with the model, and the expensive
+# chip waits meanwhile: the faster the model, the more the rest weighs.
 
 # %% [markdown]
 # What does it cost, and do more GPUs help? Each brings its own cores, to read and to cut. The check of all files does not get faster: it runs in one process,
@@ -522,8 +525,8 @@ for name in ("GPU, same fraction", "GPU, a tenth of it"):
 print(f"of these, the check: {duration(checking)}")
 
 # %% [markdown]
-# Ten GPUs shorten the wait a great deal and cost little more than one. With a hundred, most of the wait is the check, so that the bill grows with
-# little to show for it. Where that matters, give each machine a folder of messages of its own, and a command of its own:
+# Ten GPUs shorten the wait a great deal, for some dollars more. With a hundred, most of the wait is the check, so that the bill grows many times
+# with little to show for it. Where that matters, give each machine a folder of messages of its own, and a command of its own:
 # then the checks run side by side, and nothing else changes.
 
 # %% [markdown]
