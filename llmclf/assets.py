@@ -16,10 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmclf.errors import LlmclfError
 from llmclf.files import UNFINISHED, replacing, sha256_of, sweep
 from llmclf.progress import notice, progress
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up before the reader gives up
 
@@ -294,6 +298,7 @@ def find_local(asset: Asset, failures: list[str]) -> Path | None:
             notice(f"{path} is passed over: {error}")
             failures.append(f"{path}: {error}")
         else:
+            tidy(path.parent)
             return path
     return None
 
@@ -341,13 +346,27 @@ def bytes_below(folder: Path) -> int:
     return total
 
 
+def lock_of(folder: Path) -> FileLock:
+    """Whoever has it may fetch into this folder of cache or kit."""
+    from filelock import FileLock
+
+    return FileLock(folder / f".{folder.name}.lock")
+
+
+def tidy(folder: Path) -> None:
+    """Sweep away what a process has left that was killed when it had just fetched, unless another one fetches now."""
+    if any(folder.glob(f"{UNFINISHED}*")):
+        with suppress(OSError), lock_of(folder).acquire(timeout=0):  # a kit may be read-only
+            sweep(folder)
+
+
 @contextmanager
 def fetching_into(folder: Path) -> Iterator[None]:
     """Wait until no other process fetches into a folder of cache or kit; sweep what killed ones have left there."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f".{folder.name}.lock")
+    lock = lock_of(folder)
     try:
         held = lock.acquire(timeout=1)
     except Timeout:

@@ -321,6 +321,20 @@ def test_of_two_processes_one_downloads_and_the_other_waits(server, cache):
     assert lies_in(cache) == NOTHING_BUT_THE_LOCK | {"story/file.txt"}
 
 
+def test_what_was_left_beside_a_whole_file_is_swept_unless_another_process_is_at_work(register, kit):
+    register()
+    whole, left = put(kit), kit / "story" / ".llmclf-x"
+    left.mkdir()
+    with assets.fetching_into(kit / "story"):
+        left.mkdir()
+        assert fetch("story") == whole
+        assert left.is_dir()
+        left.rmdir()
+    left.mkdir()
+    assert fetch("story") == whole
+    assert not left.exists()
+
+
 def test_copy_into_a_kit_waits_for_who_uses_it_as_a_cache(cache, tmp_path, capsys):
     kit, workplace = tmp_path / "kit" / "story", tmp_path / "kit" / "story" / ".llmclf-x"
 
