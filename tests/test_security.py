@@ -35,6 +35,8 @@ def offences(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            if names == ["cpu_count", "joblib"]:  # which counts, and reads nothing
+                continue
             found += [name for name in names if name.split(".")[0] in FORBIDDEN_MODULES]
             found += ["load from torch"] if names[-1] == "torch" and "load" in names else []
         if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES:
