@@ -358,7 +358,6 @@ def test_fetch_sweeps_away_what_a_killed_one_left_in_a_kit(capsys, tmp_path, gpt
 
 def test_fetch_tells_of_a_kit_that_cannot_be_written_and_goes_on(capsys, tmp_path, gpt2_encoding):
     (tmp_path / "gpt2-bpe").touch()
-    (tmp_path / "sms-spam").mkdir()
     assert main(["fetch", "gpt2-encoder", "unknown", "--to", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert f"File exists: '{tmp_path / 'gpt2-bpe'}'" in told

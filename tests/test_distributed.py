@@ -72,12 +72,11 @@ def test_workers_each_computed_a_share_of_the_frozen_part(tmp_path):
 
 
 TOGETHER = """
-import os, pathlib, sys
+import os, pathlib, sys, time
 sys.path.insert(0, {here!r})
 import worker, torch
 from llmclf import frozen
 from llmclf.exits import exit_status
-number = 0
 def command():
     with worker.workers(torch.device("cpu")):
         number = worker.worker()[0]
@@ -93,11 +92,9 @@ def together(script: Path, work: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(("memory", "files"), [(3999, 2), (4000, 0)])
-def test_workers_keep_states_all_in_memory_or_all_in_a_file(tmp_path, monkeypatch, memory, files):
-    for name in ("0", "1"):
-        monkeypatch.setitem(ENVIRONMENT, f"CACHE{name}", str(tmp_path / name))
+def test_workers_keep_states_all_in_memory_or_all_in_a_file(tmp_path, memory, files):
     work = (
-        "os.environ['LLMCLF_CACHE'] = os.environ[f'CACHE{number}']; "
+        f"os.environ['LLMCLF_CACHE'] = os.path.join({str(tmp_path)!r}, str(number)); "
         f"frozen.allocate((100, 10), torch.float32, torch.device('cpu'), {memory} + number)"
     )
     assert together(tmp_path / "script.py", work).returncode == 0
@@ -159,18 +156,7 @@ def test_batch_that_is_too_small_for_the_workers_is_refused(arguments, tmp_path)
 
 
 def test_death_of_the_first_worker_after_the_others_have_done_their_part_is_told(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import os, sys, time, torch\n"
-        "from llmclf.distributed import is_main, workers\n"
-        "from llmclf.exits import exit_status\n"
-        "def command():\n"
-        "    with workers(torch.device('cpu')):\n"
-        "        if is_main():\n"
-        "            time.sleep(3)  # evaluates alone\n"
-        "            os.kill(os.getpid(), 9)\n"
-        "sys.exit(exit_status(command, afterwards='the same command continues'))\n"
-    )
-    process = start([*TORCHRUN, 2, script])
+    work = "number == 0 and (time.sleep(3), os.kill(os.getpid(), 9))  # the first one evaluates alone"
+    process = together(tmp_path / "script.py", work)
     assert process.returncode != 0
     assert "the same command continues" in process.stderr
