@@ -147,7 +147,8 @@ def typed_texts(things: Things, seed: int, count: int) -> Iterator[Trial]:
         demo.text.value = text
         demo.keep.click()
         demo.history.clear()
-        return demo.results[0].value + demo.table.value
+        shown = demo.results[0].value + demo.table.value
+        return shown.replace("<sup>▲</sup>", "").replace("<sup>▼</sup>", "")  # where a token moved the answer much
 
     usual = Tags(typed("a usual text")).found | Tags(typed("a long one " * 999)).found | Tags(typed("\0")).found
 
