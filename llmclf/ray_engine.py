@@ -153,7 +153,8 @@ def score(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[in
             logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans at length
             scorer.threads = each["num_cpus"]
             numbers = ray.data.from_items([{"part": n} for n in range(len(parts))], override_num_blocks=len(parts))
-            pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)  # none pays for another
+            # A part that waited at an actor would lose it too, or wait there while another actor has nothing to do.
+            pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
             for row in numbers.map(Actor, fn_constructor_args=(scorer, parts), compute=pool, **each).iter_rows():
                 if row["fault"]:
                     raise LlmclfError(row["fault"])

@@ -279,13 +279,13 @@ for size, ways in measured["ways"].items():
 # %% [markdown]
 # `stream` is slower than 1. With the small model it checks and writes files besides. With the real size that takes no time worth mention; we
 # suppose that its parts are to blame, which were of 150 messages here: among so few, fewer are of like length, so there is more
-# {term}`padding`. Once it runs, one worker of Ray is as fast as `stream`: Ray itself costs nothing but its start.
+# {term}`padding`. Once it runs, one worker of Ray is about as fast as `stream`: Ray itself costs little but its start.
 
 # %% [markdown]
 # That start weighs heavily, though, on less than a minute of work: with it, neither one nor two workers reach the 1. Running, a second worker
-# adds about half with the small model, where most of the time goes into Python, which keeps one core busy. It adds less with
-# the real size, where one process keeps both cores busy already. A second worker pays best where it brings a processor of its
-# own: a second machine, a second GPU.
+# adds about a third with the small model, where most of the time goes into Python, which keeps one core busy. It adds little or
+# nothing with the real size, where one process keeps both cores busy already. A second worker pays best where it brings a
+# processor of its own: a second machine, a second GPU.
 
 # %% [markdown]
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names it, its machines need the library and must see the same files
