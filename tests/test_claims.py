@@ -264,12 +264,12 @@ def test_scoring_takes_time_as_the_messages_do_and_no_more_memory():
         whole[size] = {way: seconds["predict"] / seconds[way] for way in ways}
         running[size] = {way: longer["predict"] / longer[way] for way in ways}
         assert max(whole[size]["stream"], running[size]["stream"]) < 0.9
-        assert running[size]["ray, 1 worker"] == pytest.approx(running[size]["stream"], rel=0.1)
+        assert 0.88 < running[size]["ray, 1 worker"] / running[size]["stream"] < 1
         assert max(whole[size]["ray, 1 worker"], whole[size]["ray, 2 workers"]) < 0.9
-        assert max(seconds.values()) < 60
+        assert seconds["predict"] < 60
     second = {size: running[size]["ray, 2 workers"] / running[size]["ray, 1 worker"] for size in running}
-    assert 1.25 < second["small"] < 1.42
-    assert 0.95 < second["real"] < 1.1
+    assert 4 / 3 < second["small"] < 1.5
+    assert 1 < second["real"] < 1.15
 
 
 # What chapter 8 says of the run that stands on its page ---------------------------------------------------------------

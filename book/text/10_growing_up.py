@@ -279,12 +279,12 @@ for size, ways in measured["ways"].items():
 # %% [markdown]
 # `stream` is slower than 1. With the small model it checks and writes files besides. With the real size that takes no time worth mention; we
 # suppose that its parts are to blame, which were of 150 messages here: among so few, fewer are of like length, so there is more
-# {term}`padding`. Once it runs, one worker of Ray is about as fast as `stream`: Ray itself costs little but its start.
+# {term}`padding`. Once it runs, one worker of Ray is nearly as fast as `stream`: Ray costs little but its start.
 
 # %% [markdown]
 # That start weighs heavily, though, on less than a minute of work: with it, neither one nor two workers reach the 1. Running, a second worker
-# adds about a third with the small model, where most of the time goes into Python, which keeps one core busy. It adds little or
-# nothing with the real size, where one process keeps both cores busy already. A second worker pays best where it brings a
+# adds between a third and a half with the small model, where most of the time goes into Python, which keeps one core busy. It
+# adds little with the real size, where one process keeps both cores busy already. A second worker pays best where it brings a
 # processor of its own: a second machine, a second GPU.
 
 # %% [markdown]
