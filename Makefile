@@ -45,7 +45,7 @@ epub: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	LLMCLF_FAST=1 $(BIN)/python -m pytest --nbval-lax book --durations=3
+	CI=true LLMCLF_FAST=1 $(BIN)/python -m pytest --nbval-lax book --durations=3
 	$(BIN)/python -m pytest tests --cov --durations=5
 
 finetune: .venv/installed
