@@ -614,7 +614,7 @@ def test_place_where_ray_cannot_be_is_named(folder, tmp_path, monkeypatch):
         score_files(folder, write(tmp_path / "a.csv"), tmp_path / "out", engine="ray")
 
 
-def with_scorer(body: str) -> str:
+def with_scorer(body: str, retries: int = ray_engine.RETRIES) -> str:
     """The program of Ray's process with another way to score; only Ray can take it to its workers."""
     return f"""
 import os
@@ -626,6 +626,7 @@ class Other(ray_engine.Scorer):
         return super().score(part)
 
 ray_engine.Scorer = Other
+ray_engine.RETRIES = {retries}
 ray_engine.main()
 """
 
@@ -652,8 +653,7 @@ def test_worker_may_die_over_every_part_once(folder, expected, tmp_path, monkeyp
             return super().score(part)
         os.kill(os.getpid(), 9)
     """
-    no_part_pays_for_another = "ray_engine.RETRIES = 1\nray_engine.main()"
-    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer(once).replace("ray_engine.main()", no_part_pays_for_another))
+    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer(once, retries=1))  # no part pays for another
     assert score_files(folder, source, out, engine="ray", rows_per_part=12, workers=1) == (len(TEXTS), 0)
     assert len(list(tmp_path.glob("died-*"))) == 5
     check(read(out / "mail.csv"), expected)
