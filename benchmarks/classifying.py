@@ -10,8 +10,9 @@ import torch
 import transformers
 
 from benchmarks.ways import transformers_model
-from llmclf import assets, data
+from llmclf import data
 from llmclf.classify import TextClassifier
+from llmclf.files import assets
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
 from llmclf.tokenizer import encode, load_tokenizer

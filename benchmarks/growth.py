@@ -21,7 +21,7 @@ from llmclf import data
 from llmclf.classify import TextClassifier
 from llmclf.data import Splits
 from llmclf.evaluate import evaluate
-from llmclf.frozen import keep_frozen
+from llmclf.feature_cache import cache_features
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders
 from llmclf.models import GPT2Config
@@ -54,7 +54,7 @@ def in_own_process(kind: str, size: int) -> dict:
 
 def numbered_messages(count: int) -> pd.DataFrame:
     """The collection, over and over."""
-    table = data.number_labels(data.read_sms(every_row=True), list(data.SMS_LABELS))
+    table = data.encode_labels(data.read_sms(every_row=True), list(data.SMS_LABELS))
     rows = [table.iloc[number % len(table)] for number in range(count)]
     texts = [f"{number} {row['text']}" for number, row in enumerate(rows)]
     return pd.DataFrame({"label": [int(row["label"]) for row in rows], "text": texts})
@@ -80,7 +80,7 @@ def measure(kind: str, size: int) -> dict:
         found["tokens"] = sum(map(len, loaders.train.dataset.messages))
         settings = TrainingSettings(epochs=1, evaluate_every=10**9, evaluate_batches=0)
         if kind == "number":
-            (kept,) = timed(found, "frozen part", lambda: keep_frozen(model, loaders.train, memory=BUDGET))
+            (kept,) = timed(found, "frozen part", lambda: cache_features(model, loaders.train, memory=BUDGET))
             found["kept bytes"] = kept.dataset.states.nbytes
             timed(found, "epoch", lambda: train(model, kept, kept, settings))
             timed(found, "evaluation", lambda: evaluate(model, every_message(kept)))

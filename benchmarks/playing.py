@@ -8,10 +8,10 @@ from pathlib import Path
 
 from llmclf import data
 from llmclf.classify import TextClassifier
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.head import Classifier
-from llmclf.reading import read, render
-from llmclf.student import Student
+from llmclf.interactive.student import Student
+from llmclf.interactive.token_probabilities import read, render
 from llmclf.tokenizer import load_tokenizer
 from llmclf.weights import load_pretrained
 

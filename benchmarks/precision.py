@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from llmclf import data
 from llmclf.evaluate import evaluate
-from llmclf.frozen import keep_frozen
+from llmclf.feature_cache import cache_features
 from llmclf.head import Classifier
 from llmclf.loaders import Loaders, every_message, make_loaders
 from llmclf.tokenizer import load_tokenizer
@@ -23,7 +23,7 @@ SEEDS = (123, 1, 2)
 def run(backbone: None, *, quick: bool, runs: int) -> dict:
     """Test accuracy and loss by seed and precision; `quick` takes one seed. Each is trained anew, in full."""
     loaders = make_loaders(data.prepare_sms(), load_tokenizer(BACKBONE))
-    kept = keep_frozen(Classifier(load_pretrained(BACKBONE), 2), *loaders)
+    kept = cache_features(Classifier(load_pretrained(BACKBONE), 2), *loaders)
     rows = []
     for seed in SEEDS[:1] if quick else SEEDS:
         for dtype in (torch.float32, torch.float16, torch.bfloat16):
@@ -49,7 +49,7 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
 
 
 def round_states(loader: DataLoader, dtype: torch.dtype) -> DataLoader:
-    """The same loader as if `keep_frozen` had been asked for this precision."""
+    """The same loader as if `cache_features` had been asked for this precision."""
     states = copy.copy(loader.dataset)
     states.states = states.states.to(dtype)
     options = {"sampler": loader.sampler, "drop_last": loader.drop_last, "generator": loader.generator}

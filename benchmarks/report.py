@@ -12,7 +12,7 @@ import psutil
 import torch
 import transformers
 
-from llmclf.files import replacing
+from llmclf.files.storage import atomic_write
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -39,14 +39,14 @@ def save(folder: Path, name: str, backbone: str | None, found: dict) -> None:
     """Keep the numbers of one benchmark, in place of those of an earlier run."""
     how = "in full" if backbone and not found["quick"] else None  # beside a quick run, not in its place
     file = folder / (" ".join(filter(None, [name, backbone, how])) + ".json")
-    with replacing(file) as unfinished:
+    with atomic_write(file) as unfinished:
         unfinished.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
 
 
 def write(folder: Path) -> str:
     """Make `RESULTS.md`, beside the folder of numbers, and return its text."""
     text = page(folder)
-    with replacing(folder.parent / "RESULTS.md") as unfinished:
+    with atomic_write(folder.parent / "RESULTS.md") as unfinished:
         unfinished.write_text(text)
     return text
 

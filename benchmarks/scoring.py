@@ -25,7 +25,7 @@ from llmclf.classify import TextClassifier
 from llmclf.head import Classifier
 from llmclf.models import GPT2Config
 from llmclf.models.state import build, initialise
-from llmclf.scoring import ROWS_PER_PART, score_files
+from llmclf.scale.score_files import ROWS_PER_PART, score_files
 from llmclf.tokenizer import load_tokenizer
 
 COUNTS = (10_000, 100_000, 1_000_000)  # messages; the ways are compared by the last two

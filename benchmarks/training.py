@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from benchmarks.ways import SETTINGS, Way, plain, with_transformers
 from llmclf import data
 from llmclf.evaluate import evaluate
-from llmclf.frozen import keep_frozen
+from llmclf.feature_cache import cache_features
 from llmclf.head import Classifier
 from llmclf.loaders import Loaders, every_message, make_loaders
 from llmclf.tokenizer import load_tokenizer
@@ -76,7 +76,7 @@ def ours(backbone: str, splits: data.Splits) -> dict[str, float]:
     loaders = make_loaders(splits, load_tokenizer(backbone))
     limit = trunk_operations(model, loaders) / matrix_rate()
     started = time.perf_counter()
-    kept = Loaders(*keep_frozen(model, *loaders))
+    kept = Loaders(*cache_features(model, *loaders))
     trunk = time.perf_counter() - started
     train(model, kept.train, kept.validation, SETTINGS)
     trained = time.perf_counter() - started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmclf import assets
+from llmclf.files import assets
 from llmclf.weights import choose_backbone
 
 DATASET, BACKBONE = assets.resolve("sms-spam")[0].name, choose_backbone()

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from llmclf.distributed import gathered, is_main, scattered, wait_for_all
-from llmclf.errors import LlmclfError
-from llmclf.files import FileError, read_sealed, write_sealed
-from llmclf.frozen import KeptStates, fingerprint
+from llmclf.console import LlmclfError, is_main_process
+from llmclf.feature_cache import FeatureDataset, fingerprint
+from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
 from llmclf.head import Classifier
+from llmclf.scale.distributed import barrier, gathered, scattered
 
 if TYPE_CHECKING:
     from llmclf.train import History, TrainingSettings
@@ -34,7 +34,7 @@ class CheckpointError(LlmclfError):
 def describe_run(classifier: Classifier, train_loader: DataLoader, settings: TrainingSettings) -> dict:
     """What must be the same for a checkpoint to be continued: settings, messages, model."""
     dataset = train_loader.dataset
-    pad_to = dataset.pad_to if isinstance(dataset, KeptStates) else train_loader.collate_fn.keywords["pad_to"]
+    pad_to = dataset.pad_to if isinstance(dataset, FeatureDataset) else train_loader.collate_fn.keywords["pad_to"]
     content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
     return {
         **{name: value for name, value in asdict(settings).items() if name != "epochs"},
@@ -63,10 +63,10 @@ def save_checkpoint(
     for name, weight in trainable.items():
         state = {"weight": weight, **optimizer.state[weight]}
         tensors |= {f"{key}/{name}": gathered(torch.as_tensor(value)).contiguous() for key, value in state.items()}
-    if is_main():
+    if is_main_process():
         record = {"format": FORMAT, "identity": identity, "history": asdict(history), "epochs_done": epochs_done}
-        write_sealed(path, tensors, record)
-    wait_for_all()  # no worker may look for the file before it is there
+        write_with_checksum(path, tensors, record)
+    barrier()  # no worker may look for the file before it is there
 
 
 def load_checkpoint(
@@ -81,7 +81,7 @@ def load_checkpoint(
         nothing has been changed then.
     """
     advice = f"remove {path} to start afresh, or name another output"
-    tensors, record = read_sealed(path, advice)
+    tensors, record = read_with_checksum(path, advice)
     if record.get("format") != FORMAT:
         raise FileError(f"{path}: written by another version of the library; {advice}")
     for part, ours in identity.items():

@@ -16,17 +16,16 @@ import torch
 from torch import Tensor
 
 from llmclf import __version__
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError, notice, progress
 from llmclf.evaluate import choose_device
-from llmclf.files import FileError, alone_in, read_safetensors, replacing, sha256_of, write_safetensors
+from llmclf.evaluation.lora import lora_layers
+from llmclf.files.download import AssetError
+from llmclf.files.storage import FileError, atomic_write, lock_folder, read_safetensors, sha256_of, write_safetensors
 from llmclf.head import Classifier
 from llmclf.loaders import batches_by_tokens, pad_batch
-from llmclf.lora import corrected
 from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import read_source_state
 from llmclf.models.state import build, check_tensors
-from llmclf.progress import notice, progress
-from llmclf.sources import AssetError
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 
@@ -128,7 +127,7 @@ class TextClassifier:
         FileError
             Another process is writing into the folder.
         """
-        if corrected(self.model):
+        if lora_layers(self.model):
             raise LlmclfError("the classifier has LoRA corrections beside its weights: call merge_lora, then save")
         folder = Path(folder)
         public = None if complete else self._public_weights()
@@ -140,7 +139,7 @@ class TextClassifier:
                 for name, weight in weights.items()
                 if name not in original or not torch.equal(weight, original[name])
             }
-        with alone_in(folder):
+        with lock_folder(folder):
             self._write(folder, weights, sha256_of(public) if public else None)
 
     def _write(self, folder: Path, weights: dict[str, Tensor], backbone_sha256: str | None) -> None:
@@ -163,7 +162,7 @@ class TextClassifier:
             "training": self.training,
         }
         record["sha256"] = seal(record)
-        with replacing(folder / RECORD) as unfinished:  # from here on the folder holds the new classifier
+        with atomic_write(folder / RECORD) as unfinished:  # from here on the folder holds the new classifier
             unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         for old in set(folder.glob("weights-*.safetensors")) - {folder / file}:
             old.unlink()

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from llmclf import assets
-from llmclf.files import replacing
-from llmclf.leakage import deal_groups, words_of
-from llmclf.tables import DataError, read_table
+from llmclf.evaluation.near_duplicates import stratified_group_split, words_of
+from llmclf.files import assets
+from llmclf.files.storage import atomic_write
+from llmclf.files.tables import DataError, read_table
 
 SEED = 123  # the source's; with it the split of the reference results is recreated row for row
 SMS_LABELS = ("ham", "spam")
@@ -56,7 +56,7 @@ def read_sms(path: Path | None = None, *, every_row: bool = False) -> pd.DataFra
     )
 
 
-def swallowed_lines(table: pd.DataFrame) -> list[int]:
+def lines_merged_by_quotes(table: pd.DataFrame) -> list[int]:
     """Numbers (from 1) of the file's lines that ended up inside the text of the row before them.
 
     Parameters
@@ -81,7 +81,7 @@ def label_names(table: pd.DataFrame) -> list[str]:
     return names
 
 
-def number_labels(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def encode_labels(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The same table with each label replaced by its number: ham 0, spam 1.
 
     Labels that are all such numbers already (as in the split files) are taken as they are.
@@ -98,7 +98,7 @@ def number_labels(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table.assign(label=labels.map(numbers).astype("int64"))
 
 
-def balance(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
+def undersample(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
     """Under-sample: as many messages of each label as the rarest has, labels one after the other.
 
     The rarest label is kept whole and in order. Row numbers (the index) are those of `table`.
@@ -148,7 +148,7 @@ def split(
     else:
         shares = (train_share, validation_share, 1 - train_share - validation_share)
         in_order = pd.Series(np.asarray(groups)).sample(frac=1, random_state=seed)  # shuffled like the table
-        parts = deal_groups(shuffled["label"], in_order, shares, seed=seed)
+        parts = stratified_group_split(shuffled["label"], in_order, shares, seed=seed)
         splits = Splits(*(shuffled.iloc[rows] for rows in parts))
     for name, part in splits._asdict().items():
         if part.empty:
@@ -156,7 +156,7 @@ def split(
     return splits
 
 
-def truncate(table: pd.DataFrame, size: int, *, seed: int = SEED) -> pd.DataFrame:
+def stratified_sample(table: pd.DataFrame, size: int, *, seed: int = SEED) -> pd.DataFrame:
     """About `size` rows, drawn so that every label keeps its share (and at least one row); the order stays."""
     if size >= len(table):
         return table
@@ -173,14 +173,14 @@ def is_fast() -> bool:
 
 def shorten_if_fast(splits: Splits) -> Splits:
     """The splits as they are, or truncated to `FAST_SIZES` under `LLMCLF_FAST`."""
-    return Splits(*map(truncate, splits, FAST_SIZES)) if is_fast() else splits
+    return Splits(*map(stratified_sample, splits, FAST_SIZES)) if is_fast() else splits
 
 
 def save_splits(splits: Splits, folder: str | Path) -> None:
     """Write `train.csv`, `validation.csv` and `test.csv`; none replaces an older one before all are written."""
     with ExitStack() as replacements:
         for name, part in splits._asdict().items():
-            unfinished = replacements.enter_context(replacing(Path(folder) / f"{name}.csv"))
+            unfinished = replacements.enter_context(atomic_write(Path(folder) / f"{name}.csv"))
             # Every text in quotation marks: without them a lone carriage return would read as the end of a row.
             part.to_csv(unfinished, index=False, encoding="utf-8", quoting=csv.QUOTE_NONNUMERIC)
 
@@ -199,7 +199,7 @@ def load_splits(folder: str | Path) -> Splits:
 def prepare_sms() -> Splits:
     """Chapter 1 in one call: read, number, balance, split; short under `LLMCLF_FAST`."""
     table = read_sms()
-    return shorten_if_fast(split(number_labels(balance(table), SMS_LABELS)))
+    return shorten_if_fast(split(encode_labels(undersample(table), SMS_LABELS)))
 
 
 def find_leakage(train: pd.DataFrame, other: pd.DataFrame, *, ignore_details: bool = False) -> pd.DataFrame:

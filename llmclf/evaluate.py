@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmclf.errors import LlmclfError
-from llmclf.frozen import KeptBatch, check_kept, logits_of
+from llmclf.console import LlmclfError, progress
+from llmclf.feature_cache import FeatureBatch, check_features, logits_of
 from llmclf.head import Classifier
 from llmclf.loaders import Batch
-from llmclf.progress import progress
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -95,7 +94,7 @@ class Evaluation:
 @torch.inference_mode()
 def evaluate(
     classifier: Classifier,
-    loader: Iterable[Batch | KeptBatch],
+    loader: Iterable[Batch | FeatureBatch],
     *,
     max_batches: int | None = None,
     description: str = "evaluating",
@@ -107,25 +106,25 @@ def evaluate(
     classifier
         Moves each batch to its own device.
     loader
-        Yields batches, each a `Batch`, or a `KeptBatch` as the loaders of `frozen.keep_frozen` do.
+        Yields batches, each a `Batch`, or a `FeatureBatch` as the loaders of `frozen.cache_features` do.
     max_batches
         Only the first so many; `None` takes all.
     description
         Of the progress bar.
     """
-    return score(*outputs(classifier, loader, max_batches=max_batches, description=description))
+    return score(*collect_logits(classifier, loader, max_batches=max_batches, description=description))
 
 
 @torch.inference_mode()
-def outputs(
+def collect_logits(
     classifier: Classifier,
-    loader: Iterable[Batch | KeptBatch],
+    loader: Iterable[Batch | FeatureBatch],
     *,
     max_batches: int | None = None,
     description: str = "evaluating",
 ) -> tuple[Tensor, Tensor]:
     """Logits (messages, classes) and labels (messages,) of a loader's messages; parameters as in `evaluate`."""
-    check_kept(classifier, loader)
+    check_features(classifier, loader)
     was_training = classifier.training
     classifier.eval()
     try:

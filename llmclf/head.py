@@ -6,8 +6,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from llmclf.console import LlmclfError, require_one_of
 from llmclf.data import SEED
-from llmclf.errors import LlmclfError, require_one_of
 from llmclf.models import Backbone
 from llmclf.models.common import take
 
@@ -15,7 +15,7 @@ POOLINGS = ("last_token", "last_position", "first_token", "mean")
 TRAINABLE = ("head", "last_block", "last_two_blocks", "all")
 
 
-def place_read(lengths: Tensor, tokens: int, pooling: str) -> Tensor | None:
+def pooling_position(lengths: Tensor, tokens: int, pooling: str) -> Tensor | None:
     """The one place of each message that the classifier reads, (batch,); `None` where it reads all (see `pool`)."""
     require_one_of("pooling", pooling, POOLINGS)
     if pooling == "last_token":
@@ -46,7 +46,7 @@ def pool(rows: Tensor, lengths: Tensor, pooling: str) -> Tensor:
     torch.Tensor
         (batch, n).
     """
-    read = place_read(lengths, rows.shape[1], pooling)
+    read = pooling_position(lengths, rows.shape[1], pooling)
     if read is not None:
         return take(rows, read)[:, 0]
     real = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]  # (batch, tokens)
@@ -107,7 +107,7 @@ class Classifier(nn.Module):
         The last block of all is computed only for the token that is read, (batch, 1, n): what it makes of the others
         is not used.
         """
-        read = place_read(lengths, hidden_states.shape[1], self.pooling)
+        read = pooling_position(lengths, hidden_states.shape[1], self.pooling)
         with torch.autocast(hidden_states.device.type, torch.bfloat16, enabled=self.bfloat16):
             for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
                 hidden_states = block(hidden_states, read if number == len(self.backbone.blocks) else None)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from llmclf.console import LlmclfError, require_one_of
 from llmclf.data import SEED, Splits
-from llmclf.errors import LlmclfError, require_one_of
 from llmclf.tokenizer import encode
 
 PADDINGS = ("dynamic", "fixed")
@@ -72,7 +72,7 @@ class MessageDataset(Dataset):
         self.messages = [encode(tokenizer, text, max_length) for text in table["text"]]
         self.labels = table["label"].tolist()
         if names := [label for label in self.labels if not isinstance(label, int)]:
-            raise LlmclfError(f"labels must be numbers, found {names[0]!r}; data.number_labels makes them so")
+            raise LlmclfError(f"labels must be numbers, found {names[0]!r}; data.encode_labels makes them so")
         self.max_length = max_length or max(map(len, self.messages), default=1)
 
     def __len__(self) -> int:

@@ -14,9 +14,9 @@ from reprlib import repr as shorten
 
 import tiktoken
 
-from llmclf import assets
-from llmclf.errors import LlmclfError
-from llmclf.gguf_file import read_gguf
+from llmclf.console import LlmclfError
+from llmclf.files import assets
+from llmclf.files.gguf import read_gguf
 
 # How text is cut before merging (GPT-2 paper, section 2.2): contractions, words, numbers, the rest, white space.
 # The last space before a word belongs to the word. (tiktoken's engine panics at a million spaces; hence the bound.)

@@ -13,15 +13,14 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from llmclf.checkpoint import describe_run, load_checkpoint, save_checkpoint
+from llmclf.console import LlmclfError, notice, progress
 from llmclf.data import SEED
-from llmclf.distributed import WorkerError, least, parallel, worker
-from llmclf.errors import LlmclfError
 from llmclf.evaluate import Evaluation, evaluate
-from llmclf.frozen import KeptBatch, KeptStates, check_kept, keep_frozen, why_not
+from llmclf.feature_cache import FeatureBatch, FeatureDataset, cache_features, check_features, reason_not_cacheable
 from llmclf.head import Classifier
 from llmclf.loaders import Batch
 from llmclf.models import GPT2
-from llmclf.progress import notice, progress
+from llmclf.scale.distributed import WorkerError, all_reduce_min, parallel, rank_and_world_size
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def train(
     *,
     checkpoint: str | Path | None = None,
     on_measurement: Callable[[History], None] | None = None,
-    reuse_frozen: bool = True,
+    use_feature_cache: bool = True,
     quiet: bool = False,
 ) -> History:
     """Fine-tune in place whatever `set_trainable` has left trainable; of several workers each does a share.
@@ -118,9 +117,9 @@ def train(
         never stopped (to the last bit on the same machine with the same number of threads).
     on_measurement
         Called after every measurement with the history so far.
-    reuse_frozen
+    use_feature_cache
         Compute the frozen blocks once and train on their kept output (see `frozen`): the same mathematics, many times
-        faster. Is left out by itself where it would be wrong. Loaders of `keep_frozen` are used as they are.
+        faster. Is left out by itself where it would be wrong. Loaders of `cache_features` are used as they are.
     quiet
         Leave out the line that tells of the frozen blocks.
 
@@ -128,7 +127,7 @@ def train(
     ------
     CheckpointError
         The checkpoint was written with other settings, other messages or another model, or after more epochs.
-    FrozenError
+    FeatureCacheError
         The loaders hold states that were kept of another model.
     WorkerError
         Of several workers some found the checkpoint, others did not.
@@ -147,7 +146,7 @@ def train(
     )
     history, first_epoch = History(), 0
     found = checkpoint is not None and Path(checkpoint).is_file()
-    if least(found) < found:
+    if all_reduce_min(found) < found:
         raise WorkerError(f"{checkpoint}: not every worker finds this file; all must see the same output folder")
     if found:
         past, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer, settings.epochs)
@@ -157,10 +156,10 @@ def train(
     if first_epoch >= settings.epochs:
         return history
     started = time.perf_counter()
-    already_kept = isinstance(train_loader.dataset, KeptStates)
-    if reuse_frozen and not already_kept and why_not(classifier, train_loader) is None:
-        train_loader, validation_loader = keep_frozen(classifier, train_loader, validation_loader, quiet=quiet)
-    check_kept(classifier, train_loader)
+    already_kept = isinstance(train_loader.dataset, FeatureDataset)
+    if use_feature_cache and not already_kept and reason_not_cacheable(classifier, train_loader) is None:
+        train_loader, validation_loader = cache_features(classifier, train_loader, validation_loader, quiet=quiet)
+    check_features(classifier, train_loader)
     history.seconds += time.perf_counter() - started
 
     def measure() -> list[Evaluation]:
@@ -205,13 +204,13 @@ def train(
 
 
 def add_gradients(
-    forward: Callable[[Batch | KeptBatch], Tensor],
-    batch: Batch | KeptBatch,
+    forward: Callable[[Batch | FeatureBatch], Tensor],
+    batch: Batch | FeatureBatch,
     settings: TrainingSettings,
     device: torch.device,
 ) -> None:
     """One batch forward and backward; of several workers each computes its rows, and all get the same gradients."""
-    number, count = worker()
+    number, count = rank_and_world_size()
     if len(batch.labels) < count:
         raise WorkerError(f"a batch of {len(batch.labels)} cannot be shared by {count} workers; raise the batch size")
     counted = (batch.labels != settings.ignore_index).sum().item()  # before the labels go to a GPU, which would wait

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from llmclf import assets
-from llmclf.files import FileError
+from llmclf.console import notice
+from llmclf.files import assets
+from llmclf.files.storage import FileError
 from llmclf.models import GPT2_SIZES, SMOLLM2_135M, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import load_gpt2
 from llmclf.models.llama_weights import load_gguf
 from llmclf.models.state import build, initialise
-from llmclf.progress import notice
 
 CONFIGS: dict[str, GPT2Config | LlamaConfig] = {**GPT2_SIZES, "smollm2-135M": SMOLLM2_135M}
 RANDOM = "random-"  # "random-gpt2-124M" is that model before any training

@@ -13,9 +13,9 @@ from browsing import CHROMIUM, served
 from building import build_book
 from safetensors.torch import save_file
 
-from llmclf import assets
 from llmclf.classify import TextClassifier
 from llmclf.data import Splits
+from llmclf.files import assets
 from llmclf.head import Classifier
 from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
 from llmclf.models.gpt2_weights import hub_layout

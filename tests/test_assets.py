@@ -20,9 +20,9 @@ import pytest
 from huggingface_hub import constants, try_to_load_from_cache
 from tqdm import tqdm
 
-from llmclf import assets, sources
-from llmclf.assets import Asset, fetch
-from llmclf.sources import AssetError, Https, Hub, Wheel
+from llmclf.files import assets, download
+from llmclf.files.assets import Asset, fetch
+from llmclf.files.download import AssetError, Https, Hub, Wheel
 
 KIT = os.environ.get("LLMCLF_KIT")
 STORY = b"Once upon a time there was a file.\n" * 30
@@ -177,7 +177,7 @@ MISBEHAVIOUR = {
 @pytest.fixture(params=MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
 def bad_source(request, server, monkeypatch):
     """A source that fails in one way, with the words that should tell of it."""
-    monkeypatch.setattr(sources, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "READ_TIMEOUT", 0.3)
     answer, words = request.param
     server.answers["/story"] = answer
     return SimpleNamespace(source=Https(f"{server.address}/story"), words=words)
@@ -202,7 +202,7 @@ def test_a_redirect_is_followed(server, register):
 
 def test_a_download_fills_its_bar(server, register, monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(sources, "progress", lambda description, **options: tqdm(file=screen, **options))
+    monkeypatch.setattr(download, "progress", lambda description, **options: tqdm(file=screen, **options))
     server.answers["/story"] = says(200, STORY)
     register(Https(f"{server.address}/story"))
     fetch("story")
@@ -292,7 +292,7 @@ def test_what_a_killed_process_left_behind_is_cleaned_up(server, register, cache
 
 FETCH_IN_ANOTHER_PROCESS = """
 import sys
-from llmclf import assets
+from llmclf.files import assets
 url, size, sha256 = sys.argv[1:]
 assets.ASSETS["story"] = assets.Asset("story", "story/file.txt", "none", int(size), sha256, (assets.Https(url),))
 print(assets.fetch("story"))
@@ -502,7 +502,7 @@ def test_bytes_below_counts_files_and_forgives_vanished_ones(tmp_path):
     (tmp_path / "deep/file").write_bytes(b"12345")
     (tmp_path / "file").write_bytes(b"123")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    assert sources.bytes_below(tmp_path) == 8
+    assert download.bytes_below(tmp_path) == 8
 
 
 # Archives -------------------------------------------------------------------------------------------------------------
@@ -686,7 +686,7 @@ def test_the_bytes_that_pip_has_received_move_the_bar(pip_does, register, monkey
             if self.n == 1000:
                 (tmp_path / "seen").touch()
 
-    monkeypatch.setattr(sources, "progress", lambda **options: Bar(disable=True))
+    monkeypatch.setattr(download, "progress", lambda **options: Bar(disable=True))
     pip_does(f"""head -c 1000 /dev/zero > "$TMPDIR/half"
         for attempt in $(seq 200); do [ -e {tmp_path}/seen ] && break; sleep 0.05; done; exit 1""")
     register(STORY_WHEEL)
@@ -771,7 +771,7 @@ def fails_when_asked_to_send(handler):
     ids=["failing", "no such file", "no reason", "forbidden", "not the Hub", "bytes", "stall", "no answer", "reset"],
 )
 def test_a_hub_that_misbehaves_is_a_failed_source_and_given_up_soon(hub, register, cache, monkeypatch, answer, words):
-    monkeypatch.setattr(sources, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "READ_TIMEOUT", 0.3)
     hub.answers[ON_HUB] = answer
     register(STORY_ON_HUB)
     start = time.monotonic()

@@ -8,9 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 
-from llmclf.baselines import KeywordRule, majority, tfidf_balanced, tfidf_characters, tfidf_words
-from llmclf.data import SMS_LABELS, number_labels, read_sms, split
-from llmclf.leakage import near_duplicate_groups
+from llmclf.data import SMS_LABELS, encode_labels, read_sms, split
+from llmclf.evaluation.baselines import KeywordRule, majority, tfidf_balanced, tfidf_characters, tfidf_words
+from llmclf.evaluation.near_duplicates import near_duplicate_groups
 
 TEXTS = ["Win 100 now", "WIN a prize", "call 0800", "see you", "call me", "you win, love", "ok"]
 LABELS = [1, 1, 1, 0, 0, 0, 0]
@@ -40,7 +40,7 @@ def test_majority_says_the_same_of_everything():
 
 
 def test_with_balanced_weights_more_of_a_rare_class_is_found(any_sms_path):
-    table = number_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
+    table = encode_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
     few, rest = table[:60], table[60:1060]
     spam = rest["text"][rest["label"] == 1]
     plain, balanced = (
@@ -51,7 +51,7 @@ def test_with_balanced_weights_more_of_a_rare_class_is_found(any_sms_path):
 
 @pytest.mark.parametrize("make", [tfidf_words, tfidf_characters, tfidf_balanced, KeywordRule])
 def test_baseline_learns_the_sms_collection(make, any_sms_path):
-    table = number_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
+    table = encode_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
     splits = split(table, groups=near_duplicate_groups(table["text"]))
     baseline = make().fit(splits.train["text"], splits.train["label"])
     accuracy = accuracy_score(splits.test["label"], baseline.predict(splits.test["text"]))

@@ -21,9 +21,10 @@ import nbformat
 import pytest
 from building import BOOK, build_book, toc_entries
 
-from llmclf import data, plots
-from llmclf.checks import EXERCISES
-from llmclf.provenance import library_fingerprint
+from llmclf import data
+from llmclf.teaching import plots
+from llmclf.teaching.exercises import EXERCISES
+from llmclf.teaching.provenance import library_fingerprint
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 
@@ -297,7 +298,7 @@ def test_no_percentage_is_typed_into_prose_but_marked_references(page):
 def test_data_card_states_what_the_data_have(sms_path):
     card = " ".join((BOOK / "data_card.md").read_text().split())
     table, complete = data.read_sms(sms_path), data.read_sms(sms_path, every_row=True)
-    splits = data.split(data.number_labels(data.balance(table), data.SMS_LABELS))
+    splits = data.split(data.encode_labels(data.undersample(table), data.SMS_LABELS))
     counts = table["label"].value_counts()
     exact, near = (data.find_leakage(splits.train, splits.test, ignore_details=details) for details in (False, True))
     for words in (

@@ -10,10 +10,10 @@ import nbformat
 import pandas as pd
 import pytest
 
-from llmclf.ablations import EXPERIMENTS, LEARNING_CURVE
-from llmclf.experiments import fold, table_of
-from llmclf.judge import Comparison, holm
-from llmclf.results import compare, leads, pooled, read_results
+from llmclf.evaluation.ablations import EXPERIMENTS, LEARNING_CURVE
+from llmclf.evaluation.experiments import experiment_table, fold
+from llmclf.evaluation.results import compare, leads, pooled, read_results
+from llmclf.evaluation.statistics import Comparison, holm
 
 BOOK = Path(__file__).parents[1] / "book"
 RESULTS = read_results(BOOK / "experiments.csv")
@@ -114,7 +114,7 @@ def test_with_many_labels_the_two_can_hardly_be_told_apart(name):
 
 
 def test_from_two_spams_the_gpt_learns_to_find_many_and_tfidf_almost_none(sms_path):
-    table = table_of(EXPERIMENTS["natural"])
+    table = experiment_table(EXPERIMENTS["natural"])
     assert {fold(table, number, 16).train["label"].sum() for number in (1, 2, 3)} == {2}
     found = rows("natural-16")
     assert (found["train_messages"] == 16).all()
@@ -301,7 +301,10 @@ def test_zero_shot_is_no_better_than_always_ham_and_tfidf_comes_near():
     low, _ = numbers(found["fine-tuned"][3].replace(" to ", " "))
     for name in ("tfidf-words", "tfidf-characters", "tfidf-balanced"):  # "that the intervals overlap"
         assert numbers(found[name][3].replace(" to ", " "))[1] > low
-    p = {line.split()[0]: numbers(line)[-1] for line in shown("from llmclf.judge import mcnemar").splitlines()}
+    p = {
+        line.split()[0]: numbers(line)[-1]
+        for line in shown("from llmclf.evaluation.statistics import mcnemar").splitlines()
+    }
     assert p["tfidf-words"] < 0.05 < min(p["tfidf-characters"], p["tfidf-balanced"])
 
 
@@ -313,7 +316,7 @@ def test_the_prompt_ranks_like_a_coin_and_the_fine_tuned_model_a_little_better_t
 
 def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
     (_, alarms, misses, _), (chosen, fewer, more, _) = map(
-        numbers, shown("from llmclf.judge import threshold_of_least_cost").splitlines()
+        numbers, shown("from llmclf.evaluation.statistics import cost_optimal_threshold").splitlines()
     )
     assert chosen > 0.5
     assert fewer < alarms
@@ -323,15 +326,21 @@ def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
 
 
 def test_the_model_is_too_sure_and_a_temperature_lowers_its_loss_a_little():
-    before, after = map(numbers, shown("from llmclf.judge import calibration_error").splitlines())
+    before, after = map(numbers, shown("from llmclf.evaluation.statistics import calibration_error").splitlines())
     assert after[0] > 1
     assert after[-1] < before[-1]
     assert abs(after[1] - before[0]) < 0.005  # "hardly moves"
     _, low, _ = numbers(shown("import numpy as np\n\nkinds"))
     assert 0 < low < 0.01
-    first = next(iter(table_rows("from llmclf.judge import calibration_table").values()))
+    first = next(iter(table_rows("from llmclf.evaluation.statistics import calibration_table").values()))
     assert float(first[1]) < float(first[3])  # announced, below the interval of what was true
-    assert sum(int(fields[0]) for fields in table_rows("from llmclf.judge import calibration_table").values()) == 1116
+    assert (
+        sum(
+            int(fields[0])
+            for fields in table_rows("from llmclf.evaluation.statistics import calibration_table").values()
+        )
+        == 1116
+    )
 
 
 def test_only_leetspeak_and_dots_do_more_than_luck_may_explain():

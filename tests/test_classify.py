@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from llmclf import assets, classify, loaders
-from llmclf.assets import Asset
+from llmclf import classify, loaders
 from llmclf.classify import TextClassifier
-from llmclf.errors import LlmclfError
-from llmclf.files import FileError
+from llmclf.console import LlmclfError
+from llmclf.files import assets
+from llmclf.files.assets import Asset
+from llmclf.files.storage import FileError
 from llmclf.head import Classifier
 from llmclf.models.gpt2_weights import hub_layout
 from llmclf.models.state import WeightsError
@@ -197,7 +198,8 @@ def test_classifier_is_used_again_in_a_fresh_process(trained, tmp_path):
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from conftest import tiny_tokenizer
-        from llmclf import assets, classify, loaders
+        from llmclf import classify, loaders
+        from llmclf.files import assets
         classify.load_tokenizer = lambda backbone: tiny_tokenizer.__wrapped__()
         asset = assets.Asset("gpt2-124M", "gpt2-124M/model.safetensors", "MIT", None, None, sources=())
         assets.ASSETS["gpt2-124M"] = asset

@@ -20,13 +20,14 @@ import torch
 from safetensors.torch import load_file
 
 import llmclf.evaluate as evaluation
-from llmclf import assets, commands
-from llmclf.__main__ import build_parser, main
+from llmclf.cli import commands
+from llmclf.cli.parser import build_parser, main
 from llmclf.data import find_leakage
-from llmclf.distil import distil
+from llmclf.files import assets
 from llmclf.head import Classifier
+from llmclf.interactive.distillation import distil
 from llmclf.loaders import make_loaders
-from llmclf.scoring import score_files
+from llmclf.scale.score_files import score_files
 from llmclf.train import TrainingSettings
 
 COMMANDS = ("fetch", "train", "evaluate", "classify", "info")
@@ -304,8 +305,8 @@ def test_reader_that_goes_away_is_no_error(trained):
 def test_signal_that_comes_while_the_last_word_is_said_does_not_cut_it_off():
     script = """
         import os, signal, sys
-        from llmclf.errors import LlmclfError
-        from llmclf.exits import exit_status
+        from llmclf.console import LlmclfError
+        from llmclf.cli.exit_status import exit_status
 
         class Late(LlmclfError):
             def __str__(self):

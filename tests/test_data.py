@@ -16,7 +16,7 @@ quickly = settings(max_examples=60)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from('"\n\r\t,; '), max_size=12)
 
 
-def table_of(*rows: tuple) -> pd.DataFrame:
+def experiment_table(*rows: tuple) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "text"])
 
 
@@ -46,7 +46,7 @@ def sms(sms_path):
 
 @pytest.fixture(scope="module")
 def sms_splits(sms):
-    return data.split(data.number_labels(data.balance(sms), data.SMS_LABELS))
+    return data.split(data.encode_labels(data.undersample(sms), data.SMS_LABELS))
 
 
 def test_the_source_reads_5572_messages(sms):
@@ -61,10 +61,10 @@ def test_without_quoting_there_are_5574_messages(sms_path):
 
 
 def test_the_two_swallowed_lines_are_ham(sms, sms_path):
-    assert data.swallowed_lines(sms) == [5083, 5084]
+    assert data.lines_merged_by_quotes(sms) == [5083, 5084]
     lines = sms_path.read_text(encoding="utf-8").split("\n")
     assert [lines[number - 1].split("\t")[0] for number in (5083, 5084)] == ["ham", "ham"]
-    assert data.swallowed_lines(data.read_sms(sms_path, every_row=True)) == []
+    assert data.lines_merged_by_quotes(data.read_sms(sms_path, every_row=True)) == []
 
 
 def test_the_collection_holds_403_extra_exact_copies(sms):
@@ -72,7 +72,7 @@ def test_the_collection_holds_403_extra_exact_copies(sms):
 
 
 def test_the_balanced_set_is_the_source_s_row_for_row(sms):
-    balanced = data.balance(sms)
+    balanced = data.undersample(sms)
     assert balanced["label"].value_counts().to_dict() == {"ham": 747, "spam": 747}
     assert list(balanced.index[:5]) == [4307, 4138, 4831, 4461, 5440]
     assert list(balanced.index[-5:]) == [5537, 5540, 5547, 5566, 5567]
@@ -114,7 +114,7 @@ def test_the_reduced_copy_has_4862_messages(reduced_sms_path):
 
 def test_either_copy_can_be_prepared(any_sms_path):
     table = data.read_sms(any_sms_path)
-    splits = data.split(data.number_labels(data.balance(table), data.SMS_LABELS))
+    splits = data.split(data.encode_labels(data.undersample(table), data.SMS_LABELS))
     spams = (table["label"] == "spam").sum()
     assert sum(len(part) for part in splits) == 2 * spams
     assert sum(part["label"].sum() for part in splits) == spams
@@ -136,8 +136,8 @@ def test_every_row_takes_quotation_marks_as_plain_characters(tmp_path):
 
 
 def test_swallowed_lines_are_counted_behind_earlier_ones():
-    table = table_of(("ham", "1"), ("ham", "2\n3\n4"), ("ham", "5"), ("ham", "6\n7"))
-    assert data.swallowed_lines(table) == [3, 4, 7]
+    table = experiment_table(("ham", "1"), ("ham", "2\n3\n4"), ("ham", "5"), ("ham", "6\n7"))
+    assert data.lines_merged_by_quotes(table) == [3, 4, 7]
 
 
 # Any table ------------------------------------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ NUMBERED = {
 
 @pytest.mark.parametrize(("labels", "names", "numbers"), NUMBERED.values(), ids=NUMBERED)
 def test_number_labels_counts_from_0_in_the_order_of_the_names(labels, names, numbers):
-    numbered = data.number_labels(labelled(labels), names)
+    numbered = data.encode_labels(labelled(labels), names)
     assert numbered["label"].tolist() == numbers
     assert numbered["label"].dtype == "int64"
     assert numbered["text"].tolist() == [str(place) for place in range(len(labels))]
@@ -327,12 +327,12 @@ def test_number_labels_counts_from_0_in_the_order_of_the_names(labels, names, nu
 )
 def test_an_unknown_label_is_named_with_its_row(labels, unknown, row):
     with pytest.raises(DataError, match=f"row {row}: unknown label '{unknown}'; expected one of ham, spam"):
-        data.number_labels(labelled(labels), ["ham", "spam"])
+        data.encode_labels(labelled(labels), ["ham", "spam"])
 
 
 def test_number_labels_keeps_the_table_it_was_given():
     table = labelled(["spam", "ham"])
-    data.number_labels(table, ["ham", "spam"])
+    data.encode_labels(table, ["ham", "spam"])
     assert table["label"].tolist() == ["spam", "ham"]
 
 
@@ -345,7 +345,7 @@ any_labels = st.lists(st.sampled_from("abc"), min_size=10, max_size=60)
 @given(labels=any_labels.filter(lambda labels: len(set(labels)) > 1), seed=st.integers(0, 2**32 - 1))
 def test_balanced_labels_are_equally_common_and_no_row_is_doubled(labels, seed):
     table = labelled(labels)
-    balanced = data.balance(table, seed=seed)
+    balanced = data.undersample(table, seed=seed)
     counts, smallest = Counter(balanced["label"]), min(Counter(labels).values())
     assert set(counts) == set(labels)
     assert set(counts.values()) == {smallest}
@@ -358,19 +358,19 @@ def test_balanced_labels_are_equally_common_and_no_row_is_doubled(labels, seed):
 
 
 def test_balance_takes_numbers_as_well():
-    balanced = data.balance(labelled([1, 0, 0, 0, 2, 2]))
+    balanced = data.undersample(labelled([1, 0, 0, 0, 2, 2]))
     assert sorted(balanced["label"]) == [0, 1, 2]
 
 
 def test_another_seed_draws_other_rows():
     table = labelled(["a"] * 50 + ["b"] * 5)
-    assert not data.balance(table, seed=1).equals(data.balance(table, seed=2))
-    assert data.balance(table, seed=1).equals(data.balance(table, seed=1))
+    assert not data.undersample(table, seed=1).equals(data.undersample(table, seed=2))
+    assert data.undersample(table, seed=1).equals(data.undersample(table, seed=1))
 
 
 def test_one_label_cannot_be_balanced():
     with pytest.raises(DataError, match="at least two different labels"):
-        data.balance(labelled(["ham"] * 3))
+        data.undersample(labelled(["ham"] * 3))
 
 
 @quickly
@@ -414,7 +414,7 @@ def test_too_few_rows_to_split_are_reported(rows, part):
 def test_truncated_labels_keep_order_and_share(labels, size, seed, order):
     table = labelled(labels)
     order.shuffle(numbers := [place % 7 for place in range(len(labels))])  # an index may be in any order, even doubled
-    short = data.truncate(table.set_axis(numbers), size, seed=seed)
+    short = data.stratified_sample(table.set_axis(numbers), size, seed=seed)
     places = [int(text) for text in short["text"]]
     assert places == sorted(set(places))
     assert short.reset_index(drop=True).equals(table.iloc[places].reset_index(drop=True))
@@ -426,8 +426,8 @@ def test_truncated_labels_keep_order_and_share(labels, size, seed, order):
 
 def test_truncate_leaves_a_short_table_alone():
     table = labelled(list("abab"))
-    assert data.truncate(table, 4).equals(table)
-    assert data.truncate(table, 100).equals(table)
+    assert data.stratified_sample(table, 4).equals(table)
+    assert data.stratified_sample(table, 100).equals(table)
 
 
 @pytest.mark.parametrize(("value", "fast"), [(None, False), ("", False), ("0", False), ("1", True), ("yes", True)])
@@ -449,7 +449,7 @@ parts = st.lists(st.tuples(st.integers(0, 12), texts), min_size=1, max_size=4)
 @example(splits=([(0, "a\rb")], [(1, "nan"), (0, ""), (0, "NULL")], [(2, ' "x",\r\n\ty ')]))
 def test_saved_splits_come_back_letter_by_letter(tmp_path_factory, splits):
     folder = tmp_path_factory.mktemp("splits") / "new"
-    data.save_splits(Splits(*(table_of(*rows) for rows in splits)), folder)
+    data.save_splits(Splits(*(experiment_table(*rows) for rows in splits)), folder)
     assert sorted(path.name for path in folder.iterdir()) == ["test.csv", "train.csv", "validation.csv"]
     for part, rows in zip(data.load_splits(folder), splits, strict=True):
         assert rows_of(part) == [list(row) for row in rows]
@@ -457,7 +457,7 @@ def test_saved_splits_come_back_letter_by_letter(tmp_path_factory, splits):
 
 
 def test_a_split_file_is_plain_csv_of_two_columns(tmp_path):
-    table = table_of((0, 'say "hi", you'), (1, ""))
+    table = experiment_table((0, 'say "hi", you'), (1, ""))
     data.save_splits(Splits(table, table, table), tmp_path)
     lines = (tmp_path / "train.csv").read_text(encoding="utf-8").splitlines()
     assert lines == ['"label","text"', '0,"say ""hi"", you"', '1,""']
@@ -471,7 +471,7 @@ def test_the_sms_splits_come_back_unchanged(sms_splits, tmp_path):
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_splits_that_cannot_be_written_leave_all_old_files(tmp_path, failing):
-    old, new = table_of((0, "old"), (1, "old")), table_of((0, "new"), (1, "new"))
+    old, new = experiment_table((0, "old"), (1, "old")), experiment_table((0, "new"), (1, "new"))
     data.save_splits(Splits(old, old, old), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     parts = [new, new, new]
@@ -482,7 +482,7 @@ def test_splits_that_cannot_be_written_leave_all_old_files(tmp_path, failing):
 
 
 def test_split_files_hold_numbers(tmp_path):
-    table = table_of(("0", "a"), ("ham", "b"))
+    table = experiment_table(("0", "a"), ("ham", "b"))
     data.save_splits(Splits(table, table, table), tmp_path)
     with pytest.raises(DataError, match=r"train\.csv: expected label numbers, .*found 'ham'"):
         data.load_splits(tmp_path)
@@ -498,7 +498,7 @@ def test_a_missing_split_file_is_named(tmp_path):
 
 # Leakage --------------------------------------------------------------------------------------------------------------
 
-SEEN = table_of((1, "WIN £100 now! Call 0800-123"), (0, "See you"), (0, "so long"))
+SEEN = experiment_table((1, "WIN £100 now! Call 0800-123"), (0, "See you"), (0, "so long"))
 
 
 @pytest.mark.parametrize(
@@ -514,11 +514,11 @@ SEEN = table_of((1, "WIN £100 now! Call 0800-123"), (0, "See you"), (0, "so lon
     ],
 )
 def test_leakage_is_exact_or_ignores_digits_case_and_punctuation(text, exactly, roughly):
-    other = table_of((0, "unrelated"), (0, text))
+    other = experiment_table((0, "unrelated"), (0, text))
     assert list(data.find_leakage(SEEN, other).index) == [1] * exactly
     assert list(data.find_leakage(SEEN, other, ignore_details=True).index) == [1] * roughly
 
 
 def test_leakage_counts_every_copy_and_keeps_their_rows():
-    other = table_of((0, "See you"), (1, "new"), (1, "See you"))
+    other = experiment_table((0, "See you"), (1, "new"), (1, "See you"))
     assert data.find_leakage(SEEN, other).equals(other.iloc[[0, 2]])

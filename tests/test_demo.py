@@ -12,12 +12,12 @@ import threading
 import pytest
 from conftest import tiny_gpt2
 
-from llmclf import demo
 from llmclf.classify import TextClassifier
-from llmclf.demo import ClassifierDemo, history_table
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.head import Classifier
-from llmclf.reading import EXAMPLES, in_words, read
+from llmclf.interactive import demo
+from llmclf.interactive.demo import ClassifierDemo, history_table
+from llmclf.interactive.token_probabilities import EXAMPLES, in_words, read
 
 
 def test_typing_picking_and_moving_the_slider_change_the_result(classifier):

@@ -14,14 +14,14 @@ import nbformat
 import pytest
 from browsing import free_port, needs_browser, take_screenshot
 
-from llmclf.reading import EXAMPLES
+from llmclf.interactive.token_probabilities import EXAMPLES
 
 pytestmark = needs_browser
 PLAY = Path(__file__).parents[1] / "book" / "play"
 
 CELL = """
 from llmclf.classify import TextClassifier
-from llmclf.demo import ClassifierDemo
+from llmclf.interactive.demo import ClassifierDemo
 from llmclf.head import Classifier
 from llmclf.models import GPT2Config
 from llmclf.models.state import build, initialise

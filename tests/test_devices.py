@@ -8,7 +8,7 @@ from conftest import tiny_gpt2, tiny_llama
 
 from llmclf.classify import TextClassifier
 from llmclf.evaluate import evaluate
-from llmclf.frozen import keep_frozen
+from llmclf.feature_cache import cache_features
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders
 from llmclf.train import TrainingSettings, train
@@ -27,10 +27,12 @@ def fine_tune(tiny_splits, tiny_tokenizer, model, device="cpu", bfloat16=False, 
 
 @FAMILIES
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=cuda)])
-@pytest.mark.parametrize("reuse_frozen", [True, False])
-def test_bfloat16_trains_to_nearly_the_same_losses(tiny_splits, tiny_tokenizer, model, device, reuse_frozen):
+@pytest.mark.parametrize("use_feature_cache", [True, False])
+def test_bfloat16_trains_to_nearly_the_same_losses(tiny_splits, tiny_tokenizer, model, device, use_feature_cache):
     *_, exact = fine_tune(tiny_splits, tiny_tokenizer, model)
-    *_, rough = fine_tune(tiny_splits, tiny_tokenizer, model, device, bfloat16=True, reuse_frozen=reuse_frozen)
+    *_, rough = fine_tune(
+        tiny_splits, tiny_tokenizer, model, device, bfloat16=True, use_feature_cache=use_feature_cache
+    )
     assert rough.train_losses != exact.train_losses
     assert rough.train_losses == pytest.approx(exact.train_losses, abs=0.05)
     assert rough.validation_losses == pytest.approx(exact.validation_losses, abs=0.05)
@@ -38,10 +40,10 @@ def test_bfloat16_trains_to_nearly_the_same_losses(tiny_splits, tiny_tokenizer, 
 
 @cuda
 @FAMILIES
-@pytest.mark.parametrize("reuse_frozen", [True, False])
-def test_cuda_trains_to_the_losses_of_the_cpu(tiny_splits, tiny_tokenizer, model, reuse_frozen):
+@pytest.mark.parametrize("use_feature_cache", [True, False])
+def test_cuda_trains_to_the_losses_of_the_cpu(tiny_splits, tiny_tokenizer, model, use_feature_cache):
     *_, expected = fine_tune(tiny_splits, tiny_tokenizer, model)
-    classifier, _, found = fine_tune(tiny_splits, tiny_tokenizer, model, "cuda", reuse_frozen=reuse_frozen)
+    classifier, _, found = fine_tune(tiny_splits, tiny_tokenizer, model, "cuda", use_feature_cache=use_feature_cache)
     assert classifier.device.type == "cuda"
     assert found.train_losses == pytest.approx(expected.train_losses, rel=1e-3)
     assert found.validation_losses == pytest.approx(expected.validation_losses, rel=1e-3)
@@ -51,7 +53,7 @@ def test_cuda_trains_to_the_losses_of_the_cpu(tiny_splits, tiny_tokenizer, model
 @FAMILIES
 def test_cuda_evaluates_and_classifies_as_the_cpu_does(tiny_splits, tiny_tokenizer, model):
     classifier, loaders, _ = fine_tune(tiny_splits, tiny_tokenizer, model, "cuda")
-    (kept,) = keep_frozen(classifier, loaders.test)
+    (kept,) = cache_features(classifier, loaders.test)
     assert kept.dataset.states.device.type == "cuda"
     texts, results = tiny_splits.test["text"].tolist(), []
     for device in ("cuda", "cpu"):

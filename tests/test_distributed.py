@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from worker import WAYS
+from rank_and_world_size import WAYS
 
 HERE = Path(__file__).parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -60,7 +60,7 @@ def test_workers_each_computed_a_share_of_the_frozen_part(tmp_path):
         "Classifier.run_blocks = counting\n"
         "with worker.workers(torch.device('cpu')):\n"
         "    worker.run(pathlib.Path(sys.argv[1]))\n"
-        "    number = worker.worker()[0]\n"
+        "    number = worker.rank_and_world_size()[0]\n"
         "pathlib.Path(sys.argv[1], f'rows{number}.json').write_text(json.dumps(sum(rows)))\n"
     )
     assert start([*TORCHRUN, 2, counted, tmp_path]).returncode == 0
@@ -75,11 +75,11 @@ TOGETHER = """
 import os, pathlib, sys, time
 sys.path.insert(0, {here!r})
 import worker, torch
-from llmclf import frozen
-from llmclf.exits import exit_status
+from llmclf import feature_cache
+from llmclf.cli.exit_status import exit_status
 def command():
     with worker.workers(torch.device("cpu")):
-        number = worker.worker()[0]
+        number = worker.rank_and_world_size()[0]
         {work}
 sys.exit(exit_status(command, afterwards=""))
 """
@@ -95,7 +95,7 @@ def together(script: Path, work: str) -> subprocess.CompletedProcess:
 def test_workers_keep_states_all_in_memory_or_all_in_a_file(tmp_path, memory, files):
     work = (
         f"os.environ['LLMCLF_CACHE'] = os.path.join({str(tmp_path)!r}, str(number)); "
-        f"frozen.allocate((100, 10), torch.float32, torch.device('cpu'), {memory} + number)"
+        f"feature_cache.allocate((100, 10), torch.float32, torch.device('cpu'), {memory} + number)"
     )
     assert together(tmp_path / "script.py", work).returncode == 0
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == files

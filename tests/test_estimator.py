@@ -19,10 +19,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from llmclf import classify, estimator
+from llmclf import classify
 from llmclf.classify import TextClassifier
-from llmclf.errors import LlmclfError
-from llmclf.estimator import LLMClassifier
+from llmclf.console import LlmclfError
+from llmclf.evaluation import estimator
+from llmclf.evaluation.estimator import LLMClassifier
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
 from llmclf.train import TrainingSettings, train
@@ -131,7 +132,9 @@ def test_failed_fit_leaves_what_was_learnt(fitted, texts, labels):
 
 
 def test_with_last_position_texts_are_read_as_long_as_they_were_learnt(texts, labels, monkeypatch):
-    monkeypatch.setattr("llmclf.estimator.LONGEST_MESSAGE", 10)  # in place of 1024, which the tiny model cannot read
+    monkeypatch.setattr(
+        "llmclf.evaluation.estimator.LONGEST_MESSAGE", 10
+    )  # in place of 1024, which the tiny model cannot read
     fitted = LLMClassifier(epochs=1, pooling="last_position", device="cpu").fit(texts, labels).text_classifier_
     assert fitted.max_length == fitted.pad_to == max(map(len, texts)) > 10
 

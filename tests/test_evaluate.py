@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.evaluate import choose_device, evaluate, score, wilson_interval
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders, pad_batch

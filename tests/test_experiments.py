@@ -14,15 +14,15 @@ import pytest
 import torch
 from conftest import tiny_gpt2, tiny_llama
 
-from llmclf import experiments
-from llmclf.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
-from llmclf.baselines import BASELINES
 from llmclf.evaluate import wilson_interval
-from llmclf.experiments import Place, fold, main, run, table_of
-from llmclf.frozen import KeptStates
-from llmclf.lora import corrected
-from llmclf.results import COLUMNS, ExperimentError, compare, pooled, read_results, wrong_answers
-from llmclf.sources import AssetError
+from llmclf.evaluation import experiments
+from llmclf.evaluation.ablations import EXPERIMENTS, NATURAL, Experiment, frozen_part
+from llmclf.evaluation.baselines import BASELINES
+from llmclf.evaluation.experiments import Place, experiment_table, fold, main, run
+from llmclf.evaluation.lora import lora_layers
+from llmclf.evaluation.results import COLUMNS, ExperimentError, compare, pooled, read_results, wrong_answers
+from llmclf.feature_cache import FeatureDataset
+from llmclf.files.download import AssetError
 
 RESULTS = Path(__file__).parents[1] / "book" / "experiments.csv"
 TINY = Place("tiny", torch.device("cpu"))
@@ -61,7 +61,7 @@ def tiny_world(monkeypatch, tiny_tokenizer, request):
 
 @pytest.mark.parametrize("name", ["natural", "last-token"])
 def test_every_message_judges_once_and_groups_stay_together(name):
-    table = table_of(EXPERIMENTS[name])
+    table = experiment_table(EXPERIMENTS[name])
     folds = [fold(table, number) for number in range(1, 6)]
     assert sorted(row for splits in folds for row in splits.test.index) == list(table.index)
     for splits in folds:
@@ -74,12 +74,12 @@ def test_every_message_judges_once_and_groups_stay_together(name):
 
 
 def test_balanced_table_holds_as_much_ham_as_spam():
-    assert table_of(EXPERIMENTS["last-token"])["label"].value_counts().tolist() == [20, 20]
-    assert table_of(EXPERIMENTS["natural"])["label"].value_counts().tolist() == [40, 20]
+    assert experiment_table(EXPERIMENTS["last-token"])["label"].value_counts().tolist() == [20, 20]
+    assert experiment_table(EXPERIMENTS["natural"])["label"].value_counts().tolist() == [40, 20]
 
 
 def test_fewer_training_messages_leave_the_judges_as_they_are():
-    table = table_of(EXPERIMENTS["natural"])
+    table = experiment_table(EXPERIMENTS["natural"])
     whole, cut = fold(table, 2), fold(table, 2, messages=12)
     assert len(cut.train) == 12
     assert set(cut.train.index) < set(whole.train.index)
@@ -94,7 +94,7 @@ def test_every_experiment_runs_and_its_counts_fit_together(name, monkeypatch):
         monkeypatch.setitem(EXPERIMENTS, name, Experiment("", pad_to=80, pooling="last_position"))
     (result,) = run(name, [3], place)
     assert list(result) and set(result) == set(COLUMNS)
-    table = table_of(EXPERIMENTS[name])
+    table = experiment_table(EXPERIMENTS[name])
     splits = fold(table, 3, EXPERIMENTS[name].messages)
     assert result["test_messages"] == len(splits.test)
     assert result["test_spam"] == splits.test["label"].sum()
@@ -114,7 +114,7 @@ def assert_wrong_rows_fit(result: pd.Series, test: pd.DataFrame) -> None:
 
 def test_kept_states_change_no_result(monkeypatch):
     kept = list(run("last-token", [1, 2], TINY))
-    monkeypatch.setattr(experiments, "why_not", lambda classifier, loader: "never")
+    monkeypatch.setattr(experiments, "reason_not_cacheable", lambda classifier, loader: "never")
     for with_states, without in zip(kept, run("last-token", [1, 2], TINY), strict=True):
         for name in ("false_alarm_rows", "missed_rows"):
             assert with_states[name] == without[name]
@@ -124,12 +124,12 @@ def test_kept_states_change_no_result(monkeypatch):
 def test_experiments_with_the_same_frozen_part_compute_it_once(monkeypatch, tmp_path):
     made = []
 
-    class Counted(KeptStates):
+    class Counted(FeatureDataset):
         def __init__(self, *arguments) -> None:
             super().__init__(*arguments)
             made.append(self.pooling)
 
-    monkeypatch.setattr(experiments, "KeptStates", Counted)
+    monkeypatch.setattr(experiments, "FeatureDataset", Counted)
     rows = ["last-token", "accumulated", "mean", "one-by-one"]
     assert main(["--rows", *rows, "--folds", "1", "2", "--output", str(tmp_path / "r.csv")]) == 0
     assert made == ["last_token", "mean", "last_token"]
@@ -162,7 +162,7 @@ def test_options_reach_the_model():
 
     assert not any(block.attention.causal for block in made("no-mask").backbone.blocks)
     assert all(block.attention.causal for block in made("last-position").backbone.blocks)
-    assert corrected(made("lora"))
+    assert lora_layers(made("lora"))
     first = [made(name).backbone.blocks[0].mlp.up.weight for name in ("all", "random")]
     assert not torch.equal(*first)
     settings = {
@@ -216,14 +216,15 @@ def test_a_fold_is_run_once_and_one_that_is_none_refused_before_any_work(monkeyp
     path = tmp_path / "r.csv"
     assert main(["--rows", "last-token", "--folds", "1", "1", "--output", str(path)]) == 0
     assert len(read_results(path)) == 1
-    monkeypatch.setattr(experiments, "table_of", lambda experiment: pytest.fail("work was begun"))
+    monkeypatch.setattr(experiments, "experiment_table", lambda experiment: pytest.fail("work was begun"))
     assert main(["--rows", "mean", "--folds", "1", "6", "--output", str(path)]) == 2
     assert "there are the folds 1 to 5, not 6" in capsys.readouterr().err
 
 
 def test_a_second_process_does_not_write_into_the_same_file(tmp_path, capsys):
     path = tmp_path / "r.csv"
-    hold = "import llmclf.files, time\nwith llmclf.files.alone_in({!r}): print(flush=True); time.sleep(60)"
+    hold = "import time\nfrom llmclf.files.storage import lock_folder\n"
+    hold += "with lock_folder({!r}): print(flush=True); time.sleep(60)"
     command = [sys.executable, "-c", hold.format(str(tmp_path / ".r.csv"))]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
@@ -254,7 +255,7 @@ def test_baselines_judge_the_same_messages(baseline):
     (result,), (other,) = run("natural", [4], place), run("natural", [4], TINY)
     same = ["experiment", "fold", "table_messages", "train_messages", "test_messages", "test_spam"]
     assert [result[key] for key in same] == [other[key] for key in same]
-    assert_wrong_rows_fit(pd.Series(result), fold(table_of(EXPERIMENTS["natural"]), 4).test)
+    assert_wrong_rows_fit(pd.Series(result), fold(experiment_table(EXPERIMENTS["natural"]), 4).test)
     if baseline == "majority":
         assert (result["false_alarms"], result["misses"]) == (0, result["test_spam"])
     if baseline == "tfidf-words":
@@ -277,7 +278,7 @@ def test_errors_name_what_is_wrong(tmp_path, capsys):
     assert f"{path}: not a file of results (expected the columns experiment, backbone" in error("--rows", "mean")
     path.write_bytes(b"\xff\xfe\x00\x01")
     assert f"{path}: cannot be read" in error("--rows", "mean")
-    with pytest.raises(ExperimentError, match=r"no such file; python -m llmclf\.experiments makes it"):
+    with pytest.raises(ExperimentError, match=r"no such file; python -m llmclf\.evaluation\.experiments makes it"):
         read_results(tmp_path / "none.csv")
 
 
@@ -287,7 +288,7 @@ def test_results_of_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):
     assert main([*command, "1"]) == 0
     before = path.read_bytes()
     monkeypatch.setattr(experiments, "read_sms", lambda every_row: small_collection()[2:])
-    monkeypatch.setattr(experiments, "balance", lambda table: table)
+    monkeypatch.setattr(experiments, "undersample", lambda table: table)
     assert main([*command, "2"]) == 2
     assert f"{path}: holds results of another table of messages; name another --output" in capsys.readouterr().err
     assert path.read_bytes() == before
@@ -354,7 +355,7 @@ def test_every_experiment_of_the_committed_results_has_three_folds():
 def test_wrong_messages_of_the_committed_results_are_of_their_fold_and_their_class(sms_path):
     results = read_results(RESULTS)
     for kind, rows in results.groupby(results["experiment"].map(lambda name: EXPERIMENTS[name].table)):
-        table = table_of(next(experiment for experiment in EXPERIMENTS.values() if experiment.table == kind))
+        table = experiment_table(next(experiment for experiment in EXPERIMENTS.values() if experiment.table == kind))
         for _, row in rows.iterrows():
             test = fold(table, row["fold"]).test
             assert_wrong_rows_fit(row, test)

@@ -9,7 +9,7 @@ from conftest import END_OF_TEXT, tiny_gpt2, tiny_llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.head import POOLINGS, TRAINABLE, Classifier, parameter_table, pool, set_trainable
 from llmclf.loaders import pad_batch
 from llmclf.models import GPT2_SIZES, SMOLLM2_135M

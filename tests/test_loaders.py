@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmclf import data
+from llmclf.console import LlmclfError
 from llmclf.data import Splits
-from llmclf.errors import LlmclfError
 from llmclf.loaders import (
     Batch,
     LengthSortedSampler,
@@ -49,7 +49,7 @@ def messages_behind(loader) -> list[tuple[tuple[int, ...], int]]:
 
 @pytest.fixture(scope="module")
 def sms_splits(sms_path):
-    return data.split(data.number_labels(data.balance(data.read_sms(sms_path)), data.SMS_LABELS))
+    return data.split(data.encode_labels(data.undersample(data.read_sms(sms_path)), data.SMS_LABELS))
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_loaders_refuse(tiny_tokenizer, options, complaint):
 
 def test_labels_must_have_become_numbers(tiny_tokenizer):
     table = pd.DataFrame({"label": ["ham", "spam"], "text": ["a", "b"]})
-    with pytest.raises(LlmclfError, match=r"labels must be numbers, found 'ham'; data\.number_labels"):
+    with pytest.raises(LlmclfError, match=r"labels must be numbers, found 'ham'; data\.encode_labels"):
         MessageDataset(table, tiny_tokenizer)
 
 

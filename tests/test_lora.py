@@ -10,16 +10,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from llmclf.classify import TextClassifier
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
+from llmclf.evaluation.lora import LoRALinear, add_lora, lora_layers, merge_lora
 from llmclf.head import Classifier
-from llmclf.lora import LoRALinear, add_lora, corrected, merge_lora
 
 INPUT_IDS, LENGTHS = torch.arange(60).reshape(4, 15), torch.tensor([15, 3, 9, 1])
 
 
 def disturb(classifier: Classifier) -> None:
     """Give every correction a second half that is not zero."""
-    for _, _, layer in corrected(classifier):
+    for _, _, layer in lora_layers(classifier):
         nn.init.normal_(layer.B)
 
 
@@ -51,7 +51,7 @@ def test_corrected_layer_is_the_layer_of_the_summed_matrix():
 def test_scale_is_alpha_over_rank(tiny_backbone):
     classifier = Classifier(tiny_backbone)
     add_lora(classifier, rank=4, alpha=6.0)
-    assert {layer.scale for _, _, layer in corrected(classifier)} == {1.5}
+    assert {layer.scale for _, _, layer in lora_layers(classifier)} == {1.5}
 
 
 def test_gradients_reach_all_corrections(tiny_backbone):
@@ -60,7 +60,7 @@ def test_gradients_reach_all_corrections(tiny_backbone):
     disturb(classifier)
     classifier(INPUT_IDS, LENGTHS).square().sum().backward()
     # GPT-2's shortcut for the one token that is read drops the key's bias, not its weight.
-    for _, name, layer in corrected(classifier):
+    for _, name, layer in lora_layers(classifier):
         assert layer.A.grad.abs().sum() > 0, name
         assert layer.B.grad.abs().sum() > 0, name
         assert layer.linear.weight.grad is None
@@ -73,7 +73,7 @@ def test_merged_classifier_gives_the_same_answers_from_plain_layers(tiny_backbon
     disturb(classifier)
     before = classifier(INPUT_IDS, LENGTHS)
     merge_lora(classifier)
-    assert corrected(classifier) == []
+    assert lora_layers(classifier) == []
     assert set(classifier.state_dict()) == names
     torch.testing.assert_close(classifier(INPUT_IDS, LENGTHS), before, atol=1e-4, rtol=1e-4)
     TextClassifier(classifier, tiny_tokenizer, ["ham", "spam"], "random-tiny").save(tmp_path / "saved")
@@ -97,7 +97,7 @@ def test_same_seed_same_corrections_and_the_global_random_numbers_stay_alone():
     def drawn(seed):
         classifier = Classifier(tiny_gpt2())
         add_lora(classifier, seed=seed)
-        return torch.cat([layer.A.flatten() for _, _, layer in corrected(classifier)])
+        return torch.cat([layer.A.flatten() for _, _, layer in lora_layers(classifier)])
 
     state = torch.get_rng_state()
     assert torch.equal(drawn(1), drawn(1))

@@ -9,8 +9,8 @@ import tarfile
 import pytest
 from conftest import _resolve
 
-from llmclf import mail
 from llmclf.data import DataError
+from llmclf.evaluation import mail
 
 FOLDERS = ("easy-ham-1", "easy-ham-2", "hard-ham-1", "spam-1", "spam-2")
 PLAIN = b"From: a@b.example\nX-Spam-Flag: YES\nList-Id: <list.b.example>\nSubject: Hello\n\nSee you at eight.\n"

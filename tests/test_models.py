@@ -3,7 +3,7 @@ import torch
 from conftest import tiny_gpt2, tiny_llama
 from reference import gpt2_pair, llama_pair
 
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.models import GPT2Config, LlamaConfig
 from llmclf.models.llama import rotate
 from llmclf.models.state import build, initialise

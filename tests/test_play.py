@@ -7,9 +7,9 @@ from browsing import Visit, needs_browser, take_screenshot
 from building import BOOK, toc_entries
 
 from llmclf.data import read_sms
-from llmclf.demo import WHY_WRONG
-from llmclf.reading import EXAMPLES, in_words, percent, read
-from llmclf.student import Student, first_tokens
+from llmclf.interactive.demo import WHY_WRONG
+from llmclf.interactive.student import Student, first_tokens
+from llmclf.interactive.token_probabilities import EXAMPLES, in_words, percent, read
 from llmclf.tokenizer import GPT2_PATTERN
 
 pytestmark = needs_browser

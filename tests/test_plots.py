@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from llmclf.plots import plot_accuracies, plot_class_counts, plot_lengths, plot_losses
+from llmclf.teaching.plots import plot_accuracies, plot_class_counts, plot_lengths, plot_losses
 from llmclf.train import History
 
 HISTORY = History(

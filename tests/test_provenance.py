@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from llmclf import __version__, provenance
+from llmclf import __version__
+from llmclf.teaching import provenance
 
 
 def test_provenance_names_versions_data_backbone_and_date(any_sms_path, monkeypatch):
@@ -20,8 +21,8 @@ def test_provenance_names_versions_data_backbone_and_date(any_sms_path, monkeypa
 
 
 def test_fingerprint_changes_with_a_line_of_code_and_with_nothing_else(tmp_path, monkeypatch):
-    shutil.copytree(Path(provenance.__file__).parent, tmp_path / "llmclf")
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "llmclf" / "provenance.py"))
+    shutil.copytree(Path(provenance.__file__).parents[1], tmp_path / "llmclf")
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "llmclf" / "teaching" / "provenance.py"))
     first = provenance.library_fingerprint()
     (tmp_path / "llmclf" / "notes.txt").write_text("not code")
     assert provenance.library_fingerprint() == first

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmclf import assets
+from llmclf.files import assets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from llmclf.__main__ import main
+from llmclf.cli.parser import main
 
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 
@@ -96,7 +96,7 @@ STUDENT = """
 sys.path.insert(0, {tests!r})
 from conftest import build_tiny_tokenizer, tiny_gpt2
 from llmclf.head import Classifier
-from llmclf.student import Student
+from llmclf.interactive.student import Student
 model = Classifier(tiny_gpt2(tied_embeddings=False), 2)
 Student(model, build_tiny_tokenizer(), ["ham", "spam"], "student").save({path!r})
 assert Student.load({path!r}).predict("hello") in ("ham", "spam")
@@ -111,7 +111,7 @@ def audited(work: str) -> str:
 
 
 def in_words(arguments: list[str]) -> str:
-    return f"from llmclf.__main__ import main; assert main({arguments!r}) == 0"
+    return f"from llmclf.cli.parser import main; assert main({arguments!r}) == 0"
 
 
 @pytest.fixture(params=["safetensors", "gguf"])

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from llmclf.data import SMS_LABELS, balance, number_labels, read_sms, split
-from llmclf.distil import ends
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
+from llmclf.data import SMS_LABELS, encode_labels, read_sms, split, undersample
 from llmclf.evaluate import score
-from llmclf.files import FileError, read_sealed, write_sealed
+from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
 from llmclf.head import Classifier
+from llmclf.interactive.distillation import ends
+from llmclf.interactive.student import ENTRIES, STUDENT, Student, first_tokens, quantise
 from llmclf.models.state import WeightsError
-from llmclf.student import ENTRIES, STUDENT, Student, first_tokens, quantise
 from llmclf.tokenizer import encode
 
 FILE = Path(__file__).parents[1] / "book" / "play" / "student.safetensors"
@@ -99,7 +99,7 @@ def test_file_written_again_is_the_same(small_classifier, tmp_path):
 
 def test_matrices_take_one_byte_a_weight(small_classifier, tmp_path):
     small_classifier.save(tmp_path / "student.safetensors")
-    tensors, _ = read_sealed(tmp_path / "student.safetensors", "")
+    tensors, _ = read_with_checksum(tmp_path / "student.safetensors", "")
     assert {tensor.dtype for tensor in tensors.values() if tensor.ndim == 2} == {torch.int8}
 
 
@@ -115,7 +115,7 @@ def test_student_that_would_come_back_another_is_not_saved(small_classifier, tmp
 @pytest.mark.parametrize("record", [{}, [], {"format": 1}, {"format": 2}, dict.fromkeys(ENTRIES)])
 def test_other_file_is_refused(tmp_path, record):
     path = tmp_path / "other.safetensors"
-    write_sealed(path, {"weight": torch.zeros(1)}, record)
+    write_with_checksum(path, {"weight": torch.zeros(1)}, record)
     with pytest.raises(FileError, match=r"other\.safetensors: not a student of this library, format 2; python -m"):
         Student.load(path)
 
@@ -125,9 +125,9 @@ def test_missing_file_and_missing_tensor_are_told(small_classifier, tmp_path):
         Student.load(tmp_path / "none.safetensors")
     path = tmp_path / "student.safetensors"
     small_classifier.save(path)
-    tensors, record = read_sealed(path, "")
+    tensors, record = read_with_checksum(path, "")
     kept = {name: tensor.clone() for name, tensor in tensors.items() if not name.startswith("blocks.1.mlp.up")}
-    write_sealed(path, kept, record)
+    write_with_checksum(path, kept, record)
     with pytest.raises(WeightsError, match=r"missing tensors: blocks\.1\.mlp\.up\.bias, blocks\.1\.mlp\.up\.weight"):
         Student.load(path)
 
@@ -135,12 +135,12 @@ def test_missing_file_and_missing_tensor_are_told(small_classifier, tmp_path):
 def test_numbers_of_another_kind_are_told(small_classifier, tmp_path):
     path = tmp_path / "student.safetensors"
     small_classifier.save(path)
-    tensors, record = read_sealed(path, "")
+    tensors, record = read_with_checksum(path, "")
     whole = {name: tensor.clone() for name, tensor in tensors.items()}
-    write_sealed(path, whole | {"final_norm.bias": whole["final_norm.bias"].half()}, record)
+    write_with_checksum(path, whole | {"final_norm.bias": whole["final_norm.bias"].half()}, record)
     with pytest.raises(FileError, match=r"final_norm\.bias holds torch\.float16, expected torch\.float32; save the"):
         Student.load(path)
-    write_sealed(path, {name: tensor for name, tensor in whole.items() if name != "head.weight.scale"}, record)
+    write_with_checksum(path, {name: tensor for name, tensor in whole.items() if name != "head.weight.scale"}, record)
     with pytest.raises(WeightsError, match=r"missing tensors: head\.weight\.scale"):
         Student.load(path)
 
@@ -166,6 +166,6 @@ def test_student_of_the_book_has_the_shape_that_the_command_makes():
 
 def test_student_of_the_book_is_a_classifier(sms_path):
     """Far better than chance on the test set; the page says exactly how good."""
-    test = split(number_labels(balance(read_sms(sms_path)), SMS_LABELS)).test
+    test = split(encode_labels(undersample(read_sms(sms_path)), SMS_LABELS)).test
     logits = Student.load(FILE).logits(test["text"].tolist())
     assert score(logits, torch.tensor(test["label"].tolist())).interval[0] > 0.9

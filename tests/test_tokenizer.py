@@ -9,9 +9,9 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from llmclf import assets
-from llmclf.errors import LlmclfError
-from llmclf.files import FileError, open_gguf
+from llmclf.console import LlmclfError
+from llmclf.files import assets
+from llmclf.files.storage import FileError, open_gguf
 from llmclf.models import LlamaConfig
 from llmclf.tokenizer import encode, gguf_tokenizer, load_tokenizer, printable_bytes
 
@@ -246,6 +246,6 @@ def test_a_gguf_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_unknown_backbone_is_named_before_anything_is_fetched(monkeypatch):
-    monkeypatch.setattr("llmclf.assets.fetch", lambda name: pytest.fail("fetched"))
+    monkeypatch.setattr("llmclf.files.assets.fetch", lambda name: pytest.fail("fetched"))
     with pytest.raises(LlmclfError, match="smollm2: neither a backbone nor a file or folder"):
         load_tokenizer("smollm2")

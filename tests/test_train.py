@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from llmclf.checkpoint import CheckpointError
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.evaluate import evaluate
-from llmclf.files import FileError, read_sealed, write_sealed
+from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, every_message, make_loaders
 from llmclf.train import TrainingSettings, suggested_learning_rate, train
@@ -244,9 +244,9 @@ def test_checkpoint_after_more_epochs_than_asked_for_is_refused(loaders, tmp_pat
 def test_checkpoint_of_another_version_is_refused(loaders, tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
     run(loaders, checkpoint=checkpoint)
-    tensors, record = read_sealed(checkpoint, "")
+    tensors, record = read_with_checksum(checkpoint, "")
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}
-    write_sealed(checkpoint, tensors, record | {"format": record["format"] + 1})
+    write_with_checksum(checkpoint, tensors, record | {"format": record["format"] + 1})
     with pytest.raises(FileError, match=f"{checkpoint}: written by another version of the library; remove "):
         run(loaders, checkpoint=checkpoint)
 

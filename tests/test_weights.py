@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from llmclf import assets, weights
+from llmclf import weights
 from llmclf.classify import TextClassifier
-from llmclf.files import FileError
+from llmclf.files import assets
+from llmclf.files.storage import FileError
 from llmclf.generate import continue_text, generate
 from llmclf.models import GPT2_SIZES, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import hub_layout, read_source_state

@@ -12,16 +12,17 @@ from pathlib import Path
 import torch
 from conftest import build_tiny_tokenizer, make_tiny_splits, tiny_gpt2, tiny_llama
 
-from llmclf.distributed import is_main, shard, unshard, worker, workers
-from llmclf.frozen import KeptStates
+from llmclf.console import is_main_process
+from llmclf.feature_cache import FeatureDataset
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders
+from llmclf.scale.distributed import rank_and_world_size, shard, unshard, workers
 from llmclf.train import TrainingSettings, train
 
 WAYS = {
     "gpt2": {},
     "llama": {"model": tiny_llama},
-    "kept states are not used": {"reuse_frozen": False},
+    "kept states are not used": {"use_feature_cache": False},
     "accumulated": {"settings": {"accumulate": 2}},
     "labels ignored": {"settings": {"ignore_index": 1}},
     "bfloat16": {"bfloat16": True},
@@ -37,7 +38,7 @@ def run(
 ):
     """Train, stop after the first epoch and go on from the checkpoint; what was learnt."""
     loaders = make_loaders(make_tiny_splits(), build_tiny_tokenizer(), batch_size=batch_size)
-    sharded = options.pop("sharded", False) and worker()[1] > 1
+    sharded = options.pop("sharded", False) and rank_and_world_size()[1] > 1
     for epochs in (1, 3):
         classifier = Classifier(model(), 2, bfloat16=bfloat16, trainable=trainable)
         recipe = TrainingSettings(epochs, 3e-3, evaluate_every=2, evaluate_batches=2, **(settings or {}))
@@ -48,7 +49,7 @@ def run(
         )  # fmt: skip
         if sharded:
             unshard(learner, classifier)
-    states = KeptStates(Classifier(model(), 2), every_message(loaders.test)).states
+    states = FeatureDataset(Classifier(model(), 2), every_message(loaders.test)).states
     weights = torch.cat([weight.flatten() for weight in classifier.parameters()]).double()
     return {
         "train_losses": history.train_losses,
@@ -61,11 +62,11 @@ def run(
 def main(output: str, *names: str) -> None:
     torch.set_num_threads(1)
     with workers(torch.device("cpu")):
-        print(f"worker {worker()}")
+        print(f"worker {rank_and_world_size()}")
         for name in names or WAYS:
             folder = Path(output) / name
             result = run(folder, **WAYS[name])
-            if is_main():
+            if is_main_process():
                 (folder / "result.json").write_text(json.dumps(result))
 
 

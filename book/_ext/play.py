@@ -15,8 +15,8 @@ import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from llmclf.demo import WHY_WRONG
-from llmclf.reading import EXAMPLES
+from llmclf.interactive.demo import WHY_WRONG
+from llmclf.interactive.token_probabilities import EXAMPLES
 
 PAGE = "play"
 

@@ -14,7 +14,7 @@ FRAME, GAP = "#b0b0b0", "#ffffff"
 
 def draw() -> Drawing:
     balanced = data.balance(data.read_sms())
-    splits = data.split(data.number_labels(balanced, data.SMS_LABELS))
+    splits = data.split(data.encode_labels(balanced, data.SMS_LABELS))
     batch = next(iter(make_loaders(splits, gpt2_tokenizer(), padding="fixed").train))
     rows, width = batch.input_ids.shape
     longest = max(batch.lengths.tolist())

@@ -9,7 +9,7 @@ from pathlib import Path
 from _svg import EDGE, INK, QUIET, RED, Drawing
 
 from llmclf.classify import TextClassifier
-from llmclf.reading import Reading, read
+from llmclf.interactive.token_probabilities import TokenProbabilities, read
 
 FOLDER = Path(__file__).parents[1] / "output" / "full" / "classifier"
 MESSAGES = (
@@ -19,7 +19,7 @@ MESSAGES = (
 LETTER, ROW, RIGHT = 8.4, 54, 462  # widths and heights in the drawing's units
 
 
-def in_words(reading: Reading) -> str:
+def in_words(reading: TokenProbabilities) -> str:
     """The answer, its percentage never rounded to certainty."""
     probability = reading.course(reading.label)[-1]
     return f"{reading.label}, {'over 99.9%' if probability > 0.999 else f'{probability:.1%}'}"

@@ -14,7 +14,7 @@ LEFT, WIDTH, ROW = 16, 448, 38
 
 def draw() -> Drawing:
     balanced = data.balance(data.read_sms())
-    splits = data.split(data.number_labels(balanced, data.SMS_LABELS))
+    splits = data.split(data.encode_labels(balanced, data.SMS_LABELS))
     table = splits.train.set_index("text")["label"]
     tokenizer = gpt2_tokenizer()
     examples = [(encode(tokenizer, text), int(table[text])) for text in TEXTS]

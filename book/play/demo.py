@@ -14,7 +14,7 @@
 
 # %%
 from llmclf.classify import TextClassifier
-from llmclf.demo import ClassifierDemo
-from llmclf.student import Student
+from llmclf.interactive.demo import ClassifierDemo
+from llmclf.interactive.student import Student
 
 ClassifierDemo(TextClassifier.load("classifier"), Student.load("../book/play/student.safetensors"))

@@ -33,8 +33,10 @@
 # %% tags=["provenance"]
 import pandas as pd
 
-from llmclf import assets, data, plots
-from llmclf.provenance import provenance
+from llmclf import data
+from llmclf.files import assets
+from llmclf.teaching import plots
+from llmclf.teaching.provenance import provenance
 
 asset, path = assets.resolve("sms-spam")
 print(provenance())
@@ -111,7 +113,7 @@ table.head(3)
 # **Predict before you run.** What could make pandas read three lines as one? Watch how the texts begin.
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-swallowed = data.swallowed_lines(table)
+swallowed = data.lines_merged_by_quotes(table)
 before = [number - 1 for number in swallowed[:1]]
 for number in before + swallowed:
     print(number, repr(lines[number - 1][:44]))
@@ -175,11 +177,11 @@ all_ham = table[table["label"] == "ham"]
 ham = all_ham.sample(len(spam), random_state=123)
 balanced = pd.concat([ham, spam])
 print(len(balanced), "messages; first rows:", list(balanced.index[:5]))
-print("data.balance agrees:", data.balance(table).equals(balanced))
+print("data.balance agrees:", data.undersample(table).equals(balanced))
 
 # %% [markdown]
 # The number 123 is the {term}`seed`: it fixes the random draw, so on every computer the same ham messages are
-# kept and the row numbers are those printed here. `data.balance` does the same for any number of classes.
+# kept and the row numbers are those printed here. `data.undersample` does the same for any number of classes.
 # {numref}`fig-class-counts` shows what balancing does to our table.
 
 # %% mystnb={"figure": {"caption": "Messages of each class before and after balancing. Most of the ham is thrown away, the spam is kept whole.", "name": "fig-class-counts"}, "image": {"alt": "Two pairs of bars. In the whole table the ham bar is several times as long as the spam bar; in the balanced table both are as long as the spam bar was."}}
@@ -200,8 +202,8 @@ plots.plot_class_counts({"as collected": table, "balanced": balanced})
 
 # %% tags=["nbval-check-output"]
 numbers = balanced["label"].map({"ham": 0, "spam": 1})
-numbered = data.number_labels(balanced, ["ham", "spam"])
-print("number_labels agrees:", numbered["label"].equals(numbers))
+numbered = data.encode_labels(balanced, ["ham", "spam"])
+print("encode_labels agrees:", numbered["label"].equals(numbers))
 numbered.iloc[[0, -1]]
 
 # %% [markdown]
@@ -329,7 +331,7 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
 # picks? Return the number unrounded; it need not be whole.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def expected_overlap(drawn, total):
@@ -350,7 +352,7 @@ check(expected_overlap)
 # table? (If this raises an error, run the solution first.)
 
 # %% tags=["nbval-check-output"]
-other = data.balance(table, seed=124)
+other = data.undersample(table, seed=124)
 kept_again = balanced.index.intersection(other.index)
 kept_ham = (table.loc[kept_again, "label"] == "ham").sum()
 expected = expected_overlap(len(ham), counts["ham"])

@@ -32,7 +32,7 @@
 # %config InlineBackend.figure_formats = ["svg"]
 
 # %% tags=["provenance"]
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 
 print(provenance())
 
@@ -43,8 +43,8 @@ print(provenance())
 # %% tags=["nbval-check-output"]
 from llmclf import data
 
-balanced = data.balance(data.read_sms())
-splits = data.split(data.number_labels(balanced, data.SMS_LABELS))
+balanced = data.undersample(data.read_sms())
+splits = data.split(data.encode_labels(balanced, data.SMS_LABELS))
 for name, part in splits._asdict().items():
     print(f"{name:<10} {len(part):>5} messages")
 
@@ -212,7 +212,7 @@ for name, column in zip(splits._fields, counts, strict=True):
 # {numref}`fig-lengths` shows the whole distribution, ham and spam apart.
 
 # %% mystnb={"figure": {"caption": "Token counts of the training messages. Most ham is short, with a long tail; spam gathers around some forty tokens, about what fits into the 160 characters of one text message. Where the two overlap, the colours mix.", "name": "fig-lengths"}, "image": {"alt": "Two histograms over the length in tokens. Ham piles up at the left, below some twenty tokens, and thins out in a long tail to the right. Spam forms one hill further right, in the middle."}}
-from llmclf import plots
+from llmclf.teaching import plots
 
 train_counts, is_spam = counts[0], splits.train["label"] == 1
 groups = {"ham": train_counts[~is_spam], "spam": train_counts[is_spam]}
@@ -551,7 +551,7 @@ print("second epoch the same: ", order(one) == first_epoch)
 # and none is zero; return the fraction unrounded.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def share_of_padding(lengths): ...  # your code
@@ -574,7 +574,7 @@ check(share_of_padding)
 # list.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def truncate_or_pad(message, width, pad_token_id): ...  # your code
@@ -596,7 +596,7 @@ check(truncate_or_pad)
 # with `drop_last` and without? Return a whole number, without making a loader.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def count_batches(count, batch_size, drop_last): ...  # your code

@@ -34,7 +34,7 @@ import pandas as pd
 import torch
 
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 torch.set_grad_enabled(False)  # nothing is trained in this chapter
@@ -131,7 +131,7 @@ sizes
 # right ones?
 
 # %%
-from llmclf import assets
+from llmclf.files import assets
 
 for name in CONFIGS:
     asset = assets.ASSETS[name]
@@ -562,7 +562,7 @@ if "<|im_start|>" in tokenizer.special_tokens_set:
 # back), each with biases. Each of its two norms has two numbers for each value of the vector.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def parameters_of_block(hidden_size): ...  # your code

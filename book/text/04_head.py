@@ -28,7 +28,7 @@
 # %config InlineBackend.figure_formats = ["svg"]
 
 # %% tags=["provenance"]
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
@@ -418,15 +418,15 @@ print("last position moves:", moved[2:].any().item())
 # ## Four ways to read
 #
 # To go from a row for each token to a row for each message is called {term}`pooling`. The library knows four
-# ways. Three of them read one place, which `place_read` names. Take two messages of two and five real tokens,
+# ways. Three of them read one place, which `pooling_position` names. Take two messages of two and five real tokens,
 # padded to six.
 
 # %% tags=["nbval-check-output"]
-from llmclf.head import POOLINGS, place_read, pool
+from llmclf.head import POOLINGS, pool, pooling_position
 
 lengths = torch.tensor([2, 5])
 for pooling in POOLINGS:
-    print(f"{pooling:<13}", place_read(lengths, 6, pooling))
+    print(f"{pooling:<13}", pooling_position(lengths, 6, pooling))
 
 # %% [markdown]
 # Places are counted from zero, so a message of two tokens ends at place 1. `mean` reads no single place: it
@@ -504,7 +504,7 @@ model.head = heads[123]  # the classifier's own head again
 # Replace the dots and run the cell. It tells you whether the answers are right. The solution is folded below.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def head_parameters(hidden_size, classes): ...  # your code

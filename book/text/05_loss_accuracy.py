@@ -40,7 +40,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
@@ -69,9 +69,10 @@ print("choose_device agrees:", choose_device().type == device)
 # chapters before. `eval()` at the end switches the model to evaluation; a later section shows what that does.
 
 # %%
-from llmclf import data, plots
+from llmclf import data
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
+from llmclf.teaching import plots
 from llmclf.tokenizer import load_tokenizer
 from llmclf.weights import load_pretrained
 
@@ -603,7 +604,7 @@ print("recorded in inference mode:", logits.requires_grad)
 # class; no row is empty.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def balanced_accuracy(confusion): ...  # your code
@@ -629,7 +630,7 @@ check(balanced_accuracy)
 # each message first. And the logarithm of a quotient is a difference: compute it as one. No messages give NaN.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def cross_entropy(logits, labels): ...  # your code
@@ -657,7 +658,7 @@ check(cross_entropy)
 # `half_width`, a share such as 0.05, to each side? Find the smallest even number with `wilson_interval`.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def messages_needed(half_width): ...  # your code

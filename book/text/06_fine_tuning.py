@@ -29,7 +29,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone, device = choose_backbone(), choose_device()
@@ -170,13 +170,13 @@ short = TrainingSettings(
     epochs=1, learning_rate=learning_rate, evaluate_every=1
 )
 plain = untrained()
-train(plain, few.train, few.validation, short, reuse_frozen=False)
+train(plain, few.train, few.validation, short, use_feature_cache=False)
 pairs = zip(plain.parameters(), by_hand.parameters(), strict=True)
 same = all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 print("train agrees with the loop by hand:", same)
 
 # %% [markdown]
-# It does. The option `reuse_frozen=False` asked for the loop just as you wrote it: the whole model, at every
+# It does. The option `use_feature_cache=False` asked for the loop just as you wrote it: the whole model, at every
 # step. Without that option the library does something cleverer.
 
 # %% [markdown]
@@ -187,7 +187,7 @@ print("train agrees with the loop by hand:", same)
 # time. See for yourself: compare a model before training and the one that `fit` has trained.
 
 # %% tags=["nbval-check-output"]
-from llmclf.frozen import frozen_depth
+from llmclf.feature_cache import frozen_depth
 
 depth = frozen_depth(by_hand)
 outputs = []
@@ -202,7 +202,7 @@ print("same output before and after training:", torch.equal(*outputs))
 # Not just nearly the same: equal in every bit. So the frozen part has to be computed only once.
 # {numref}`fig-frozen` shows how much that leaves out. The condition is that nothing there is random: a model with
 # {term}`dropout` drops other values each time, and then the shortcut would be wrong. The library checks this:
-# `keep_frozen` refuses such a model with an error, and `train` then computes everything in each step.
+# `cache_features` refuses such a model with an error, and `train` then computes everything in each step.
 #
 # :::{figure-md} fig-frozen
 # ![Two grids, twelve blocks from top to bottom, five epochs from left to right. In the plain way every cell is filled: all blocks run in all epochs. With kept states the frozen blocks are filled in one single column that stands before the first epoch, and only the bottom row, the last block, is filled in each epoch.](figures/frozen.svg)
@@ -212,24 +212,24 @@ print("same output before and after training:", torch.equal(*outputs))
 # :::
 
 # %%
-from llmclf.frozen import keep_frozen
+from llmclf.feature_cache import cache_features
 from llmclf.loaders import Loaders
 
 model = untrained()
-kept = Loaders(*keep_frozen(model, *loaders))
+kept = Loaders(*cache_features(model, *loaders))
 states, label, length = kept.train.dataset[0]
 print("a message is now", tuple(states.shape), "numbers, its label", label)
 
 # %% [markdown]
-# `keep_frozen` ran every message through the frozen blocks and gives back the same three loaders, over hidden
+# `cache_features` ran every message through the frozen blocks and gives back the same three loaders, over hidden
 # states instead of token ids: one row for each token. Copies of a text are computed once. Training on these must
 # give the same losses as training on the token ids:
 
 # %% tags=["nbval-check-output"]
 quick = untrained()
-fast = train(quick, *keep_frozen(quick, few.train, few.validation), short)
+fast = train(quick, *cache_features(quick, few.train, few.validation), short)
 slow = train(untrained(), few.train, few.validation, short,
-             reuse_frozen=False)
+             use_feature_cache=False)
 close = torch.allclose(
     torch.tensor(fast.train_losses), torch.tensor(slow.train_losses)
 )
@@ -317,7 +317,7 @@ pd.DataFrame({
 # of our run.
 
 # %% mystnb={"figure": {"caption": "Training and validation loss while the model learns. The upper axis counts the messages it has seen, those of every epoch again.", "name": "fig-loss-curves"}, "image": {"alt": "Two curves of loss over optimizer steps, one for the training and one for the validation messages. Both fall steeply within the first epoch and flatten out near zero, with small jumps; the validation curve stays a little above the other."}}
-from llmclf import plots
+from llmclf.teaching import plots
 
 losses = plots.plot_losses(history)
 losses
@@ -403,7 +403,7 @@ print(f"lowest on a few validation batches: {lowest:.3f}, step {step}")
 # %%
 padded = make_loaders(splits, tokenizer, padding="fixed")
 other = untrained(pooling="last_position")
-kept_padded = Loaders(*keep_frozen(other, *padded))
+kept_padded = Loaders(*cache_features(other, *padded))
 train(other, kept_padded.train, kept_padded.validation, settings)
 other_test = evaluate(other, every_message(kept_padded.test))
 print(other_test)
@@ -467,7 +467,7 @@ for file in sorted((folder / "classifier").iterdir()):
 # steps of the optimizer does training take when an incomplete last batch is dropped in every epoch?
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def number_of_steps(messages, batch_size, epochs):

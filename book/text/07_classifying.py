@@ -39,7 +39,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
@@ -175,9 +175,9 @@ for text in messages:
 # tables again, in full, and search them for texts that begin in the same way.
 
 # %% tags=["nbval-check-output"]
-from llmclf.data import balance, number_labels, read_sms, split
+from llmclf.data import encode_labels, read_sms, split, undersample
 
-numbered = number_labels(balance(read_sms()), SMS_LABELS)
+numbered = encode_labels(undersample(read_sms()), SMS_LABELS)
 for name, part in split(numbered)._asdict().items():
     copies = part["text"].str.startswith(messages[0][:41])
     for text in part["text"][copies]:
@@ -300,7 +300,7 @@ print("answered all the same:", classifier.predict(endless) in names)
 # One kind of input gets no answer:
 
 # %% tags=["nbval-check-output"]
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 
 try:
     classifier.predict(["See you at eight", None])
@@ -363,7 +363,7 @@ alone = classifier.predict_proba(beginning)[spam]
 print("agrees:", np.isclose(eighth, alone, atol=1e-4))
 
 # %% tags=["nbval-check-output"]
-from llmclf.reading import read
+from llmclf.interactive.token_probabilities import read
 
 library = read(classifier, messages[0]).course("spam")
 same = np.allclose(library, advert["spam so far"], atol=1e-4)
@@ -386,7 +386,7 @@ advert.loc[sorted(largest)].round(3)
 
 
 # %%
-from llmclf import plots
+from llmclf.teaching import plots
 
 
 def plot_reading(reading, color, marker):
@@ -684,7 +684,7 @@ for text, name in zip(today, classifier.predict(today), strict=True):
 # %%
 from IPython.display import HTML
 
-from llmclf.reading import EXAMPLES, render
+from llmclf.interactive.token_probabilities import EXAMPLES, render
 
 readings = [read(classifier, text) for text in EXAMPLES.values()]
 HTML("".join(render(reading, "spam") for reading in readings))
@@ -697,7 +697,7 @@ HTML("".join(render(reading, "spam") for reading in readings))
 # needs a running notebook. In the page alone, a smaller model takes its place: [Play](play.ipynb).
 
 # %% tags=["remove-output"]
-from llmclf.demo import ClassifierDemo
+from llmclf.interactive.demo import ClassifierDemo
 
 ClassifierDemo(classifier)
 
@@ -714,7 +714,7 @@ ClassifierDemo(classifier)
 # classes.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def label_of(logits, names): ...  # your code

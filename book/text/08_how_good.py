@@ -30,7 +30,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone, device = choose_backbone(), choose_device()
@@ -69,15 +69,15 @@ print(f"memory alone: {right / len(splits.test):.1%} of the test set right")
 # A copy need not be exact. The same advertisement comes with another prize or another name. To find such
 # {term}`near copies <near copy>`, cut each text into its runs of three words, and ask what share of the runs two
 # texts have in common {cite}`broder1997`. Digits, capitals and punctuation do not count.
-# {py:func}`~llmclf.leakage.likeness` is that share:
+# {py:func}`~llmclf.evaluation.near_duplicates.likeness` is that share:
 
 # %% tags=["nbval-check-output"]
-from llmclf.leakage import likeness, runs_of_words
+from llmclf.evaluation.near_duplicates import jaccard_similarity, shingles
 
-one = runs_of_words("You have won a free holiday, call 0800 now")
-two = runs_of_words("You have won a free phone, call 0845 now!")
+one = shingles("You have won a free holiday, call 0800 now")
+two = shingles("You have won a free phone, call 0845 now!")
 print(sorted(" ".join(run) for run in one & two))
-print(f"likeness {likeness(one, two):.2f}")
+print(f"similarity {jaccard_similarity(one, two):.2f}")
 
 # %% [markdown]
 # Three runs in common, of nine that either has: a likeness of one third. From one half on, the library counts two
@@ -86,10 +86,10 @@ print(f"likeness {likeness(one, two):.2f}")
 # %%
 import pandas as pd
 
-from llmclf.leakage import near_duplicate_groups
+from llmclf.evaluation.near_duplicates import near_duplicate_groups
 
 collection = data.read_sms(every_row=True)
-messages = data.number_labels(collection, data.SMS_LABELS)
+messages = data.encode_labels(collection, data.SMS_LABELS)
 messages["group"] = near_duplicate_groups(messages["text"])
 counts = messages.groupby("label")["group"].agg(["size", "nunique"])
 counts.index = ["ham", "spam"]
@@ -141,7 +141,7 @@ pd.DataFrame.from_dict(
 # is kept for training and for all the questions that follow.
 
 # %%
-from llmclf.frozen import keep_frozen
+from llmclf.feature_cache import cache_features
 from llmclf.head import Classifier
 from llmclf.loaders import Loaders, make_loaders
 from llmclf.tokenizer import load_tokenizer
@@ -152,10 +152,10 @@ clean = data.shorten_if_fast(clean)
 tokenizer = load_tokenizer(backbone)
 model = Classifier(load_pretrained(backbone, device=device))
 loaders = make_loaders(clean, tokenizer)
-kept = Loaders(*keep_frozen(model, *loaders))
+kept = Loaders(*cache_features(model, *loaders))
 
 # %%
-from llmclf.evaluate import evaluate, outputs
+from llmclf.evaluate import collect_logits, evaluate
 
 settings = TrainingSettings(learning_rate=suggested_learning_rate(model))
 train(model, kept.train, kept.validation, settings)
@@ -203,9 +203,9 @@ for name, count in (("precision", called), ("recall", there)):
 # %%
 from sklearn.metrics import f1_score
 
-from llmclf.judge import bootstrap_interval
+from llmclf.evaluation.statistics import bootstrap_interval
 
-logits, labels = outputs(model, kept.test)
+logits, labels = collect_logits(model, kept.test)
 labels, groups = labels.numpy(), clean.test["group"].to_numpy()
 answers = logits.argmax(dim=1).numpy()
 
@@ -226,7 +226,7 @@ print(f"F1 {f1(labels, answers):.3f}, interval {low:.3f} to {high:.3f}")
 # same in training, however rare one is. These three are scikit-learn's and learn in seconds {cite}`pedregosa2011`.
 
 # %%
-from llmclf.baselines import BASELINES
+from llmclf.evaluation.baselines import BASELINES
 
 texts = clean.test["text"].tolist()
 said = {}
@@ -294,7 +294,7 @@ table.style.format(precision=3)
 # which falls to one side as a whole.
 
 # %%
-from llmclf.judge import mcnemar
+from llmclf.evaluation.statistics import mcnemar
 
 for name, theirs in said.items():
     pair = mcnemar(answers == labels, theirs == labels, groups)
@@ -326,7 +326,7 @@ for name, theirs in said.items():
 # Five fine-tunings take their time, so they stand in a file. For SmolLM2 they were made by
 #
 # ```sh
-# python -m llmclf.experiments --rows natural --folds 1 2 3 4 5 \
+# python -m llmclf.evaluation.experiments --rows natural --folds 1 2 3 4 5 \
 #   --backbone smollm2-135M --bfloat16
 # ```
 #
@@ -334,7 +334,7 @@ for name, theirs in said.items():
 # order of messages. The command goes on where it was interrupted; run it yourself, and compare.
 
 # %%
-from llmclf.results import compare, pooled, read_results
+from llmclf.evaluation.results import compare, pooled, read_results
 
 results = read_results("experiments.csv")
 natural = results[results["experiment"] == "natural"]
@@ -355,7 +355,7 @@ table.style.format("{:.2%}").format("{:.3f}", subset="f1")
 # that needs the table of which the file speaks, the full collection:
 
 # %%
-from llmclf.results import wrong_answers
+from llmclf.evaluation.results import wrong_answers
 
 full = len(messages) == natural["table_messages"].iloc[0]
 for name, rows in by_model.items() if full else ():
@@ -439,7 +439,7 @@ shown = ["keywords", *rivals, "smollm2-135M"]
 by_size["mean"][shown].style.format(precision=3)
 
 # %% mystnb={"figure": {"caption": "F1 of spam against the number of labelled training messages, mean of three folds; the bands reach from the worst fold to the best.", "name": "fig-learning-curve"}, "image": {"alt": "Learning curves of five classifiers over a logarithmic axis from sixteen to some four thousand training messages. With few messages the fine-tuned SmolLM2 lies highest by far; the three TF-IDF models begin near zero and climb steadily, the balanced one first, which meets SmolLM2 at a few hundred messages; the other two come close to it with the full training set; the keyword rule rises early and then stays behind."}}
-from llmclf.plots import COLORS, INK, new_figure
+from llmclf.teaching.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(height=3.4)
 for color, marker, name in zip(COLORS, "^sDvo", shown, strict=False):
@@ -562,12 +562,12 @@ print(f"lead of the fine-tuned: between {low:+.4f} and {high:+.4f}")
 # **Predict before you run.** Will this threshold be above or below one half?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.judge import threshold_of_least_cost
+from llmclf.evaluation.statistics import cost_optimal_threshold
 
-checked, checked_labels = outputs(model, kept.validation)
+checked, checked_labels = collect_logits(model, kept.validation)
 checked_spam = checked.softmax(dim=1)[:, 1].numpy()
 price = {"false_alarm": 10.0, "miss": 1.0}
-chosen = threshold_of_least_cost(checked_spam, checked_labels, **price)
+chosen = cost_optimal_threshold(checked_spam, checked_labels, **price)
 for threshold in (0.5, chosen):
     called = scores["fine-tuned"] >= threshold
     alarms = (called & (labels == 0)).sum()
@@ -608,7 +608,7 @@ print("saved: between {:.0f} and {:.0f}".format(*ends))
 # {term}`calibration`. Sort the test messages by their announced probability into bins, and compare.
 
 # %%
-from llmclf.judge import calibration_table
+from llmclf.evaluation.statistics import calibration_table
 
 calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 
@@ -624,7 +624,7 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 # stays, and with it every answer.
 
 # %%
-from llmclf.judge import calibration_error, fit_temperature
+from llmclf.evaluation.statistics import expected_calibration_error, fit_temperature
 
 temperature = fit_temperature(checked.numpy(), checked_labels.numpy())
 cooled = (logits / temperature).softmax(dim=1)[:, 1].numpy()
@@ -633,7 +633,7 @@ for name, divided, score in (
     ("as trained", logits, scores["fine-tuned"]),
     (f"divided by {temperature:.2f}", logits / temperature, cooled),
 ):
-    error = calibration_error(score, labels, bins=5)
+    error = expected_calibration_error(score, labels, bins=5)
     nats = loss(divided, torch.tensor(labels)).item()
     print(f"{name:<17}calibration error {error:.4f}, loss {nats:.4f}")
 
@@ -816,7 +816,7 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 # `prevalence` of all messages. Where nothing would be called spam, return 0.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def precision_at(recall, alarms, prevalence):
@@ -862,19 +862,19 @@ print(f"after balanced training, {alarms / (n - spam):.2%} after natural")
 # the same length.
 
 # %% tags=["exercise", "nbval-check-output"]
-def cost(probabilities, labels, threshold, false_alarm, miss):
+def cost(probabilities, labels, threshold, false_positive, false_negative):
     ...  # your code
 
 
 check(cost)
 
 # %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
-def cost(probabilities, labels, threshold, false_alarm, miss):
+def cost(probabilities, labels, threshold, false_positive, false_negative):
     total = 0
     for probability, label in zip(probabilities, labels, strict=True):
         called = probability >= threshold
-        total += false_alarm if called and not label else 0
-        total += miss if label and not called else 0
+        total += false_positive if called and not label else 0
+        total += false_negative if label and not called else 0
     return total
 
 

@@ -29,7 +29,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone, device = choose_backbone(), choose_device()
@@ -46,7 +46,7 @@ print(provenance(backbone, device))
 # %%
 import pandas as pd
 
-from llmclf.ablations import EXPERIMENTS
+from llmclf.evaluation.ablations import EXPERIMENTS
 
 ablations = {n: e for n, e in EXPERIMENTS.items() if e.reference}
 words = [[one.what, one.base] for one in ablations.values()]
@@ -90,7 +90,7 @@ for field in fields(recipe):
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.evaluate import wilson_interval
-from llmclf.experiments import Place, run
+from llmclf.evaluation.experiments import Place, run
 
 (result,) = run("head", [1], Place(backbone, device))
 judged = result["test_messages"]
@@ -105,7 +105,7 @@ print(f"{result['trained']:,} parameters trained")
 # it finds goes into a file:
 #
 # ```bash
-# python -m llmclf.experiments --rows head --folds 1 2 3 --output output/experiments.csv
+# python -m llmclf.evaluation.experiments --rows head --folds 1 2 3 --output output/experiments.csv
 # ```
 
 # %% [markdown]
@@ -117,7 +117,7 @@ print(f"{result['trained']:,} parameters trained")
 # For one row the file holds the results in full precision as well:
 
 # %%
-from llmclf.results import compare, pooled, read_results
+from llmclf.evaluation.results import compare, pooled, read_results
 
 results = read_results("experiments.csv")
 results = results[results["backbone"] == "smollm2-135M"]
@@ -146,7 +146,7 @@ print("right only in one of them:", compare(half, full)[:2])
 # so compare it within that column, with `last-position` (`random` with `all`); a few points mean little.
 
 # %%
-from llmclf.results import leads
+from llmclf.evaluation.results import leads
 
 ours = results[results["precision"] == "bfloat16"]
 by_row = dict(iter(ours.groupby("experiment")))
@@ -168,7 +168,7 @@ forms = {"right": "{:.2%}", "p": "{:.1g}", "GPT-2": "{:.2%}"}
 table.style.format(forms)
 
 # %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on three hundred messages of another split with the interval that follows from it (hollow, dotted). Each labelled mark of the axis stands for ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, LoRA beside the two blocks; the last position, the head alone, everything learning from pretrained and from random weights, the row padded to 1,024 tokens and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots for most rows; with the mean, with the head alone and padded to 1,024 tokens GPT-2 was wrong more often, in the last two far more, with the first token and with everything learning less often."}}
-from llmclf.plots import COLORS, INK, new_figure
+from llmclf.teaching.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(width=5.2, height=4.6)
 for place, name in enumerate(shown):
@@ -204,7 +204,7 @@ figure
 # **Predict before you run.** Which rows will turn out better than their base, and which worse?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.judge import holm
+from llmclf.evaluation.statistics import holm
 
 parted = table[table["+"] + table["-"] > 0]
 certain = holm(parted["p"].to_dict())
@@ -352,19 +352,19 @@ print(f"the correction: {A.numel() + B.numel():>9,} weights, trained")
 
 # %% tags=["nbval-check-output"]
 states = torch.randn(5, 576)
-corrected = linear(states) + states @ A.T @ B.T
-print("nothing has changed yet:", torch.equal(corrected, linear(states)))
+lora_layers = linear(states) + states @ A.T @ B.T
+print("nothing has changed yet:", torch.equal(lora_layers, linear(states)))
 B.normal_()
 print("rank of the correction:", torch.linalg.matrix_rank(B @ A).item())
 
 # %% [markdown]
 # After training, the correction can be added to the weights, and the layer is an ordinary one again, no slower
-# than before. The library's {py:func}`~llmclf.lora.add_lora` puts such a correction beside every linear layer of
-# every block, and {py:func}`~llmclf.lora.merge_lora` adds them in the end.
+# than before. The library's {py:func}`~llmclf.evaluation.lora.add_lora` puts such a correction beside every linear layer of
+# every block, and {py:func}`~llmclf.evaluation.lora.merge_lora` adds them in the end.
 
 # %%
+from llmclf.evaluation.lora import add_lora, merge_lora
 from llmclf.head import Classifier, parameter_table
-from llmclf.lora import add_lora, merge_lora
 from llmclf.weights import load_pretrained
 
 model = Classifier(load_pretrained(backbone, device=device))
@@ -381,7 +381,7 @@ print(parameter_table(model).loc["sum"].to_string())
 # Does merging keep the answers? Give the corrections some value, as training would, and compare:
 
 # %% tags=["nbval-check-output"]
-from llmclf.lora import corrected as corrected_layers
+from llmclf.evaluation.lora import lora_layers as corrected_layers
 
 for _, _, layer in corrected_layers(model):
     nn.init.normal_(layer.B, std=0.01)
@@ -428,7 +428,7 @@ pd.DataFrame.from_dict(missing, orient="index", columns=columns)
 # correction of one linear layer.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def lora_parameters(inputs, outputs, rank):

@@ -32,7 +32,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
@@ -50,7 +50,7 @@ from pathlib import Path
 
 from llmclf.classify import TextClassifier
 from llmclf.data import is_fast, read_sms
-from llmclf.student import Student
+from llmclf.interactive.student import Student
 
 folder = Path("output", "fast" if is_fast() else "full")
 classifier = TextClassifier.load(folder / "classifier", device="cpu")
@@ -116,7 +116,7 @@ print(f"{16 * count / 1e9:.1f} GB to train all of them")
 # large can still be used on a laptop; to train all of it takes more memory than many laptops have. Here is the first reason as a picture:
 
 # %% mystnb={"figure": {"caption": "How long the computer of this page needs for a given number of messages, drawn from the two rates above. Each mark of the lower axis stands for ten times as many.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below that of the classifier, so that it reaches each mark only after many times as many messages."}}
-from llmclf.plots import COLORS, INK, new_figure
+from llmclf.teaching.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure()
 counts = [10**3, 10**9]
@@ -166,7 +166,7 @@ table[125:].to_parquet(source / "march.parquet", row_group_size=20)
 # being what decides who does which part when. By default a part has ten thousand rows. Ours are small, so that there is something to see.
 
 # %% tags=["nbval-check-output"]
-from llmclf.scoring import score_files
+from llmclf.scale.score_files import score_files
 
 scored = place / "scored"
 work = {"rows_per_part": 20}
@@ -435,8 +435,8 @@ print(f"the classifier reaches {of_peak:.0%} of that")
 # messages a second as well:
 
 # %%
-from llmclf.files import sha256_of
-from llmclf.message_files import CsvFile
+from llmclf.files.storage import sha256_of
+from llmclf.scale.message_files import CsvFile
 
 kind, path = CsvFile(), place / "all.csv"
 pd.DataFrame({"text": texts}).to_csv(path, index=False)
@@ -584,7 +584,7 @@ print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 # Write `rate_of_all(rates)`: how many messages a second go through all of them?
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def rate_of_all(rates):

@@ -30,9 +30,12 @@
 # %config InlineBackend.figure_formats = ["svg"]
 
 # %% tags=["provenance"]
-from llmclf import assets, data, mail, plots
+from llmclf import data
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.evaluation import mail
+from llmclf.files import assets
+from llmclf.teaching import plots
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
@@ -271,7 +274,7 @@ print(drawn["label"].value_counts().to_string())
 # copies <near copy>` share half of all their runs of three words.)
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.leakage import near_duplicate_groups
+from llmclf.evaluation.near_duplicates import near_duplicate_groups
 
 shares = {"train_share": 0.6, "validation_share": 0.1}
 numbered = drawn.assign(group=near_duplicate_groups(drawn["text"]))
@@ -347,8 +350,8 @@ print(f"{exact / rounded:.1f} times as fast; used: {faster}")
 
 
 # %%
-from llmclf.estimator import LLMClassifier
 from llmclf.evaluate import score
+from llmclf.evaluation.estimator import LLMClassifier
 
 
 def fit(max_length, **settings):
@@ -458,7 +461,7 @@ result.by_class(names).round(3)
 # right and the other wrong. If both were equally good, these would be shared out like tosses of a coin.
 
 # %%
-from llmclf.judge import mcnemar
+from llmclf.evaluation.statistics import mcnemar
 
 right = {
     setting: (logits.argmax(dim=1) == truth(test)).tolist()
@@ -491,7 +494,7 @@ compare((long, "mean"), (long, "last_token"))
 # whole mails, so we also let it read them as our model does, cut at the same limit.
 
 # %%
-from llmclf.baselines import tfidf_words
+from llmclf.evaluation.baselines import tfidf_words
 
 
 def cut_text(text):
@@ -614,7 +617,7 @@ print("read back unchanged:", again.equals(mine))
 
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def share_read(lengths, limit): ...  # your code

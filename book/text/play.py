@@ -40,7 +40,7 @@
 
 # %% tags=["provenance"]
 from llmclf.evaluate import choose_device
-from llmclf.provenance import provenance
+from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
 backbone = choose_backbone()
@@ -57,7 +57,7 @@ from pathlib import Path
 
 from llmclf.classify import TextClassifier
 from llmclf.data import is_fast
-from llmclf.student import Student
+from llmclf.interactive.student import Student
 
 folder = Path("output", "fast" if is_fast() else "full", "classifier")
 teacher = TextClassifier.load(folder)
@@ -66,7 +66,7 @@ student = Student.load(file)
 both = {"teacher": teacher, "student": student}
 
 # %%
-from llmclf.frozen import fingerprint
+from llmclf.feature_cache import fingerprint
 
 for name, one in both.items():
     count = sum(weight.numel() for weight in one.model.parameters())
@@ -142,12 +142,12 @@ for row in (~same).nonzero().flatten().tolist():
 # the teacher reads it, and nobody needs to label it.
 
 # %%
-from llmclf.distil import ask
+from llmclf.interactive.distillation import teacher_probabilities
 from llmclf.tokenizer import encode
 
 text = "Free entry! Text WIN to 80086 now"
 heard = encode(teacher.tokenizer, text)
-(answer,) = ask(teacher, [heard])
+(answer,) = teacher_probabilities(teacher, [heard])
 for number, row in list(zip(heard, answer, strict=True))[:6]:
     print(f"{teacher.tokenizer.decode([number])!r:<10} {row[1]:.3f}")
 
@@ -159,7 +159,7 @@ for number, row in list(zip(heard, answer, strict=True))[:6]:
 # %% tags=["nbval-check-output"]
 import random
 
-from llmclf.distil import mix
+from llmclf.interactive.distillation import mix
 
 some = ["See you at eight then", "WIN a prize, text GO to 80086 now"]
 print(mix(some, ["lamp", "river"], random.Random(25)))
@@ -182,7 +182,7 @@ for name in ("seconds reading", "seconds learning"):
 # them so; whoever keeps the first ones has the tokenizer as it was at that hour of its training.
 
 # %%
-from llmclf.student import first_tokens
+from llmclf.interactive.student import first_tokens
 
 rows = student.model.backbone.token_embedding.weight
 total = sum(weight.numel() for weight in student.model.parameters())
@@ -200,7 +200,7 @@ for tokenizer in (large, small):
 # inside one of the teacher's, where the teacher has given no answer?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.distil import lesson
+from llmclf.interactive.distillation import lesson
 
 one = lesson(text, answer, large, small, context_length=256)
 rows = list(zip(*one, strict=True))
@@ -236,7 +236,7 @@ for share in (0.5, 0.7, 0.9):
 # %%
 import numpy as np
 
-from llmclf.distil import distil
+from llmclf.interactive.distillation import distil
 
 few = prepare_sms().train["text"].tolist()[:16]
 for epochs in (1, 15):
@@ -257,7 +257,7 @@ for epochs in (1, 15):
 # 127 or -127, and all others whole numbers in proportion ({term}`quantisation`). A factor for each row turns them back.
 
 # %% tags=["nbval-check-output"]
-from llmclf.student import quantise
+from llmclf.interactive.student import quantise
 
 row = torch.tensor([[0.50, -0.26, 0.013, -0.0045]])
 whole, scale = quantise(row)
@@ -289,8 +289,8 @@ for bits in (8, 6, 4, 3, 2):
 
 
 # %% mystnb={"figure": {"caption": "One message, read by both: the probability of spam if the message ended there, over the share of its characters. Dotted: one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines over the course of one message, the probability of spam as the teacher and as the student see it. Both stay near zero over the first half and rise at the telephone number, the teacher's at once, the student's over several digits. Behind the number both fall, waver, and end above one half, the teacher's higher."}}
-from llmclf import plots
-from llmclf.reading import read
+from llmclf.interactive.token_probabilities import read
+from llmclf.teaching import plots
 
 text = "Hi love, free for dinner? Or call 09061701461 and claim your prize"
 figure, axes = plots.new_figure()
@@ -345,7 +345,7 @@ for name, value in found["medians"].items():
 # %%
 from IPython.display import HTML
 
-from llmclf.reading import EXAMPLES, percent, render
+from llmclf.interactive.token_probabilities import EXAMPLES, percent, render
 
 shown = [render(read(student, text), "spam") for text in EXAMPLES.values()]
 HTML("".join(shown))
@@ -384,7 +384,7 @@ for label, text in train[alike][["label", "text"]].to_numpy():
 # the student.)
 
 # %% tags=["remove-output"]
-from llmclf.demo import ClassifierDemo
+from llmclf.interactive.demo import ClassifierDemo
 
 ClassifierDemo(teacher, student)
 
@@ -403,7 +403,7 @@ ClassifierDemo(teacher, student)
 # the second holds shares that add up to one in each row. It returns the mean loss of a message.
 
 # %% tags=["exercise", "nbval-check-output"]
-from llmclf.checks import check
+from llmclf.teaching.exercises import check
 
 
 def soft_cross_entropy(logits, targets): ...  # your code

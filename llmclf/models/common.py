@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 
 
 def check_input_ids(input_ids: Tensor, context_length: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from llmclf.files import FileError, read_safetensors
+from llmclf.files.storage import FileError, read_safetensors
 from llmclf.models import GPT2, GPT2Config
 from llmclf.models.state import WeightsError, build, check_tensors, fill
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from llmclf.gguf_file import read_gguf
+from llmclf.files.gguf import read_gguf
 from llmclf.models import Llama, LlamaConfig
 from llmclf.models.state import WeightsError, build, check_tensors, fill
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from llmclf.errors import LlmclfError
+from llmclf.console import LlmclfError
 from llmclf.models import GPT2, Backbone, GPT2Config, Llama, LlamaConfig
 
 

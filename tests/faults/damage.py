@@ -116,7 +116,7 @@ def refusal(done: CompletedProcess) -> End:
 
 def refuses(use: Callable[[], object], path: Path) -> End:
     """A call of the library that must raise an error which names the file."""
-    from llmclf.errors import LlmclfError
+    from llmclf.console import LlmclfError
 
     try:
         use()
@@ -177,7 +177,7 @@ def student(things: Things, folder: Path) -> Target:
     from conftest import build_tiny_tokenizer, tiny_gpt2
 
     from llmclf.head import Classifier
-    from llmclf.student import Student
+    from llmclf.interactive.student import Student
 
     path = folder / "student.safetensors"
     model = Classifier(tiny_gpt2(tied_embeddings=False), 2)
@@ -224,7 +224,7 @@ def write_tiny_gguf(path: Path) -> Path:
 
 
 def unpacked_copy(things: Things, folder: Path) -> Target:
-    from llmclf.gguf_file import read_gguf
+    from llmclf.files.gguf import read_gguf
 
     path = write_tiny_gguf(folder / "tiny.gguf")
 
@@ -341,11 +341,11 @@ def newer_json(path: Path) -> None:
 
 
 def newer_sealed(path: Path) -> None:
-    from llmclf.files import read_sealed, write_sealed
+    from llmclf.files.storage import read_with_checksum, write_with_checksum
 
-    tensors, record = read_sealed(path, "")
+    tensors, record = read_with_checksum(path, "")
     record["format"] += 1
-    write_sealed(path, tensors, record)
+    write_with_checksum(path, tensors, record)
 
 
 def newer_gguf(path: Path) -> None:

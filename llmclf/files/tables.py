@@ -1,0 +1,182 @@
+"""Chapters 1 and 10: tables as other people write them, read line by line, and every fault named with its place."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import pandas as pd
+
+from llmclf.console import LlmclfError
+
+
+class DataError(LlmclfError):
+    """A table that cannot be used as it is."""
+
+
+class Position(NamedTuple):
+    """Where a row begins: the line, from 1, and the bytes before it."""
+
+    line: int
+    byte: int
+
+
+class Row(NamedTuple):
+    """A row of a CSV file.
+
+    Attributes
+    ----------
+    fields
+        Its values, as text.
+    line
+        Where it begins; a quoted field may run over several lines.
+    behind
+        Where the next one begins.
+    """
+
+    fields: list[str]
+    line: int
+    behind: Position
+
+
+def read_table(path: str | Path, *, text_column: str = "text", label_column: str | None = "label") -> pd.DataFrame:
+    """Any table with a text and a label column: CSV, or tab-separated where the name ends in `.tsv`; UTF-8.
+
+    Parameters
+    ----------
+    path
+        The file.
+    text_column, label_column
+        Names in the header; `label_column=None` where there are no labels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `label` (strings, unless left out) and `text`.
+
+    Raises
+    ------
+    DataError
+        Naming file, line and column: no such file or column, not UTF-8, broken quoting, a row with too many or too few
+        fields, an empty label, no rows. An empty text is a message like any other.
+    """
+    path = Path(path)
+    wanted = [text_column] if label_column is None else [label_column, text_column]
+    header, rows = read_rows(path, wanted)
+    places = [header.fields.index(column) for column in wanted]
+    records = []
+    for row in rows:
+        if label_column is not None and not row.fields[places[0]].strip():
+            raise DataError(
+                f"{path}: line {row.line}: no label in column {label_column!r}; fill it in or remove the line"
+            )
+        records.append([row.fields[place] for place in places])
+    if not records:
+        raise DataError(f"{path}: a header but no rows")
+    return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
+
+
+def read_rows(path: Path, columns: Sequence[str] = (), *, start: Position | None = None) -> tuple[Row, Iterator[Row]]:
+    """Header and rows of a CSV file (blank lines left out), one after the other: no file is too large.
+
+    Parameters
+    ----------
+    path
+        The file; fields are parted by tabs where its name ends in `.tsv`, by commas otherwise.
+    columns
+        Must stand in the header, each once.
+    start
+        Begin with the row there.
+
+    Raises
+    ------
+    DataError
+        As `read_table`; here for the header, later for each row when it is reached.
+    """
+    rows = _rows(path)
+    header = next(rows, None)
+    if header is None:
+        raise DataError(f"{path}: the file is empty; expected a header line and rows")
+    for column in columns:
+        if header.fields.count(column) != 1:
+            found = ", ".join(map(repr, header.fields))
+            raise DataError(f"{path}: line {header.line}: expected one column {column!r}, found {found}")
+    return header, _checked(path, rows if start is None else _rows(path, start), len(header.fields))
+
+
+def _checked(path: Path, rows: Iterator[Row], width: int) -> Iterator[Row]:
+    for row in rows:
+        if len(row.fields) != width:
+            raise DataError(
+                f"{path}: line {row.line}: expected {width} fields as in the header, found {len(row.fields)}; "
+                f"a text that holds the separator or a line break needs quotation marks around it"
+            )
+        yield row
+
+
+def _rows(path: Path, start: Position | None = None) -> Iterator[Row]:
+    """Every row that is not blank.
+
+    Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
+    ones, renames doubled columns, and counts rows instead of lines.
+    """
+    try:
+        with open(path, "rb") as file:
+            csv.field_size_limit(max(csv.field_size_limit(), min(path.stat().st_size, 2**31 - 1)))  # else no long text
+            lines = _Lines(path, file, start)
+            separator = "\t" if path.suffix.lower() == ".tsv" else ","
+            first = lines.place.line
+            for fields in csv.reader(lines, delimiter=separator, strict=True):
+                if fields:
+                    yield Row(fields, first, lines.place)
+                first = lines.place.line
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        line, reason = _undecodable(path)
+        raise DataError(f"{path}: line {line}: not UTF-8 ({reason}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: line {first}: broken quoting ({error}); "
+            f"quotation marks stand around a whole field, and one inside it is written twice"
+        ) from None
+
+
+class _Lines:
+    """The lines of a file, their line breaks as they are; `place` is where the next one begins."""
+
+    def __init__(self, path: Path, file: BinaryIO, start: Position | None) -> None:
+        self.path = path
+        if start is None:
+            marked = file.read(3) == b"\xef\xbb\xbf"  # spreadsheets begin a file with a byte order mark
+            start = Position(1, 3 if marked else 0)
+        self.place = start
+        file.seek(start.byte)
+        self.text = TextIOWrapper(file, encoding="utf-8", newline="")
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.text)
+        number, byte = self.place
+        if "\0" in line:
+            raise DataError(f"{self.path}: line {number}: a NUL byte; this is not a text file, or not saved as UTF-8")
+        self.place = Position(number + 1, byte + len(line.encode()))
+        return line
+
+
+def _undecodable(path: Path) -> tuple[int, str]:
+    """The first line that is not UTF-8, and why."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return number, error.reason
+    return 1, "but it is now: it was changed while it was read"

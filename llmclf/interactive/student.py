@@ -1,0 +1,126 @@
+"""Play: a classifier small enough for a web page, as one file. A GPT-2 in small, its weights in eight bits each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import tiktoken
+import torch
+from torch import Tensor
+
+from llmclf.classify import TextClassifier
+from llmclf.console import LlmclfError
+from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
+from llmclf.head import Classifier
+from llmclf.models import GPT2, GPT2Config
+from llmclf.models.state import build, check_tensors
+from llmclf.tokenizer import SMOLLM2_LACKS
+
+# 256 tokens hold every message of the collection but one; the vocabulary weighs more than all blocks.
+STUDENT = GPT2Config(
+    vocab_size=8192, context_length=256, hidden_size=128, num_layers=4, num_heads=4, tied_embeddings=False
+)
+FORMAT = 2  # of the file; raised whenever an older library could misread a newer file
+ENTRIES = {"config", "labels", "tokenizer", "pattern", "tokens", "end_of_text", "training"}  # of its record
+ADVICE = "python -m llmclf distil makes one"
+SCALE = ".scale"  # behind a weight's name: the factors of its rows
+
+
+def first_tokens(tokenizer: tiktoken.Encoding, size: int) -> tiktoken.Encoding:
+    """The tokenizer with its first `size` tokens only, as if its training had stopped there.
+
+    Byte-pair encoding numbers its merges in the order in which it learnt them, and applies earlier ones first. So the
+    small tokenizer cuts any text wherever the large one does, and in some places more. End-of-text keeps its number if
+    that is among the first, and is the last one otherwise.
+    """
+    parts = tokenizer.__getstate__()  # what a copy in another process is made of
+    end = min(tokenizer.eot_token, size - 1)
+    ranks = {token: rank for token, rank in parts["mergeable_ranks"].items() if rank < size and rank != end}
+    return tiktoken.Encoding(
+        tokenizer.name, pat_str=parts["pat_str"], mergeable_ranks=ranks, special_tokens={"<|endoftext|>": end}
+    )
+
+
+def quantise(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """A matrix as whole numbers, (rows, columns), and a factor for each row, (rows,).
+
+    With 8 bits the whole numbers reach from -127 to 127, and the largest of each row, in size, is one of these.
+    """
+    scale = (weight.abs().amax(dim=1) / (2 ** (bits - 1) - 1)).clamp(min=1e-12)
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
+class Student(TextClassifier):
+    """A small GPT-2 classifier that is kept in one file, with its tokenizer, matrices in eight bits a number."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the file; one that is there is replaced at the end.
+
+        Raises
+        ------
+        LlmclfError
+            The model does not read its last token, or cuts messages before its context ends: `load` would not know.
+        """
+        if self.model.pooling != "last_token" or self.max_length != self.model.backbone.config.context_length:
+            raise LlmclfError("only a student that reads the last token of its whole context can be saved")
+        tensors = {}
+        for name, weight in self.model.backbone.named_parameters():
+            weight = weight.detach().float().cpu()
+            if weight.ndim == 2:
+                tensors[name], tensors[name + SCALE] = quantise(weight)
+            else:
+                tensors[name] = weight
+        parts = self.tokenizer.__getstate__()
+        record = {
+            "format": FORMAT,
+            "config": asdict(self.model.backbone.config),
+            "labels": self.label_names,
+            "tokenizer": self.tokenizer.name,
+            "pattern": parts["pat_str"],
+            "lacks": SMOLLM2_LACKS.pattern if self.tokenizer.name == "smollm2" else None,
+            "tokens": {token.decode("latin-1"): rank for token, rank in parts["mergeable_ranks"].items()},
+            "end_of_text": self.tokenizer.eot_token,
+            "training": self.training,
+        }
+        write_with_checksum(path, tensors, record)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Student:
+        """The classifier that `save` wrote, on the CPU, its weights as floats again.
+
+        Raises
+        ------
+        FileError, WeightsError
+            The file is missing, damaged, or of another kind.
+        """
+        tensors, record = read_with_checksum(path, ADVICE)
+        if not isinstance(record, dict) or record.get("format") != FORMAT or not record.keys() >= ENTRIES:
+            raise FileError(f"{path}: not a student of this library, format {FORMAT}; {ADVICE}")
+        tokenizer = tiktoken.Encoding(
+            record["tokenizer"],
+            pat_str=record["pattern"],
+            mergeable_ranks={token.encode("latin-1"): rank for token, rank in record["tokens"].items()},
+            special_tokens={"<|endoftext|>": record["end_of_text"]},
+        )
+        backbone = build(GPT2Config(**record["config"]))
+        model = Classifier(backbone, len(record["labels"]))
+        _check_tensors(Path(path), tensors, backbone)
+        state = {
+            name: weight.float() * tensors[name + SCALE][:, None] if weight.dtype == torch.int8 else weight
+            for name, weight in tensors.items()
+            if not name.endswith(SCALE)
+        }
+        backbone.load_state_dict(state, assign=True)
+        model.requires_grad_(False).eval()
+        return cls(model, tokenizer, record["labels"], "student", training=record["training"])
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor], backbone: GPT2) -> None:
+    """Matrices in whole numbers, each with its factors; everything else in float32."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
+    scales = {name + SCALE: shape[:1] for name, shape in shapes.items() if len(shape) == 2}
+    check_tensors(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, shapes | scales)
+    for name, tensor in tensors.items():
+        if tensor.dtype != (expected := torch.int8 if name + SCALE in scales else torch.float32):
+            raise FileError(f"{path}: {name} holds {tensor.dtype}, expected {expected}; save the student again")

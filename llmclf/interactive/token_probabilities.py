@@ -1,0 +1,193 @@
+"""Chapter 7: reading along. What the classifier would say after each token of a text, and how to show that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import torch
+
+from llmclf.classify import TextClassifier
+from llmclf.console import LlmclfError
+from llmclf.tokenizer import encode
+
+EXAMPLES = {
+    "an advertisement": "Congratulations! You have won a free holiday for two. Call 08000 123456 to claim it.",
+    "a short code": "Your verification code is 482913. Never share it with anyone.",
+    "a note to a friend": "Hey, are we still on for dinner tonight? Let me know!",
+    "a reminder": "Don't forget to buy milk and bread on your way home, love you",
+}
+SVG = 'xmlns="http://www.w3.org/2000/svg" width="100%"'
+THIN = 'vector-effect="non-scaling-stroke"'  # however wide the picture is drawn
+# Without width, or marks that turn the direction of what follows. (Emoji and Persian need U+200C and U+200D.)
+UNSEEN = [0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
+SIGNS = {number: chr(0x2400 + number) for number in range(32)} | {127: "\u2421", 10: "↵\n"}
+SIGNS |= {number: f"[U+{number:04X}]" for number in UNSEEN}
+
+
+@dataclass(frozen=True)
+class TokenProbabilities:
+    """What a classifier makes of one text.
+
+    Attributes
+    ----------
+    text
+        As it was given.
+    label
+        The most probable class.
+    names
+        Of the classes, in the order of the columns.
+    pieces
+        The text that was read, cut at tokens; tokens that share a character stand together.
+    probabilities
+        (pieces, classes), if the message ended with that piece; the last row is the answer.
+    left_out
+        Tokens beyond the limit, which were not read.
+    """
+
+    text: str
+    label: str
+    names: list[str]
+    pieces: list[str]
+    probabilities: np.ndarray
+    left_out: int
+
+    def course(self, name: str) -> np.ndarray:
+        """(pieces,): the probability of one class as the message unfolds."""
+        return self.probabilities[:, self.names.index(name)]
+
+
+@torch.inference_mode()
+def read(classifier: TextClassifier, text: str) -> TokenProbabilities:
+    """Read a text token by token, in one pass: because attention is causal, each row knows only what stands before it.
+
+    Raises
+    ------
+    LlmclfError
+        The classifier does not read at the last token, so the rows before it say nothing about it.
+    """
+    if classifier.model.pooling != "last_token":
+        raise LlmclfError(f"a classifier that reads at {classifier.model.pooling!r} cannot be read along")
+    tokenizer, model = classifier.tokenizer, classifier.model.eval()
+    input_ids = encode(tokenizer, text)
+    kept = input_ids[: classifier.max_length]
+    logits = model.backbone(torch.tensor([kept], device=model.device))[0].float().cpu()  # (tokens, classes)
+    probabilities = logits.softmax(dim=1).numpy()
+    pieces, last, unfinished = [], [], b""
+    for place, number in enumerate(kept):
+        unfinished += b"" if number == tokenizer.eot_token else tokenizer.decode_single_token_bytes(number)
+        try:
+            piece = unfinished.decode("utf-8")
+        except UnicodeDecodeError:
+            if place < len(kept) - 1:
+                continue
+            piece = unfinished.decode("utf-8", "replace")
+        pieces.append(piece)
+        last.append(place)
+        unfinished = b""
+    label = classifier.label_names[int(probabilities[-1].argmax())]
+    return TokenProbabilities(
+        text, label, list(classifier.label_names), pieces, probabilities[last], len(input_ids) - len(kept)
+    )
+
+
+def render(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> str:
+    """A reading as HTML that needs no style sheet and no script; user text in it is text, whatever it says.
+
+    Parameters
+    ----------
+    reading
+        From `read`.
+    name
+        The class whose probability is shown, such as "spam".
+    threshold
+        From this probability on the text is called `name`.
+    """
+    course = reading.course(name)
+    verdict = verdict_of(reading, name, threshold)
+    rest = in_words(reading, name, threshold).removeprefix(verdict)
+    words = f'<p style="font-size:1.15em"><strong>{escape(verdict)}</strong>{escape(rest)}</p>'
+    pictures = f"{bar(float(course[-1]), threshold)}{highlight(reading, course)}{curve(course, name, threshold)}"
+    return f'<div style="max-width:44em;margin-bottom:2em">{words}{pictures}</div>'
+
+
+def in_words(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> str:
+    """A reading as a sentence, for the eye and for a screen reader: "spam: probability of spam 98.0 %, …"."""
+    chance = percent(float(reading.course(name)[-1]))
+    cut = f" The last {reading.left_out:,} tokens were not read: the text is too long." if reading.left_out else ""
+    verdict = verdict_of(reading, name, threshold)
+    return f"{verdict}: probability of {name} {chance}, threshold {100 * threshold:.0f} %.{cut}"
+
+
+def verdict_of(reading: TokenProbabilities, name: str, threshold: float) -> str:
+    """The name, or what a text is that is not called so."""
+    if reading.course(name)[-1] >= threshold:
+        return name
+    others = [other for other in reading.names if other != name]
+    return others[0] if len(others) == 1 else f"not {name}"
+
+
+def percent(share: float) -> str:
+    """A percentage that is never rounded to certainty."""
+    if share > 0.999:
+        return "over 99.9 %"
+    return "under 0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")
+
+
+def bar(share: float, threshold: float) -> str:
+    """A bar with a mark at the threshold; the words above say the same."""
+    return (
+        f'<svg {SVG} viewBox="0 0 440 16" height="16" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect width="440" height="16" fill="#e6e6e6"/>'
+        f'<rect width="{440 * share:.1f}" height="16" fill="#d55e00"/>'
+        f'<path d="M{440 * threshold:.1f} 0V16" stroke="#000" stroke-width="2"/></svg>'
+    )
+
+
+def highlight(reading: TokenProbabilities, course: np.ndarray) -> str:
+    """The text, each piece on a ground that tells how it moved the probability, with a sign where it moved much."""
+    moves = np.diff(course, prepend=course[:1])
+    spans = []
+    for piece, move, so_far in zip(reading.pieces, moves, course, strict=True):
+        color = f"rgba({'213,94,0' if move > 0 else '0,114,178'},{min(0.6, abs(move)):.2f})"
+        sign = ("▲" if move > 0 else "▼") if abs(move) >= 0.1 else ""
+        mark = f"<sup>{sign}</sup>" if sign else ""
+        spans.append(f'<span style="background:{color}" title="{percent(float(so_far))}">{visible(piece)}</span>{mark}')
+    return (
+        '<p dir="auto" style="line-height:1.9;font-size:1.05em;overflow-wrap:anywhere;white-space:pre-wrap;color:#000;'
+        f'background:#fff;padding:0.4em">{"".join(spans)}</p>'
+    )
+
+
+def visible(piece: str) -> str:
+    """Escaped for HTML; what would be invisible or turn the text round becomes signs that can be seen."""
+    return escape(piece.translate(SIGNS))
+
+
+def token_table(reading: TokenProbabilities, name: str) -> str:
+    """The same in numbers: each piece, the probability after it, and how it moved that, in percentage points."""
+    course = reading.course(name)
+    moves = ["", *(f"{100 * move:+.1f}" for move in np.diff(course))]
+    rows = ""
+    for piece, share, move in zip(reading.pieces, course, moves, strict=True):
+        token = visible(piece) if piece.strip() else "(space)"
+        rows += f'<tr><th scope="row">{token}</th><td>{percent(float(share))}</td><td>{move}</td></tr>'
+    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in ("token", f"{name} so far", "moved by, points"))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def curve(course: np.ndarray, name: str, threshold: float) -> str:
+    """A small line of the probability over the pieces of the text, dashed the threshold."""
+    course_or_level = course if len(course) > 1 else course.repeat(2)
+    across = np.linspace(4, 436, len(course_or_level))
+    points = " ".join(f"{x:.1f},{44 - 40 * y:.1f}" for x, y in zip(across, course_or_level, strict=True))
+    words = (
+        f"Probability of {escape(name)} from the first token to the last: begins at {percent(float(course[0]))}, "
+        f"highest {percent(float(course.max()))}, ends at {percent(float(course[-1]))}."
+    )
+    return (
+        f'<svg {SVG} viewBox="0 0 440 48" height="48" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f'<path d="M0 {44 - 40 * threshold:.1f}H440" stroke="#767676" stroke-dasharray="3 4" {THIN}/>'
+        f'<polyline points="{points}" fill="none" stroke="#0072b2" stroke-width="2" {THIN}/></svg>'
+    )

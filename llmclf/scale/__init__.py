@@ -1,0 +1,1 @@
+"""Chapter 10: several processes train together, files of any size are scored."""
