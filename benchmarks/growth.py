@@ -81,7 +81,7 @@ def measure(kind: str, size: int) -> dict:
         settings = TrainingSettings(epochs=1, evaluate_every=10**9, evaluate_batches=0)
         if kind == "number":
             (kept,) = timed(found, "frozen part", lambda: cache_features(model, loaders.train, memory=BUDGET))
-            found["kept bytes"] = kept.dataset.states.nbytes
+            found["kept bytes"] = kept.dataset.hidden_states.nbytes
             timed(found, "epoch", lambda: train(model, kept, kept, settings))
             timed(found, "evaluation", lambda: evaluate(model, every_message(kept)))
         classifier = TextClassifier(model, tokenizer, ["ham", "spam"], "random-gpt2-124M")

@@ -36,7 +36,7 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
                 {
                     "seed": seed,
                     "dtype": str(dtype).removeprefix("torch."),
-                    "kept bytes": sum(loader.dataset.states.nbytes for loader in rounded),
+                    "kept bytes": sum(loader.dataset.hidden_states.nbytes for loader in rounded),
                     "last training loss": history.train_losses[-1],
                     "test correct": exact.correct,
                     "test count": exact.count,
@@ -51,6 +51,6 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
 def round_states(loader: DataLoader, dtype: torch.dtype) -> DataLoader:
     """The same loader as if `cache_features` had been asked for this precision."""
     states = copy.copy(loader.dataset)
-    states.states = states.states.to(dtype)
+    states.hidden_states = states.hidden_states.to(dtype)
     options = {"sampler": loader.sampler, "drop_last": loader.drop_last, "generator": loader.generator}
     return DataLoader(states, loader.batch_size, collate_fn=states.collate, **options)

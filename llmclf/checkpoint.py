@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from llmclf.collectives import barrier
 from llmclf.console import LlmclfError, is_main_process
 from llmclf.feature_cache import FeatureDataset, fingerprint
 from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
 from llmclf.head import Classifier
-from llmclf.scale.distributed import barrier, gathered, scattered
-
-if TYPE_CHECKING:
-    from llmclf.train import History, TrainingSettings
+from llmclf.loaders import collate_of, dataset_of
 
 FORMAT = 1  # of the file; raised whenever another version of the library could misread it
 
@@ -31,17 +28,17 @@ class CheckpointError(LlmclfError):
     """A checkpoint that does not belong to this run."""
 
 
-def describe_run(classifier: Classifier, train_loader: DataLoader, settings: TrainingSettings) -> dict:
+def describe_run(classifier: Classifier, train_loader: DataLoader, settings: dict[str, Any]) -> dict[str, Any]:
     """What must be the same for a checkpoint to be continued: settings, messages, model."""
-    dataset = train_loader.dataset
-    pad_to = dataset.pad_to if isinstance(dataset, FeatureDataset) else train_loader.collate_fn.keywords["pad_to"]
+    dataset: Any = dataset_of(train_loader)
+    pad_to = dataset.pad_to if isinstance(dataset, FeatureDataset) else collate_of(train_loader).pad_to
     content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
     return {
-        **{name: value for name, value in asdict(settings).items() if name != "epochs"},
+        **{name: value for name, value in settings.items() if name != "epochs"},
         "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
         "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
         "padding": "each batch to its longest message" if pad_to is None else f"all to {pad_to} tokens",
-        "precision": "bfloat16" if classifier.bfloat16 else "that of the weights",
+        "precision": "bfloat16" if classifier.use_bfloat16 else "that of the weights",
         "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
         "training messages": hashlib.sha256(content.encode()).hexdigest(),
     }
@@ -49,29 +46,30 @@ def describe_run(classifier: Classifier, train_loader: DataLoader, settings: Tra
 
 def save_checkpoint(
     path: str | Path,
-    identity: dict,
-    trainable: dict[str, Tensor],
+    identity: dict[str, Any],
+    trainable: dict[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    history: History,
+    history: dict[str, Any],
     epochs_done: int,
 ) -> None:
-    """Write weights, optimizer state, history and identity as one safetensors file, in one step.
-
-    Of several workers the first writes; the others give what was dealt to them.
-    """
-    tensors = {}
-    for name, weight in trainable.items():
-        state = {"weight": weight, **optimizer.state[weight]}
-        tensors |= {f"{key}/{name}": gathered(torch.as_tensor(value)).contiguous() for key, value in state.items()}
+    """Write weights, optimizer state, history and identity as one safetensors file; of several processes the first."""
     if is_main_process():
-        record = {"format": FORMAT, "identity": identity, "history": asdict(history), "epochs_done": epochs_done}
+        tensors: dict[str, Tensor] = {}
+        for name, weight in trainable.items():
+            state = {"weight": weight, **optimizer.state[weight]}
+            tensors |= {f"{key}/{name}": torch.as_tensor(value).detach() for key, value in state.items()}
+        record = {"format": FORMAT, "identity": identity, "history": history, "epochs_done": epochs_done}
         write_with_checksum(path, tensors, record)
-    barrier()  # no worker may look for the file before it is there
+    barrier()  # no process may look for the file before it is there
 
 
 def load_checkpoint(
-    path: str | Path, identity: dict, trainable: dict[str, Tensor], optimizer: torch.optim.Optimizer, epochs: int
-) -> tuple[dict, int]:
+    path: str | Path,
+    identity: dict[str, Any],
+    trainable: dict[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    epochs: int,
+) -> tuple[dict[str, Any], int]:
     """Put weights and optimizer back as they were; return the history's entries and the number of epochs done.
 
     Raises
@@ -94,9 +92,9 @@ def load_checkpoint(
         )
     with torch.no_grad():
         for name, weight in trainable.items():
-            weight.copy_(scattered(tensors[f"weight/{name}"], weight))
+            weight.copy_(tensors[f"weight/{name}"])
             optimizer.state[weight] = {
                 "step": tensors[f"step/{name}"].clone(),
-                **{key: scattered(tensors[f"{key}/{name}"], weight) for key in ("exp_avg", "exp_avg_sq")},
+                **{key: tensors[f"{key}/{name}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")},
             }
     return record["history"], record["epochs_done"]

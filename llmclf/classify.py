@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import tiktoken
@@ -18,19 +15,17 @@ from torch import Tensor
 from llmclf import __version__
 from llmclf.console import LlmclfError, notice, progress
 from llmclf.evaluate import choose_device
-from llmclf.evaluation.lora import lora_layers
 from llmclf.files.download import AssetError
-from llmclf.files.storage import FileError, atomic_write, lock_folder, read_safetensors, sha256_of, write_safetensors
+from llmclf.files.storage import FileError, read_with_checksum, sha256_of, write_with_checksum
 from llmclf.head import Classifier
 from llmclf.loaders import batches_by_tokens, pad_batch
-from llmclf.models import GPT2_SIZES, Backbone, GPT2Config, LlamaConfig
-from llmclf.models.gpt2_weights import read_source_state
+from llmclf.models import Backbone, GPT2Config, LlamaConfig
 from llmclf.models.state import build, check_tensors
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 
-RECORD = "classifier.json"
-FORMAT = 2  # of the folder; raised whenever an older library could misread a newer folder
+CLASSIFIER_FILE = "classifier.safetensors"  # in its folder: the weights, and the record as metadata
+FORMAT = 3  # of the record; raised whenever an older library could misread a newer file
 LONGEST_MESSAGE = 1024  # tokens: GPT-2's context, and far beyond any message that the classifier has learnt from
 
 
@@ -62,7 +57,7 @@ class TextClassifier:
     backbone: str
     max_length: int = LONGEST_MESSAGE
     pad_to: int | None = None
-    training: dict = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         outputs = self.model.backbone.head.out_features
@@ -71,7 +66,7 @@ class TextClassifier:
         self.max_length = min(self.max_length, self.model.backbone.config.context_length, self.pad_to or 10**9)
 
     @overload
-    def predict(self, texts: str) -> str: ...
+    def predict(self, texts: str) -> str: ...  # type: ignore[overload-overlap]  # a string is a sequence of strings too
     @overload
     def predict(self, texts: Sequence[str]) -> list[str]: ...
     def predict(self, texts: str | Sequence[str]) -> str | list[str]:
@@ -110,7 +105,7 @@ class TextClassifier:
         return logits
 
     def save(self, folder: str | Path, *, complete: bool = False) -> None:
-        """Write `classifier.json` and a weights file into a folder; a classifier that is there is replaced at the end.
+        """Write one file into a folder, `classifier.safetensors`; one that is there is replaced in one step.
 
         Parameters
         ----------
@@ -118,20 +113,19 @@ class TextClassifier:
             Is made where it does not exist.
         complete
             `False` stores only the weights that differ from the public backbone's. `True` stores all, as is done in
-            any case where there is no public file to add them to (random or imported weights).
+            any case where there is no public file to add them to (random weights).
 
         Raises
         ------
         LlmclfError
             LoRA's corrections stand beside the weights.
-        FileError
-            Another process is writing into the folder.
         """
-        if lora_layers(self.model):
+        backbone = self.model.backbone
+        weights = {name: weight.detach().cpu() for name, weight in backbone.named_parameters()}
+        plain = {name for name, _ in build(backbone.config).named_parameters()}
+        if weights.keys() - plain - {"head.weight", "head.bias"}:
             raise LlmclfError("the classifier has LoRA corrections beside its weights: call merge_lora, then save")
-        folder = Path(folder)
         public = None if complete else self._public_weights()
-        weights = {name: weight.detach().cpu() for name, weight in self.model.backbone.named_parameters()}
         if public:
             original = dict(load_pretrained(self.backbone, dtype=weights["head.weight"].dtype).named_parameters())
             weights = {
@@ -139,33 +133,22 @@ class TextClassifier:
                 for name, weight in weights.items()
                 if name not in original or not torch.equal(weight, original[name])
             }
-        with lock_folder(folder):
-            self._write(folder, weights, sha256_of(public) if public else None)
-
-    def _write(self, folder: Path, weights: dict[str, Tensor], backbone_sha256: str | None) -> None:
-        file = f"weights-{secrets.token_hex(4)}.safetensors"
-        write_safetensors(folder / file, weights)
         record = {
             "format": FORMAT,
             "library": __version__,
             "labels": self.label_names,
             "backbone": self.backbone,
-            "backbone_sha256": backbone_sha256,
-            "family": type(self.model.backbone).__name__,
-            "config": asdict(self.model.backbone.config),
+            "backbone_sha256": sha256_of(public) if public else None,
+            "family": type(backbone).__name__,
+            "config": asdict(backbone.config),
             "tokenizer": self.tokenizer.name,
             "pooling": self.model.pooling,
-            "bfloat16": self.model.bfloat16,
+            "bfloat16": self.model.use_bfloat16,
             "max_length": self.max_length,
             "pad_to": self.pad_to,
-            "weights": {"file": file, "sha256": sha256_of(folder / file)},
             "training": self.training,
         }
-        record["sha256"] = seal(record)
-        with atomic_write(folder / RECORD) as unfinished:  # from here on the folder holds the new classifier
-            unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for old in set(folder.glob("weights-*.safetensors")) - {folder / file}:
-            old.unlink()
+        write_with_checksum(Path(folder) / CLASSIFIER_FILE, weights, record)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> TextClassifier:
@@ -174,58 +157,20 @@ class TextClassifier:
         Raises
         ------
         FileError
-            Not a classifier's folder; written by a newer library; a file missing, damaged or exchanged.
+            Not a classifier's folder; a file of another version, damaged or exchanged.
         """
-        folder = Path(folder)
-        record = read_record(folder)
-        try:
-            weights = _read_weights(folder, record)
-        except (FileError, OSError):
-            if read_record(folder) == record:
-                raise
-            return cls.load(folder, device=device)  # it was saved anew just then
-        complete = record["backbone_sha256"] is None
-        backbone = _backbone(folder, record, dtype=weights["head.weight"].dtype)
-        precision = record.get("bfloat16", False)  # folders of before this was noted hold no word of it
-        model = Classifier(backbone, len(record["labels"]), pooling=record["pooling"], bfloat16=precision)
+        path = Path(folder) / CLASSIFIER_FILE
+        weights, record = read_classifier(folder)
+        backbone = _backbone(path, record, dtype=weights["head.weight"].dtype)
+        model = Classifier(backbone, len(record["labels"]), pooling=record["pooling"], bfloat16=record["bfloat16"])
         shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
         found = {name: tuple(weight.shape) for name, weight in weights.items()}
-        check_tensors(
-            folder / record["weights"]["file"],
-            found,
-            {name: shape for name, shape in shapes.items() if complete or name in found},
-        )
+        complete = record["backbone_sha256"] is None
+        check_tensors(path, found, {name: shape for name, shape in shapes.items() if complete or name in found})
         backbone.load_state_dict(weights, strict=False, assign=True)
         model.requires_grad_(False).to(choose_device(device)).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
-        return cls(model, _tokenizer(folder, record), record["labels"], **settings)
-
-    @classmethod
-    def import_source(
-        cls, path: str | Path, label_names: Sequence[str], *, pad_to: int, device: str = "auto"
-    ) -> TextClassifier:
-        """A GPT-2 classifier whose state dict was saved by the source's own code.
-
-        Parameters
-        ----------
-        path
-            The `.pth` file.
-        label_names
-            The name of each output, in order.
-        pad_to
-            The length it was trained at (the source's longest training message): it reads the last position, so
-            its answers depend on the padding.
-        device
-            See `choose_device`.
-        """
-        config, state = read_source_state(path)
-        backbone = build(config)
-        model = Classifier(backbone, len(state["head.weight"]), pooling="last_position")
-        backbone.load_state_dict(state, assign=True)
-        model.requires_grad_(False).to(choose_device(device)).eval()
-        size = next((name for name, shape in GPT2_SIZES.items() if shape == config), "gpt2")
-        record = {"imported": Path(path).name}
-        return cls(model, gpt2_tokenizer(), list(label_names), f"{RANDOM}{size}", pad_to=pad_to, training=record)
+        return cls(model, _tokenizer(path, record), record["labels"], **settings)
 
     def _public_weights(self) -> Path | None:
         """The file that `save` need not repeat, if there is one."""
@@ -238,72 +183,50 @@ class TextClassifier:
             return None
 
 
-def read_record(folder: Path) -> dict:
-    """What `save` noted in a classifier's folder: everything but the weights.
+def read_classifier(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights that `save` stored in a classifier's folder, and the record of everything else.
 
     Raises
     ------
     FileError
-        There is no such record; it is damaged, changed, or of another version's format.
+        There is no such file; it is damaged, changed, or of another version's format.
     """
-    path = folder / RECORD
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileError(f"{folder}: no {RECORD} in this folder, so no classifier was saved here") from None
-    except ValueError as error:  # broken JSON, or bytes that are not UTF-8
-        raise FileError(f"{path}: damaged: {error}; save the classifier again") from None
-    if not isinstance(record, dict) or "format" not in record:
-        raise FileError(f"{path}: not the record of a classifier")
+    path = Path(folder) / CLASSIFIER_FILE
+    if not path.is_file():
+        raise FileError(f"{folder}: no {CLASSIFIER_FILE} in this folder, so no classifier was saved here")
+    weights, record = read_with_checksum(path, "save the classifier again")
+    if not isinstance(record, dict) or not {"format", "labels"} <= record.keys():
+        raise FileError(f"{path}: not the file of a classifier")
     if record["format"] != FORMAT:
         raise FileError(
             f"{path}: format {record['format']}, written by llmclf {record.get('library')}; "
             f"this is llmclf {__version__}, which reads format {FORMAT}"
         )
-    if record.get("sha256") != seal(record):
-        raise FileError(
-            f"{path}: damaged, or changed by hand: its content has not the SHA-256 that was noted in it; "
-            f"save the classifier again"
-        )
-    return record
+    return weights, record
 
 
-def seal(record: dict) -> str:
-    """SHA-256 of a record's entries, its own seal aside."""
-    content = {name: value for name, value in record.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _read_weights(folder: Path, record: dict) -> dict[str, Tensor]:
-    path = folder / Path(record["weights"]["file"]).name
-    weights, _ = read_safetensors(path)
-    if sha256_of(path) != record["weights"]["sha256"]:
-        raise FileError(f"{path}: not the weights that {RECORD} names (damaged or exchanged); save them again")
-    return weights
-
-
-def _tokenizer(folder: Path, record: dict) -> tiktoken.Encoding:
+def _tokenizer(path: Path, record: dict[str, Any]) -> tiktoken.Encoding:
     """The tokenizer that the record names; GPT-2's is the same whatever has become of the backbone's file."""
     if record["tokenizer"] == "gpt2":
         return gpt2_tokenizer()
     tokenizer = load_tokenizer(record["backbone"])
     if tokenizer.name != record["tokenizer"]:
         raise FileError(
-            f"{folder}: was trained with the tokenizer {record['tokenizer']}, but {record['backbone']} leads to "
+            f"{path}: was trained with the tokenizer {record['tokenizer']}, but {record['backbone']} leads to "
             f"{tokenizer.name}; put that backbone back"
         )
     return tokenizer
 
 
-def _backbone(folder: Path, record: dict, dtype: torch.dtype) -> Backbone:
+def _backbone(path: Path, record: dict[str, Any], dtype: torch.dtype) -> Backbone:
     """The public backbone, or where all weights are stored, an empty one of the same shape."""
     if record["backbone_sha256"] is None:
         config = (GPT2Config if record["family"] == "GPT2" else LlamaConfig)(**record["config"])
         return build(config).to(dtype)
-    path = locate(record["backbone"])
-    if (found := sha256_of(path)) != record["backbone_sha256"]:
+    public = locate(record["backbone"])
+    if (found := sha256_of(public)) != record["backbone_sha256"]:
         raise FileError(
-            f"{path}: SHA-256 {found}, but {folder} was trained on the backbone with {record['backbone_sha256']}; "
+            f"{public}: SHA-256 {found}, but {path} was trained on the backbone with {record['backbone_sha256']}; "
             f"put that file back, or save the classifier with complete=True where it works"
         )
     return load_pretrained(record["backbone"], dtype=dtype)

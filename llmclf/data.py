@@ -64,7 +64,8 @@ def lines_merged_by_quotes(table: pd.DataFrame) -> list[int]:
     table
         As `read_sms` returns it: one row a line, except where a quotation mark was left open.
     """
-    lost, line = [], 0
+    lost: list[int] = []
+    line = 0
     for text in table["text"]:
         line += 1
         inside = text.count("\n")

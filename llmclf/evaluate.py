@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmclf.console import LlmclfError, progress
-from llmclf.feature_cache import FeatureBatch, check_features, logits_of
+from llmclf.feature_cache import FeatureBatch, check_features
 from llmclf.head import Classifier
 from llmclf.loaders import Batch
 
@@ -106,7 +106,7 @@ def evaluate(
     classifier
         Moves each batch to its own device.
     loader
-        Yields batches, each a `Batch`, or a `FeatureBatch` as the loaders of `frozen.cache_features` do.
+        Yields batches, each a `Batch`, or a `FeatureBatch` as the loaders of `cache_features` do.
     max_batches
         Only the first so many; `None` takes all.
     description
@@ -130,7 +130,7 @@ def collect_logits(
     try:
         batches = loader if max_batches is None else list(islice(loader, max_batches))
         found = [
-            (logits_of(classifier, batch).float().cpu(), batch.labels.cpu())
+            (batch.logits(classifier).float().cpu(), batch.labels.cpu())
             for batch in (batch.to(classifier.device) for batch in progress(batches, description=description))
         ]
     finally:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from llmclf.console import LlmclfError, require_one_of
-from llmclf.data import SEED
 from llmclf.models import Backbone
-from llmclf.models.common import take
+from llmclf.single_query import Block, block_at, select_position
 
 POOLINGS = ("last_token", "last_position", "first_token", "mean")
 TRAINABLE = ("head", "last_block", "last_two_blocks", "all")
 
 
 def pooling_position(lengths: Tensor, tokens: int, pooling: str) -> Tensor | None:
-    """The one place of each message that the classifier reads, (batch,); `None` where it reads all (see `pool`)."""
+    """The one position of each message that the classifier reads, (batch,); `None` where it reads all (see `pool`)."""
     require_one_of("pooling", pooling, POOLINGS)
     if pooling == "last_token":
         return lengths - 1
@@ -46,15 +47,15 @@ def pool(rows: Tensor, lengths: Tensor, pooling: str) -> Tensor:
     torch.Tensor
         (batch, n).
     """
-    read = pooling_position(lengths, rows.shape[1], pooling)
-    if read is not None:
-        return take(rows, read)[:, 0]
+    position = pooling_position(lengths, rows.shape[1], pooling)
+    if position is not None:
+        return select_position(rows, position)[:, 0]
     real = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]  # (batch, tokens)
     return (rows * real[:, :, None]).sum(dim=1) / lengths[:, None]
 
 
 class Classifier(nn.Module):
-    """A backbone whose head has one output per class, read at one place of each message.
+    """A backbone whose head has one output per class, read at one position of each message.
 
     Parameters
     ----------
@@ -80,22 +81,22 @@ class Classifier(nn.Module):
         *,
         pooling: str = "last_token",
         trainable: str = "last_block",
-        seed: int = SEED,
+        seed: int = 123,
         bfloat16: bool = False,
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise LlmclfError(f"a classifier needs at least 2 classes, got {num_classes}")
         require_one_of("pooling", pooling, POOLINGS)
-        self.backbone, self.pooling, self.bfloat16 = backbone, pooling, bfloat16
+        self.backbone, self.pooling, self.use_bfloat16 = backbone, pooling, bfloat16
         backbone.head = new_head(backbone, num_classes, seed)
         set_trainable(self, trainable)
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, classes) of messages (batch, tokens) with so many real tokens (batch,)."""
-        return self.top(self.backbone.embed(input_ids), lengths)
+        return self.forward_from(self.backbone.embed(input_ids), lengths)
 
-    def top(self, hidden_states: Tensor, lengths: Tensor, depth: int = 0) -> Tensor:
+    def forward_from(self, hidden_states: Tensor, lengths: Tensor, depth: int = 0) -> Tensor:
         """Logits (batch, classes) from hidden states (batch, tokens, n) that have passed the first `depth` blocks."""
         hidden_states = self.run_blocks(hidden_states, lengths, depth, len(self.backbone.blocks))
         logits = self.backbone.head(self.backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
@@ -107,10 +108,13 @@ class Classifier(nn.Module):
         The last block of all is computed only for the token that is read, (batch, 1, n): what it makes of the others
         is not used.
         """
-        read = pooling_position(lengths, hidden_states.shape[1], self.pooling)
-        with torch.autocast(hidden_states.device.type, torch.bfloat16, enabled=self.bfloat16):
+        position = pooling_position(lengths, hidden_states.shape[1], self.pooling)
+        with torch.autocast(hidden_states.device.type, torch.bfloat16, enabled=self.use_bfloat16):
             for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
-                hidden_states = block(hidden_states, read if number == len(self.backbone.blocks) else None)
+                if position is not None and number == len(self.backbone.blocks):
+                    hidden_states = block_at(cast(Block, block), hidden_states, position)
+                else:
+                    hidden_states = block(hidden_states)
         return hidden_states
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pandas as pd
 import tiktoken
@@ -15,6 +15,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from llmclf.console import LlmclfError, require_one_of
 from llmclf.data import SEED, Splits
 from llmclf.tokenizer import encode
+
+if TYPE_CHECKING:
+    from llmclf.head import Classifier
 
 PADDINGS = ("dynamic", "fixed")
 # Tokens of a batch where no gradient is needed. On a CPU, hidden states of a larger batch fall out of the cache between
@@ -43,9 +46,13 @@ class Batch(NamedTuple):
     def to(self, device: torch.device | str) -> Batch:
         return Batch(*(tensor.to(device) for tensor in self))
 
-    def share(self, number: int, count: int) -> Batch:
-        """The rows of one of `count` workers."""
-        return Batch(*(tensor[number::count] for tensor in self))
+    def share(self, rank: int, world_size: int) -> Batch:
+        """The rows of one of several processes."""
+        return Batch(*(tensor[rank::world_size] for tensor in self))
+
+    def logits(self, classifier: Classifier) -> Tensor:
+        """(batch, classes)."""
+        return classifier(self.input_ids, self.lengths)
 
 
 class MessageDataset(Dataset):
@@ -91,6 +98,25 @@ def pad_batch(examples: Sequence[tuple[list[int], int]], *, pad_token_id: int, p
     for row, message in zip(input_ids, messages, strict=True):
         row[: len(message)] = torch.tensor(message)
     return Batch(input_ids, torch.tensor(labels), torch.tensor(lengths))
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Makes a batch of examples, as a loader wants it: `pad_batch` with its settings.
+
+    Attributes
+    ----------
+    pad_token_id
+        Fills the rows up.
+    pad_to
+        Length of every row; `None` takes the longest message of the batch.
+    """
+
+    pad_token_id: int
+    pad_to: int | None = None
+
+    def __call__(self, examples: Sequence[tuple[list[int], int]]) -> Batch:
+        return pad_batch(examples, pad_token_id=self.pad_token_id, pad_to=self.pad_to)
 
 
 def batches_by_tokens(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
@@ -169,7 +195,7 @@ def make_loaders(
         raise LlmclfError(f"{len(train)} training messages do not fill one batch of {batch_size}; lower batch_size")
     fixed = train.max_length if padding == "fixed" else None
     others = [MessageDataset(table, tokenizer, fixed or max_length) for table in splits[1:]]
-    collate = partial(pad_batch, pad_token_id=tokenizer.eot_token, pad_to=fixed)
+    collate = Collate(tokenizer.eot_token, fixed)
     generator = torch.Generator().manual_seed(seed)
     return Loaders(
         DataLoader(train, batch_size, shuffle=True, drop_last=True, generator=generator, collate_fn=collate),
@@ -177,7 +203,17 @@ def make_loaders(
     )
 
 
+def dataset_of(loader: DataLoader) -> MessageDataset:
+    """The messages of a loader that `make_loaders` made."""
+    return cast(MessageDataset, loader.dataset)
+
+
+def collate_of(loader: DataLoader) -> Collate:
+    """The padding of a loader that `make_loaders` made."""
+    return cast(Collate, loader.collate_fn)
+
+
 def every_message(loader: DataLoader) -> DataLoader:
     """The same messages and padding, each exactly once, longest first: to evaluate a whole set, quickly."""
-    dataset = loader.dataset
-    return DataLoader(dataset, loader.batch_size, sampler=LengthSortedSampler(dataset), collate_fn=loader.collate_fn)
+    sampler = LengthSortedSampler(dataset_of(loader))
+    return DataLoader(loader.dataset, loader.batch_size, sampler=sampler, collate_fn=loader.collate_fn)

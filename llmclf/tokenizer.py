@@ -89,18 +89,20 @@ def printable_bytes() -> dict[str, int]:
     return {chr(byte): byte for byte in visible} | {chr(256 + rank): byte for rank, byte in enumerate(invisible)}
 
 
-def list_of_texts(texts: Iterable[str]) -> list[str]:
+def list_of_texts(texts: Iterable[object]) -> list[str]:
     """Many texts as a list; `LlmclfError` names the first that is no string, or says that these are not many texts."""
     if isinstance(texts, str):
         raise LlmclfError(f"expected a list or column of texts, got one: {shorten(texts)}; put it into a list")
     if getattr(texts, "ndim", 1) != 1:
-        raise LlmclfError(f"expected a list or column of texts, got a {type(texts).__name__} of shape {texts.shape}")
-    texts = list(texts)
+        shape = getattr(texts, "shape", None)
+        raise LlmclfError(f"expected a list or column of texts, got a {type(texts).__name__} of shape {shape}")
+    strings = []
     for number, text in enumerate(texts, start=1):
         if not isinstance(text, str):
             found = f"{shorten(text)}, a {type(text).__name__}"
             raise LlmclfError(f"text {number} is {found}; expected a string: fill in or leave out what is missing")
-    return texts
+        strings.append(text)
+    return strings
 
 
 def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = None) -> list[int]:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from llmclf.checkpoint import describe_run, load_checkpoint, save_checkpoint
+from llmclf.collectives import WorkerError, all_reduce_min, rank_and_world_size
 from llmclf.console import LlmclfError, notice, progress
-from llmclf.data import SEED
 from llmclf.evaluate import Evaluation, evaluate
-from llmclf.feature_cache import FeatureBatch, FeatureDataset, cache_features, check_features, reason_not_cacheable
+from llmclf.feature_cache import (
+    FeatureBatch,
+    FeatureDataset,
+    cache_features,
+    check_features,
+    features_fit,
+    reason_not_cacheable,
+)
 from llmclf.head import Classifier
 from llmclf.loaders import Batch
 from llmclf.models import GPT2
-from llmclf.scale.distributed import WorkerError, all_reduce_min, parallel, rank_and_world_size
 
 
 @dataclass(frozen=True)
@@ -32,32 +39,34 @@ class TrainingSettings:
     epochs
         Passes over the training messages.
     learning_rate, weight_decay
-        Of AdamW (Loshchilov and Hutter 2019).
+        Of AdamW (Loshchilov and Hutter 2019); the rate `None` is that of `suggested_learning_rate`.
     evaluate_every
         Steps between two measurements of the losses.
     evaluate_batches
         How many batches of training and validation set such a measurement uses; `None` for all.
     seed
         Of order and dropout: epoch e draws from `seed + e`, so that a continued run draws the same.
-    accumulate
+    gradient_accumulation_steps
         Batches whose gradients are added up for one step; those that are too few for a last step are left out.
     ignore_index
         Messages with this label do not count for the loss. By default PyTorch's own number, which no label has.
     """
 
     epochs: int = 5
-    learning_rate: float = 5e-5
+    learning_rate: float | None = None
     weight_decay: float = 0.1
     evaluate_every: int = 50
     evaluate_batches: int | None = 5
-    seed: int = SEED
-    accumulate: int = 1
+    seed: int = 123
+    gradient_accumulation_steps: int = 1
     ignore_index: int = -100
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.evaluate_every, self.accumulate) < 1 or self.learning_rate <= 0:
+        at_least_one = self.epochs, self.evaluate_every, self.gradient_accumulation_steps
+        if min(at_least_one) < 1 or (self.learning_rate is not None and self.learning_rate <= 0):
             raise LlmclfError(
-                f"epochs, evaluate_every and accumulate must be at least 1, learning_rate above 0, got {self}"
+                "epochs, evaluate_every and gradient_accumulation_steps must be at least 1, learning_rate above 0, "
+                f"got {self}"
             )
 
 
@@ -91,6 +100,11 @@ def suggested_learning_rate(classifier: Classifier) -> float:
     return 5e-5 if isinstance(classifier.backbone, GPT2) else 2e-4
 
 
+def with_learning_rate(settings: TrainingSettings, classifier: Classifier) -> TrainingSettings:
+    """The settings, with the suggested learning rate where they name none."""
+    return replace(settings, learning_rate=settings.learning_rate or suggested_learning_rate(classifier))
+
+
 def train(
     classifier: Classifier,
     train_loader: DataLoader,
@@ -102,12 +116,12 @@ def train(
     use_feature_cache: bool = True,
     quiet: bool = False,
 ) -> History:
-    """Fine-tune in place whatever `set_trainable` has left trainable; of several workers each does a share.
+    """Fine-tune in place whatever `set_trainable` has left trainable; of several processes each does a share.
 
     Parameters
     ----------
     classifier
-        On the device where it shall be trained, or dealt to several workers by `distributed.shard`.
+        On the device where it shall be trained.
     train_loader, validation_loader
         From `make_loaders`.
     settings
@@ -118,8 +132,9 @@ def train(
     on_measurement
         Called after every measurement with the history so far.
     use_feature_cache
-        Compute the frozen blocks once and train on their kept output (see `frozen`): the same mathematics, many times
-        faster. Is left out by itself where it would be wrong. Loaders of `cache_features` are used as they are.
+        Compute the frozen blocks once and train on their output (see `feature_cache`): the same mathematics, many times
+        faster. Is left out by itself where it would be wrong, and with a line that says so where memory is short.
+        Loaders of `cache_features` are used as they are.
     quiet
         Leave out the line that tells of the frozen blocks.
 
@@ -128,37 +143,29 @@ def train(
     CheckpointError
         The checkpoint was written with other settings, other messages or another model, or after more epochs.
     FeatureCacheError
-        The loaders hold states that were kept of another model.
+        The loaders hold features of another model.
     WorkerError
-        Of several workers some found the checkpoint, others did not.
+        Of several processes some found the checkpoint, others did not.
     """
-    settings = settings or TrainingSettings()
-    identity = describe_run(classifier, train_loader, settings)
+    settings = with_learning_rate(settings or TrainingSettings(), classifier)
+    steps_per_epoch = len(train_loader) // settings.gradient_accumulation_steps
+    if steps_per_epoch == 0:
+        wanted = settings.gradient_accumulation_steps
+        raise LlmclfError(f"{len(train_loader)} batches are too few to accumulate {wanted} for a step")
+    identity = describe_run(classifier, train_loader, asdict(settings))
     trainable = {name: weight for name, weight in classifier.named_parameters() if weight.requires_grad}
-    for weight in trainable.values():  # GPT-2's are transposed views of a file, which the fused step would garble
-        weight.data = weight.data.contiguous()
-    on_cpu = classifier.device.type == "cpu"
-    optimizer = torch.optim.AdamW(
-        trainable.values(),
-        settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=on_cpu,  # one pass over the weights instead of ten; elsewhere PyTorch chooses well by itself
-    )
+    optimizer = make_optimizer(trainable.values(), settings)
     history, first_epoch = History(), 0
-    found = checkpoint is not None and Path(checkpoint).is_file()
-    if all_reduce_min(found) < found:
-        raise WorkerError(f"{checkpoint}: not every worker finds this file; all must see the same output folder")
-    if found:
+    if checkpoint is not None and every_process_finds(checkpoint):
         past, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer, settings.epochs)
         history = History(**past)
         notice(f"continuing after epoch {first_epoch} of {settings.epochs} from {checkpoint}")
-
     if first_epoch >= settings.epochs:
         return history
+
     started = time.perf_counter()
-    already_kept = isinstance(train_loader.dataset, FeatureDataset)
-    if use_feature_cache and not already_kept and reason_not_cacheable(classifier, train_loader) is None:
-        train_loader, validation_loader = cache_features(classifier, train_loader, validation_loader, quiet=quiet)
+    if use_feature_cache:
+        train_loader, validation_loader = try_to_cache(classifier, train_loader, validation_loader, quiet=quiet)
     check_features(classifier, train_loader)
     history.seconds += time.perf_counter() - started
 
@@ -166,41 +173,78 @@ def train(
         loaders = (train_loader, validation_loader)
         return [evaluate(classifier, loader, max_batches=settings.evaluate_batches) for loader in loaders]
 
-    forward = parallel(classifier)
-    steps_per_epoch = len(train_loader) // settings.accumulate
-    if steps_per_epoch == 0:
-        raise LlmclfError(f"{len(train_loader)} batches are too few to accumulate {settings.accumulate} for a step")
     for epoch in range(first_epoch, settings.epochs):
         started, before = time.perf_counter(), history.seconds
         torch.manual_seed(settings.seed + epoch)
         if train_loader.generator is not None:
             train_loader.generator.manual_seed(settings.seed + epoch)
         classifier.train()
-        optimizer.zero_grad()  # of what was too little for a last step
         batches = progress(train_loader, description=f"epoch {epoch + 1} of {settings.epochs}")
-        for number, batch in enumerate(batches, start=1):
-            add_gradients(forward, batch, settings, classifier.device)
-            if number % settings.accumulate:
+        for step in optimizer_steps(classifier, optimizer, batches, settings, epoch * steps_per_epoch):
+            if step % settings.evaluate_every:
                 continue
-            optimizer.step()
-            optimizer.zero_grad()
-            step = epoch * steps_per_epoch + number // settings.accumulate - 1
-            if step % settings.evaluate_every == 0:
-                on_train, on_validation = measure()
-                history.steps.append(step)
-                history.examples_seen.append((step + 1) * train_loader.batch_size * settings.accumulate)
-                history.train_losses.append(on_train.loss)
-                history.validation_losses.append(on_validation.loss)
-                history.seconds = before + time.perf_counter() - started
-                if on_measurement is not None:
-                    on_measurement(history)
+            on_train, on_validation = measure()
+            history.steps.append(step)
+            examples_per_step = (train_loader.batch_size or 1) * settings.gradient_accumulation_steps
+            history.examples_seen.append((step + 1) * examples_per_step)
+            history.train_losses.append(on_train.loss)
+            history.validation_losses.append(on_validation.loss)
+            history.seconds = before + time.perf_counter() - started
+            if on_measurement is not None:
+                on_measurement(history)
         on_train, on_validation = measure()
         history.train_accuracies.append(on_train.accuracy)
         history.validation_accuracies.append(on_validation.accuracy)
         history.seconds = before + time.perf_counter() - started
         if checkpoint is not None:
-            save_checkpoint(checkpoint, identity, trainable, optimizer, history, epoch + 1)
+            save_checkpoint(checkpoint, identity, trainable, optimizer, asdict(history), epoch + 1)
     return history
+
+
+def make_optimizer(weights: Iterable[nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
+    """AdamW over these weights; on a CPU in one pass over them instead of ten."""
+    weights = list(weights)
+    for weight in weights:  # GPT-2's are transposed views of a file, which the fused step would garble
+        weight.data = weight.data.contiguous()
+    fused = all(weight.device.type == "cpu" for weight in weights)  # elsewhere PyTorch chooses well by itself
+    rate = cast(float, settings.learning_rate)
+    return torch.optim.AdamW(weights, rate, weight_decay=settings.weight_decay, fused=fused)
+
+
+def every_process_finds(checkpoint: str | Path) -> bool:
+    """Whether there is a checkpoint; `WorkerError` where only some of several processes see it."""
+    found = Path(checkpoint).is_file()
+    if all_reduce_min(found) < found:
+        raise WorkerError(f"{checkpoint}: not every worker finds this file; all must see the same output folder")
+    return found
+
+
+def try_to_cache(classifier: Classifier, *loaders: DataLoader, quiet: bool) -> list[DataLoader]:
+    """The loaders over cached features where that is right and memory allows it, else as they are."""
+    if isinstance(loaders[0].dataset, FeatureDataset) or reason_not_cacheable(classifier, loaders[0]):
+        return list(loaders)
+    if not features_fit(classifier, *loaders):
+        notice("the output of the frozen blocks does not fit into memory: it is computed again in every epoch")
+        return list(loaders)
+    return cache_features(classifier, *loaders, quiet=quiet)
+
+
+def optimizer_steps(
+    classifier: Classifier,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Batch | FeatureBatch],
+    settings: TrainingSettings,
+    first_step: int,
+) -> Iterator[int]:
+    """Forward, loss, backward, step over an epoch's batches; yields the number of each step that has been taken."""
+    forward = parallel(classifier)
+    optimizer.zero_grad()  # of what was too little for a last step
+    for number, batch in enumerate(batches, start=1):
+        add_gradients(forward, batch, settings, classifier.device)
+        if number % settings.gradient_accumulation_steps == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+            yield first_step + number // settings.gradient_accumulation_steps - 1
 
 
 def add_gradients(
@@ -209,13 +253,29 @@ def add_gradients(
     settings: TrainingSettings,
     device: torch.device,
 ) -> None:
-    """One batch forward and backward; of several workers each computes its rows, and all get the same gradients."""
-    number, count = rank_and_world_size()
-    if len(batch.labels) < count:
-        raise WorkerError(f"a batch of {len(batch.labels)} cannot be shared by {count} workers; raise the batch size")
+    """One batch forward and backward; of several processes each computes its rows, and all get the same gradients."""
+    rank, world_size = rank_and_world_size()
+    if len(batch.labels) < world_size:
+        raise WorkerError(
+            f"a batch of {len(batch.labels)} cannot be shared by {world_size} workers; raise the batch size"
+        )
     counted = (batch.labels != settings.ignore_index).sum().item()  # before the labels go to a GPU, which would wait
-    batch = batch.share(number, count).to(device)
+    batch = batch.share(rank, world_size).to(device)
     logits = forward(batch)  # (rows, classes)
     loss = F.cross_entropy(logits, batch.labels, ignore_index=settings.ignore_index, reduction="sum") / counted
-    # The sum over all workers is the mean over the batch; but they take the mean of their gradients, not the sum.
-    (loss * count / settings.accumulate).backward()
+    # The sum over all processes is the mean over the batch; but they take the mean of their gradients, not the sum.
+    (loss * world_size / settings.gradient_accumulation_steps).backward()
+
+
+def parallel(classifier: Classifier) -> Callable[[Batch | FeatureBatch], Tensor]:
+    """What computes logits in training; with several processes, so that their gradients are averaged."""
+
+    class Logits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classifier = classifier
+
+        def forward(self, batch: Batch | FeatureBatch) -> Tensor:
+            return batch.logits(self.classifier)
+
+    return Logits() if rank_and_world_size()[1] == 1 else nn.parallel.DistributedDataParallel(Logits())

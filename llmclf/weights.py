@@ -19,11 +19,11 @@ CONFIGS: dict[str, GPT2Config | LlamaConfig] = {**GPT2_SIZES, "smollm2-135M": SM
 RANDOM = "random-"  # "random-gpt2-124M" is that model before any training
 
 
-def choose_backbone(name: str | None = None) -> str:
+def choose_backbone(name: str | Path | None = None) -> str:
     """The backbone to use: `name`, else `LLMCLF_BACKBONE`, else GPT-2 124M where it can be had, else SmolLM2."""
     name = name or os.environ.get("LLMCLF_BACKBONE")
     if name:
-        return name
+        return str(name)
     try:
         assets.fetch("gpt2-124M")
     except assets.AssetError:

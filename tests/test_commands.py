@@ -416,7 +416,7 @@ def test_mistake_is_one_line_and_exit_code_2(arguments, words, tmp_path, capsys)
         (["--trainable", "nothing"], "trainable must be one of head, last_block, last_two_blocks, all, got 'nothing'"),
         (["--padding", "none"], "padding must be one of dynamic, fixed, got 'none'"),
         (["--batch-size", "500"], "84 training messages do not fill one batch of 500"),
-        (["--epochs", "0"], "epochs, evaluate_every and accumulate must be at least 1"),
+        (["--epochs", "0"], "epochs, evaluate_every and gradient_accumulation_steps must be at least 1"),
         (["--max-length", "0"], "max_length must be at least 1"),
         (["--backbone", "gpt5"], "gpt5: neither a backbone (gpt2-124M"),
         (["--text-column", "words"], "expected one column 'words', found 'id', 'body', 'kind'"),

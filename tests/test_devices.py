@@ -54,7 +54,7 @@ def test_cuda_trains_to_the_losses_of_the_cpu(tiny_splits, tiny_tokenizer, model
 def test_cuda_evaluates_and_classifies_as_the_cpu_does(tiny_splits, tiny_tokenizer, model):
     classifier, loaders, _ = fine_tune(tiny_splits, tiny_tokenizer, model, "cuda")
     (kept,) = cache_features(classifier, loaders.test)
-    assert kept.dataset.states.device.type == "cuda"
+    assert kept.dataset.hidden_states.device.type == "cuda"
     texts, results = tiny_splits.test["text"].tolist(), []
     for device in ("cuda", "cpu"):
         if device == "cuda":

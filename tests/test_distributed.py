@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rank_and_world_size import WAYS
+from worker import WAYS
 
 HERE = Path(__file__).parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -91,16 +91,6 @@ def together(script: Path, work: str) -> subprocess.CompletedProcess:
     return start([*TORCHRUN, 2, script])
 
 
-@pytest.mark.parametrize(("memory", "files"), [(3999, 2), (4000, 0)])
-def test_workers_keep_states_all_in_memory_or_all_in_a_file(tmp_path, memory, files):
-    work = (
-        f"os.environ['LLMCLF_CACHE'] = os.path.join({str(tmp_path)!r}, str(number)); "
-        f"feature_cache.allocate((100, 10), torch.float32, torch.device('cpu'), {memory} + number)"
-    )
-    assert together(tmp_path / "script.py", work).returncode == 0
-    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == files
-
-
 def test_checkpoint_that_not_all_workers_find_is_told(tmp_path):
     work = f"worker.run(pathlib.Path({str(tmp_path)!r}) / str(number))"
     assert start([sys.executable, HERE / "worker.py", tmp_path, "gpt2"]).returncode == 0
@@ -131,22 +121,15 @@ def names_in(folder: Path) -> set[str]:
     return {path.name.split("-")[0] for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("more", [[], ["--shard", "--trainable", "all"]], ids=["data-parallel", "sharded"])
-def test_two_workers_train_through_the_command_line_and_one_of_them_speaks(arguments, tmp_path, more):
+def test_two_workers_train_through_the_command_line_and_one_of_them_speaks(arguments, tmp_path):
     alone, folder = tmp_path / "alone", tmp_path / "together"
-    one = start([sys.executable, *arguments, *[word for word in more if word != "--shard"], "--output", alone])
-    two = start([*TORCHRUN, 2, *arguments, *more, "--output", folder])
+    one = start([sys.executable, *arguments, "--output", alone])
+    two = start([*TORCHRUN, 2, *arguments, "--output", folder])
     assert two.returncode == 0, two.stderr
     assert [line.split(":")[0] for line in two.stdout.splitlines()[:3]] == ["messages", "backbone", "step    0"]
     assert len(two.stdout.splitlines()) == len(one.stdout.splitlines())
     assert losses_in(folder) == pytest.approx(losses_in(alone), rel=1e-4)
     assert names_in(folder) == names_in(alone)
-
-
-def test_weights_cannot_be_dealt_to_one_process(arguments, tmp_path):
-    process = start([sys.executable, *arguments, "--shard", "--output", tmp_path / "classifier"])
-    assert process.returncode == 2
-    assert "one process cannot share its weights with others; start several workers with torchrun" in process.stderr
 
 
 def test_batch_that_is_too_small_for_the_workers_is_refused(arguments, tmp_path):

@@ -162,7 +162,7 @@ def test_matrix_products_run_in_bfloat16_where_asked(texts, labels):
     exact, rounded = (
         LLMClassifier(**LEARNING, bfloat16=wanted).fit(texts, labels).text_classifier_ for wanted in (False, True)
     )
-    assert (exact.model.bfloat16, rounded.model.bfloat16) == (False, True)
+    assert (exact.model.use_bfloat16, rounded.model.use_bfloat16) == (False, True)
     assert {weight.dtype for weight in rounded.model.parameters()} == {torch.float32}
     difference = (exact.logits(texts) - rounded.logits(texts)).abs().max()
     assert 0 < difference < 0.5
@@ -381,7 +381,7 @@ def test_labels_that_are_no_classes_are_refused_in_the_words_of_scikit_learn(wro
         ({"max_length": 0}, "max_length must be at least 1"),
         ({"max_length": 0, "pooling": "last_position"}, "max_length must be at least 1"),
         ({"batch_size": 51}, "50 training messages do not fill one batch of 51"),
-        ({"epochs": 0}, "epochs, evaluate_every and accumulate must be at least 1"),
+        ({"epochs": 0}, "epochs, evaluate_every and gradient_accumulation_steps must be at least 1"),
         ({"learning_rate": 0}, "learning_rate above 0"),
         ({"device": "abacus"}, "device 'abacus' cannot be used"),
     ],

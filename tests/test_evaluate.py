@@ -104,7 +104,7 @@ def test_no_messages_give_no_number(classifier, sizes, max_batches):
 
 
 class Broken(nn.Module):
-    def forward(self, hidden_states, read):
+    def forward(self, hidden_states):
         raise RuntimeError("broken block")
 
 

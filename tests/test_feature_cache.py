@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,10 +10,10 @@ from conftest import tiny_gpt2, tiny_llama
 
 from llmclf import feature_cache
 from llmclf.evaluate import evaluate
-from llmclf.feature_cache import FeatureCacheError, FeatureDataset, cache_features, frozen_depth, logits_of
-from llmclf.files.storage import FileError
+from llmclf.feature_cache import FeatureCacheError, FeatureDataset, cache_features, frozen_depth
 from llmclf.head import POOLINGS, Classifier, pool, pooling_position
 from llmclf.loaders import every_message, make_loaders
+from llmclf.single_query import attention_at, block_at
 from llmclf.train import TrainingSettings, train
 
 SETTINGS = TrainingSettings(epochs=2, learning_rate=3e-3, evaluate_every=2, evaluate_batches=2)
@@ -72,13 +67,13 @@ def test_evaluation_is_the_same_with_kept_states(loaders, model, trainable):
 
 
 @pytest.mark.parametrize("make", [tiny_gpt2, lambda: tiny_gpt2(qkv_bias=False), tiny_llama])
-def test_block_that_is_read_at_one_place_gives_that_row_of_the_whole_and_its_gradients(make):
+def test_block_that_is_computed_at_one_position_gives_that_row_of_the_whole_and_its_gradients(make):
     block = make().blocks[1]
     for parameter in block.parameters():  # the biases too, which begin at 0
         torch.nn.init.normal_(parameter, std=0.3)
     hidden_states = torch.randn(5, 11, block.norm1.weight.shape[0], requires_grad=True)
-    read = torch.tensor([0, 10, 3, 7, 5])
-    whole, row = block(hidden_states)[range(5), read], block(hidden_states, read)[:, 0]
+    position = torch.tensor([0, 10, 3, 7, 5])
+    whole, row = block(hidden_states)[range(5), position], block_at(block, hidden_states, position)[:, 0]
     torch.testing.assert_close(row, whole, atol=1e-4, rtol=1e-4)
     inputs = [hidden_states, *block.parameters()]
     weighting = torch.randn_like(row)
@@ -93,8 +88,8 @@ def test_dropout_of_attention_reaches_the_bias_of_the_values():
             parameter.zero_()
         attention.value.bias.fill_(1)
         attention.output.weight.copy_(torch.eye(32))
-        found = attention(torch.randn(2, 9, 32), torch.tensor([8, 8]))  # the sum of what dropout left of the weights
-    assert found.unique().numel() > 2
+        found = attention_at(attention, torch.randn(2, 9, 32), torch.tensor([8, 8]))
+    assert found.unique().numel() > 2  # the sum of what dropout left of the weights
     assert torch.equal(found[0, 0, :8], found[0, 0, :1].expand(8))  # one sum a head
 
 
@@ -108,7 +103,7 @@ def test_classifier_that_computes_only_what_is_read_agrees_with_reading_everythi
         torch.testing.assert_close(classifier(input_ids, lengths), everything, atol=1e-5, rtol=1e-5)
 
 
-def test_place_read_is_none_only_where_all_tokens_count():
+def test_position_is_none_only_where_all_tokens_count():
     lengths = torch.tensor([3, 1])
     assert pooling_position(lengths, 5, "last_token").tolist() == [2, 0]
     assert pooling_position(lengths, 5, "last_position").tolist() == [4, 4]
@@ -190,7 +185,7 @@ def test_states_are_refused_once_the_model_below_them_has_changed(loaders, chang
     change(classifier)
     with pytest.raises(FeatureCacheError, match="of another model, or their blocks are no longer frozen"):
         evaluate(classifier, kept[0])
-    with pytest.raises(FeatureCacheError, match="keep them anew"):
+    with pytest.raises(FeatureCacheError, match="compute them anew"):
         train(classifier, *kept, SETTINGS)
 
 
@@ -205,7 +200,7 @@ def test_kept_states_are_refused_when_another_place_is_read(loaders, trainable):
     classifier = Classifier(tiny_gpt2(), 2, trainable=trainable)
     (kept,) = cache_features(classifier, loaders.test)
     classifier.pooling = "first_token"
-    with pytest.raises(FeatureCacheError, match="kept for last_token, not first_token"):
+    with pytest.raises(FeatureCacheError, match="computed for last_token, not first_token"):
         evaluate(classifier, kept)
 
 
@@ -216,13 +211,13 @@ def test_text_that_occurs_twice_is_computed_once(loaders):
     dataset = loaders.train.dataset
     dataset.messages = [*dataset.messages[:-1], dataset.messages[0]]
     states = FeatureDataset(Classifier(tiny_gpt2(), 2), loaders.train)
-    assert len(states.states) == sum(map(len, set(map(tuple, dataset.messages))))
+    assert len(states.hidden_states) == sum(map(len, set(map(tuple, dataset.messages))))
     assert torch.equal(states[0][0], states[len(dataset) - 1][0])
 
 
 def test_of_a_frozen_model_only_the_token_that_is_read_is_kept(loaders):
     states = FeatureDataset(Classifier(tiny_gpt2(), 2, trainable="head"), loaders.train)
-    assert states.states.shape == (len(set(map(tuple, loaders.train.dataset.messages))), 32)
+    assert states.hidden_states.shape == (len(set(map(tuple, loaders.train.dataset.messages))), 32)
 
 
 def test_half_precision_halves_the_memory_and_hardly_moves_the_logits(loaders):
@@ -230,81 +225,22 @@ def test_half_precision_halves_the_memory_and_hardly_moves_the_logits(loaders):
     batches = []
     for dtype in (torch.float32, torch.bfloat16):
         (kept,) = cache_features(classifier, loaders.test, dtype=dtype)
-        batches.append((kept.dataset.states.nbytes, logits_of(classifier, next(iter(kept))).detach()))
+        batches.append((kept.dataset.hidden_states.nbytes, next(iter(kept)).logits(classifier).detach()))
     (bytes_full, full), (bytes_half, half) = batches
     assert bytes_half * 2 == bytes_full
     assert not torch.equal(half, full)
     torch.testing.assert_close(half, full, atol=2e-2, rtol=0)
 
 
-def test_states_beyond_the_memory_go_to_a_file_without_a_name(loaders, tmp_path, monkeypatch):
-    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path))
-    classifier = Classifier(tiny_gpt2(), 2)
-    in_memory, on_disk = (FeatureDataset(classifier, loaders.train, memory=memory) for memory in (10**9, 0))
-    assert torch.equal(in_memory.states, on_disk.states)
-    mappings = Path("/proc/self/maps").read_text().splitlines()
-    assert any("(deleted)" in line and str(tmp_path) in line for line in mappings)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_training_that_is_killed_leaves_no_file_of_states(tmp_path):
-    script = f"""
-        import os, signal, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from conftest import tiny_gpt2, tiny_splits, tiny_tokenizer
-        from llmclf.feature_cache import FeatureDataset
-        from llmclf.head import Classifier
-        from llmclf.loaders import make_loaders
-        loaders = make_loaders(tiny_splits.__wrapped__(), tiny_tokenizer.__wrapped__())
-        states = FeatureDataset(Classifier(tiny_gpt2()), loaders.train, memory=0)
-        assert any("(deleted)" in line for line in open("/proc/self/maps"))
-        os.kill(os.getpid(), signal.SIGKILL)
-    """
-    environment = {"LLMCLF_CACHE": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, env=environment)
-    assert killed.returncode == -9, killed.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("disk", "words"), [("size=64k", "No space left on device"), ("ro", "Read-only file system")])
-def test_disk_without_room_for_the_states_is_named(loaders, tmp_path, monkeypatch, disk, words):
-    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path))
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", disk, "tmpfs", tmp_path], capture_output=True).returncode:
-        pytest.skip("this process may not mount a small disk")
-    try:
-        with pytest.raises(
-            FileError,
-            match=rf"{tmp_path}: the output of the frozen blocks, [\d.]+ MB, cannot be kept there "
-            rf"\({words}\); free as much, set LLMCLF_CACHE to another disk, or train with use_feature_cache=False",
-        ):
-            FeatureDataset(Classifier(tiny_gpt2(), 2), loaders.train, memory=0)
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
-
-
-def test_cache_that_cannot_be_is_named(loaders, tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("LLMCLF_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(
-        FileError, match=r"the output of the frozen blocks, [\d.]+ MB, cannot be kept there \(Not a dir"
-    ):
-        FeatureDataset(Classifier(tiny_gpt2(), 2), loaders.train, memory=0)
-
-
-@pytest.mark.parametrize("workers", [1, 2])  # on this computer
-def test_by_default_a_quarter_of_the_free_memory_may_be_used_by_all_workers_together(monkeypatch, workers):
-    files, make_file = [], feature_cache.tempfile.TemporaryFile
-    monkeypatch.setattr(
-        feature_cache.tempfile, "TemporaryFile", lambda **place: files.append(place) or make_file(**place)
-    )
-    monkeypatch.setattr(feature_cache.psutil, "virtual_memory", lambda: SimpleNamespace(available=4000 * workers))
-    if workers > 1:
-        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(workers))
-    assert feature_cache.allocate((10, 25), torch.float32, torch.device("cpu")).shape == (10, 25)
-    assert files == []  # 1000 bytes
-    assert feature_cache.allocate((11, 25), torch.float32, torch.device("cpu")).shape == (11, 25)
-    assert len(files) == 1  # 1100 bytes
+def test_features_that_memory_cannot_hold_are_not_cached_and_a_line_says_so(loaders, monkeypatch, capsys):
+    tokens = sum(len(message) for part in loaders[:2] for message in set(map(tuple, part.dataset.messages)))
+    needed = 4 * tokens * 32 * 4  # float32, hidden size; they may take a quarter of the memory
+    for memory, fits in ((needed, True), (needed - 1, False)):
+        monkeypatch.setattr(feature_cache, "physical_memory", lambda memory=memory: memory)
+        train(Classifier(tiny_gpt2(), 2), loaders.train, loaders.validation, replace(SETTINGS, epochs=1))
+        said = capsys.readouterr().err
+        assert ("was computed once and kept" in said) == fits
+        assert ("does not fit into memory: it is computed again in every epoch" in said) != fits
 
 
 def test_selected_rows_are_those_messages_and_share_the_states(loaders):
@@ -313,7 +249,7 @@ def test_selected_rows_are_those_messages_and_share_the_states(loaders):
     rows = [*reversed(range(len(states))), 0]
     assert [states.labels[row] for row in rows] != states.labels[: len(rows)]
     chosen = states.select(rows)
-    assert chosen.states is states.states
+    assert chosen.hidden_states is states.hidden_states
     assert len(chosen) == len(rows)
     for place, row in enumerate(rows):
         assert torch.equal(chosen[place][0], states[row][0])

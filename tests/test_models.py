@@ -7,6 +7,7 @@ from llmclf.console import LlmclfError
 from llmclf.models import GPT2Config, LlamaConfig
 from llmclf.models.llama import rotate
 from llmclf.models.state import build, initialise
+from llmclf.single_query import block_at
 
 GPT2_SHAPES = {
     "one head": {"hidden_size": 16, "num_layers": 1, "num_heads": 1},
@@ -55,18 +56,23 @@ def test_a_token_changes_its_own_and_later_logits_but_no_earlier_ones(tiny_backb
     assert (difference[:, changed:] > 1e-4).all()
 
 
-def test_without_the_causal_mask_every_token_sees_all(tiny_backbone):
-    for block in tiny_backbone.blocks:
-        block.attention.causal = False
+@pytest.mark.parametrize("make", [tiny_gpt2, tiny_llama])
+def test_without_the_causal_mask_every_token_sees_all(make):
+    model = make(causal=False)
     input_ids = torch.arange(10)[None]
-    before = tiny_backbone(input_ids)
+    before = model(input_ids)
     input_ids[0, 7] = 99
-    assert ((tiny_backbone(input_ids) - before).abs().amax(dim=-1) > 0).all()
-    # The shortcut for one token sees the same as that token among all.
-    states = torch.randn(3, 10, tiny_backbone.config.hidden_size)
-    read = torch.tensor([0, 4, 9])
-    block = tiny_backbone.blocks[-1]
-    torch.testing.assert_close(block(states, read)[:, 0], block(states)[torch.arange(3), read], atol=1e-5, rtol=1e-4)
+    assert ((model(input_ids) - before).abs().amax(dim=-1) > 0).all()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("make", [tiny_gpt2, tiny_llama])
+def test_a_block_computed_for_one_token_gives_what_it_gives_that_token_among_all(make, causal):
+    block = make(causal=causal).blocks[-1]
+    states = torch.randn(3, 10, next(block.parameters()).shape[-1])
+    position = torch.tensor([0, 4, 9])
+    everything = block(states)[torch.arange(3), position]
+    torch.testing.assert_close(block_at(block, states, position)[:, 0], everything, atol=1e-5, rtol=1e-4)
 
 
 def test_a_row_does_not_depend_on_the_rest_of_its_batch(tiny_backbone):

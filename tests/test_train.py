@@ -321,7 +321,7 @@ def test_accumulated_batches_learn_what_one_large_batch_does(tiny_splits, tiny_t
     small = make_loaders(tiny_splits, tiny_tokenizer, batch_size=2)
     settings = replace(SETTINGS, evaluate_batches=None)
     one, first = run(large, settings)
-    other, second = run(small, replace(settings, accumulate=4))
+    other, second = run(small, replace(settings, gradient_accumulation_steps=4))
     assert first.steps == second.steps
     assert first.examples_seen == second.examples_seen
     for weight, same in zip(one.parameters(), other.parameters(), strict=True):
@@ -333,14 +333,16 @@ def test_accumulated_batches_learn_what_one_large_batch_does(tiny_splits, tiny_t
 def test_messages_left_over_by_one_epoch_do_not_count_in_the_next(tiny_splits, tiny_tokenizer):
     """50 messages, 16 a step: in each epoch the last two are left out, accumulated or not."""
     one, first = run(make_loaders(tiny_splits, tiny_tokenizer, batch_size=16))
-    other, second = run(make_loaders(tiny_splits, tiny_tokenizer, batch_size=1), replace(SETTINGS, accumulate=16))
+    other, second = run(
+        make_loaders(tiny_splits, tiny_tokenizer, batch_size=1), replace(SETTINGS, gradient_accumulation_steps=16)
+    )
     assert first.steps == second.steps
     torch.testing.assert_close(one.backbone.head.weight, other.backbone.head.weight, atol=1e-4, rtol=1e-3)
 
 
 def test_more_to_accumulate_than_there_is_is_refused(loaders):
     with pytest.raises(LlmclfError, match="6 batches are too few to accumulate 7 for a step"):
-        run(loaders, replace(SETTINGS, accumulate=7))
+        run(loaders, replace(SETTINGS, gradient_accumulation_steps=7))
 
 
 def test_ignored_label_does_not_count_and_a_number_that_no_label_has_changes_nothing(loaders):

@@ -1,24 +1,17 @@
-import math
-import pickle
-from pathlib import Path
-
 import gguf
 import pytest
 import torch
 import transformers
-from conftest import tiny_gpt2
 from reference import gguf_fields, gguf_tensors, gpt2_pair, llama_pair, randomise, write_gguf
 from safetensors.torch import save_file
-from torch import nn
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from llmclf import weights
-from llmclf.classify import TextClassifier
 from llmclf.files import assets
 from llmclf.files.storage import FileError
 from llmclf.generate import continue_text, generate
 from llmclf.models import GPT2_SIZES, GPT2Config, LlamaConfig
-from llmclf.models.gpt2_weights import hub_layout, read_source_state
+from llmclf.models.gpt2_weights import hub_layout
 from llmclf.models.state import WeightsError, build
 from llmclf.tokenizer import load_tokenizer
 from llmclf.weights import choose_backbone, load_pretrained
@@ -373,165 +366,6 @@ def test_smollm2_is_read_as_transformers_reads_it(smollm2_path, smollm2_encoding
     config = transformers.LlamaConfig(**read["config"])
     theirs = transformers.LlamaForCausalLM.from_pretrained(None, config=config, state_dict=read["tensors"]).eval()
     assert_same_logits(ours, theirs, vocab_size=49152, relative=1e-4)
-
-
-# Classifiers saved by the source's own code ---------------------------------------------------------------------------
-
-
-class SourceNorm(nn.Module):
-    def __init__(self, size):
-        super().__init__()
-        self.scale, self.shift = nn.Parameter(torch.ones(size)), nn.Parameter(torch.zeros(size))
-
-    def forward(self, x):
-        variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
-        return self.scale * (x - mean) / torch.sqrt(variance + 1e-5) + self.shift
-
-
-class SourceAttention(nn.Module):
-    def __init__(self, size, context):
-        super().__init__()
-        self.W_query, self.W_key, self.W_value, self.out_proj = (nn.Linear(size, size) for _ in range(4))
-        self.register_buffer("mask", torch.triu(torch.ones(context, context), diagonal=1))
-
-    def forward(self, x):
-        heads = []
-        for head in range(x.shape[-1] // 64):
-            part = slice(64 * head, 64 * head + 64)
-            scores = self.W_query(x)[..., part] @ self.W_key(x)[..., part].mT / 8
-            scores = scores.masked_fill(self.mask[: x.shape[1], : x.shape[1]].bool(), -torch.inf)
-            heads.append(scores.softmax(-1) @ self.W_value(x)[..., part])
-        return self.out_proj(torch.cat(heads, -1))
-
-
-class SourceGelu(nn.Module):
-    def forward(self, x):
-        return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-class SourceFeedForward(nn.Module):
-    def __init__(self, size):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(size, 4 * size), SourceGelu(), nn.Linear(4 * size, size))
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-class SourceBlock(nn.Module):
-    def __init__(self, size, context):
-        super().__init__()
-        self.att, self.ff = SourceAttention(size, context), SourceFeedForward(size)
-        self.norm1, self.norm2 = SourceNorm(size), SourceNorm(size)
-
-    def forward(self, x):
-        x = x + self.att(self.norm1(x))
-        return x + self.ff(self.norm2(x))
-
-
-class SourceGPT(nn.Module):
-    def __init__(self, size, *, vocabulary=50257, context=24, classes=2):
-        super().__init__()
-        self.tok_emb, self.pos_emb = nn.Embedding(vocabulary, size), nn.Embedding(context, size)
-        self.trf_blocks = nn.Sequential(SourceBlock(size, context), SourceBlock(size, context))
-        self.final_norm, self.out_head = SourceNorm(size), nn.Linear(size, classes)
-
-    def forward(self, input_ids):
-        x = self.tok_emb(input_ids) + self.pos_emb(torch.arange(input_ids.shape[1]))
-        return self.out_head(self.final_norm(self.trf_blocks(x)))
-
-
-@pytest.fixture
-def source_state():
-    return randomise(SourceGPT(64, vocabulary=30)).state_dict()
-
-
-@pytest.mark.parametrize(("size", "classes"), [(64, 2), (128, 3)], ids=["one head", "two heads, three classes"])
-@torch.no_grad()
-def test_an_imported_classifier_gives_the_sources_logits(tmp_path, gpt2_encoding, size, classes):
-    source = randomise(SourceGPT(size, classes=classes))
-    torch.save(source.state_dict(), tmp_path / "review_classifier.pth")
-    names = [f"label {number}" for number in range(classes)]
-    ours = TextClassifier.import_source(tmp_path / "review_classifier.pth", names, pad_to=20, device="cpu")
-
-    texts = ["Do you have time", "You are a winner! " * 10, "ok"]
-    rows = [(gpt2_encoding.encode_ordinary(text) + [50256] * 20)[:20] for text in texts]
-    expected = source(torch.tensor(rows))[:, -1]
-    torch.testing.assert_close(ours.logits(texts), expected, rtol=0, atol=1e-5)
-    assert ours.predict(texts) == [names[number] for number in expected.argmax(-1)]
-
-
-class Trap:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize(
-    "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
-)
-def test_no_code_of_an_imported_file_runs(tmp_path, source_state, write):
-    path, sprung = tmp_path / "trap.pth", tmp_path / "sprung"
-    write({**source_state, "tok_emb.weight": Trap(sprung)}, path)
-    with pytest.raises(FileError, match=r"trap\.pth: not a state dict that holds tensors alone"):
-        read_source_state(path)
-    assert not sprung.exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (lambda: SourceGPT(64, vocabulary=30), "not a state dict that holds tensors alone"),
-        (lambda: [torch.ones(2)], "expected a state dict, names with tensors"),
-        (lambda: torch.ones(2), "expected a state dict, names with tensors"),
-        (lambda: {0: torch.ones(2)}, "expected a state dict, names with tensors"),
-        (lambda: {"model_state_dict": {"tok_emb.weight": torch.ones(2)}}, "expected a state dict, names with tensors"),
-        (lambda: tiny_gpt2().state_dict(), r"no tok_emb\.weight, .* so this is not the source's GPT-2"),
-    ],
-    ids=["a whole module", "a list", "a tensor", "numbers for names", "a training checkpoint", "another model"],
-)
-def test_a_file_that_holds_something_else_is_not_imported(tmp_path, content, message):
-    torch.save(content(), tmp_path / "other.pth")
-    with pytest.raises((FileError, WeightsError), match=message) as caught:
-        read_source_state(tmp_path / "other.pth")
-    assert str(tmp_path / "other.pth") in str(caught.value)
-
-
-def test_a_text_file_is_not_imported(tmp_path):
-    (tmp_path / "notes.pth").write_text("Every effort moves you.")
-    with pytest.raises(FileError, match=r"notes\.pth: not a state dict that holds tensors alone"):
-        read_source_state(tmp_path / "notes.pth")
-
-
-def test_a_file_to_import_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileError, match=r"missing\.pth: no such file"):
-        read_source_state(tmp_path / "missing.pth")
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "message"),
-    [
-        ("trf_blocks.1.att.W_key.bias", None, "missing tensors: trf_blocks.1.att.W_key.bias;"),
-        ("out_head.bias", None, "missing tensors: out_head.bias;"),
-        ("trf_blocks.0.att.lora.weight", (4,), "surplus tensors: trf_blocks.0.att.lora.weight;"),
-        ("trf_blocks.2.norm1.scale", (64,), "missing tensors: trf_blocks.2.att.W_key.bias, .* and 12 more"),
-        ("final_norm.scale", (63,), r"wrong shape tensors: final_norm.scale \(63,\) instead of \(64,\)"),
-        ("out_head.weight", (2, 63), r"wrong shape tensors: out_head.weight \(2, 63\) instead of \(2, 64\)"),
-        ("tok_emb.weight", (64,), "no tok_emb.weight, pos_emb.weight, out_head.weight as matrices"),
-        ("pos_emb.weight", (), "no tok_emb.weight, pos_emb.weight, out_head.weight as matrices"),
-        ("out_head.weight", None, "no tok_emb.weight, pos_emb.weight, out_head.weight as matrices"),
-    ],
-)
-def test_a_state_dict_with_other_tensors_is_not_imported(tmp_path, source_state, name, shape, message):
-    source_state.pop(name, None)
-    if shape is not None:
-        source_state[name] = torch.ones(shape)
-    torch.save(source_state, tmp_path / "classifier.pth")
-    with pytest.raises(WeightsError, match=message) as caught:
-        read_source_state(tmp_path / "classifier.pth")
-    assert str(tmp_path / "classifier.pth") in str(caught.value)
 
 
 # The true weights -----------------------------------------------------------------------------------------------------

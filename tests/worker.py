@@ -12,24 +12,23 @@ from pathlib import Path
 import torch
 from conftest import build_tiny_tokenizer, make_tiny_splits, tiny_gpt2, tiny_llama
 
+from llmclf.collectives import rank_and_world_size
 from llmclf.console import is_main_process
 from llmclf.feature_cache import FeatureDataset
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders
-from llmclf.scale.distributed import rank_and_world_size, shard, unshard, workers
+from llmclf.scale.distributed import workers
 from llmclf.train import TrainingSettings, train
 
 WAYS = {
     "gpt2": {},
     "llama": {"model": tiny_llama},
     "kept states are not used": {"use_feature_cache": False},
-    "accumulated": {"settings": {"accumulate": 2}},
+    "accumulated": {"settings": {"gradient_accumulation_steps": 2}},
     "labels ignored": {"settings": {"ignore_index": 1}},
     "bfloat16": {"bfloat16": True},
     "everything learns": {"trainable": "all"},
     "a batch that workers cannot share evenly": {"batch_size": 5},
-    "sharded": {"trainable": "all", "sharded": True},
-    "sharded llama": {"model": tiny_llama, "sharded": True},
 }
 
 
@@ -38,18 +37,14 @@ def run(
 ):
     """Train, stop after the first epoch and go on from the checkpoint; what was learnt."""
     loaders = make_loaders(make_tiny_splits(), build_tiny_tokenizer(), batch_size=batch_size)
-    sharded = options.pop("sharded", False) and rank_and_world_size()[1] > 1
     for epochs in (1, 3):
         classifier = Classifier(model(), 2, bfloat16=bfloat16, trainable=trainable)
         recipe = TrainingSettings(epochs, 3e-3, evaluate_every=2, evaluate_batches=2, **(settings or {}))
-        learner = shard(classifier) if sharded else classifier
         history = train(
-            learner, loaders.train, loaders.validation, recipe, checkpoint=folder / "checkpoint.safetensors",
+            classifier, loaders.train, loaders.validation, recipe, checkpoint=folder / "checkpoint.safetensors",
             quiet=True, **options,
         )  # fmt: skip
-        if sharded:
-            unshard(learner, classifier)
-    states = FeatureDataset(Classifier(model(), 2), every_message(loaders.test)).states
+    states = FeatureDataset(Classifier(model(), 2), every_message(loaders.test)).hidden_states
     weights = torch.cat([weight.flatten() for weight in classifier.parameters()]).double()
     return {
         "train_losses": history.train_losses,

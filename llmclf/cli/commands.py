@@ -17,18 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmclf import __version__
-from llmclf.console import LlmclfError
+from llmclf.console import LlmclfError, is_main_process
 from llmclf.files import assets
 from llmclf.files.storage import atomic_write, lock_folder
 
 if TYPE_CHECKING:
-    import tiktoken
-    import torch
-
     from llmclf.data import Splits
     from llmclf.head import Classifier
     from llmclf.loaders import Loaders
-    from llmclf.train import History, TrainingSettings
+    from llmclf.train import History
 
 
 CHECKPOINT = "checkpoint.safetensors"  # lies in the output folder until the run is finished
@@ -84,103 +81,62 @@ def info(options: Namespace) -> None:
 
 def train(options: Namespace) -> None:
     """Prepare the data, fine-tune, evaluate on all three tables, save; several workers, where torchrun started them."""
-    from llmclf.classify import RECORD
-    from llmclf.console import is_main_process
+    from llmclf.classify import CLASSIFIER_FILE
     from llmclf.evaluate import choose_device
     from llmclf.scale.distributed import workers
 
     output = Path(options.output)
-    finished = (output / RECORD).exists() and not (output / CHECKPOINT).exists()
+    finished = (output / CLASSIFIER_FILE).exists() and not (output / CHECKPOINT).exists()
     if finished and not options.overwrite:
         raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
     with workers(choose_device(options.device)) as device, lock_folder(output) if is_main_process() else nullcontext():
-        train_on(device, options, output)
+        train_on(str(device), options, output)
 
 
-def train_on(device: torch.device, options: Namespace, output: Path) -> None:
+def train_on(device: str, options: Namespace, output: Path) -> None:
     """`train` on a device of its own; what is printed and written, the first of several workers prints and writes."""
     from llmclf import data
-    from llmclf.classify import LONGEST_MESSAGE, TextClassifier
-    from llmclf.console import is_main_process
-    from llmclf.feature_cache import cache_features, reason_not_cacheable
-    from llmclf.head import Classifier, parameter_table
-    from llmclf.loaders import Loaders
-    from llmclf.scale.distributed import shard, unshard
-    from llmclf.tokenizer import load_tokenizer
-    from llmclf.train import train
-    from llmclf.weights import choose_backbone, load_pretrained
+    from llmclf.finetune import finetune
+    from llmclf.head import parameter_table
+    from llmclf.train import TrainingSettings
+    from llmclf.weights import choose_backbone
 
     splits, names = prepare_data(options)
     print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
-
-    backbone = choose_backbone(options.backbone)
-    pretrained, tokenizer = load_pretrained(backbone, device=device), load_tokenizer(backbone)
-    model = Classifier(
-        pretrained,
-        len(names),
-        pooling=options.pooling,
-        trainable=options.trainable,
-        seed=options.seed,
-        bfloat16=options.bfloat16,
-    )
-    limit = min(
-        LONGEST_MESSAGE if options.max_length is None else options.max_length, model.backbone.config.context_length
-    )
-    loaders = loaders_as_asked(options, splits, tokenizer, limit)
-    settings = settings_as_asked(options, model)
-    table = parameter_table(model)
-    print(
-        f"backbone: {backbone} on {device}; training {table.trainable['sum']:,} of {table.loc['sum'].sum():,} weights"
-    )
-
-    checkpoint = output / CHECKPOINT
+    backbone, checkpoint = choose_backbone(options.backbone), output / CHECKPOINT
     if is_main_process():
         data.save_splits(splits, output)
+
+    def print_weights(model: Classifier) -> None:
+        table = parameter_table(model)
+        trained, weights = table.trainable["sum"], table.loc["sum"].sum()
+        print(f"backbone: {backbone} on {device}; training {trained:,} of {weights:,} weights", flush=True)
+
     started = time.perf_counter()
-    learner = shard(model) if options.shard else model
-    if reason_not_cacheable(learner, loaders.train) is None:
-        loaders = Loaders(*cache_features(learner, *loaders))  # here, so that the evaluation below starts from them too
-    history = train(
-        learner, loaders.train, loaders.validation, settings, checkpoint=checkpoint, on_measurement=print_measurement
+    classifier, history, loaders = finetune(
+        splits,
+        names,
+        backbone,
+        TrainingSettings(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed),
+        trainable=options.trainable,
+        pooling=options.pooling,
+        padding=options.padding,
+        max_length=options.max_length,
+        batch_size=options.batch_size,
+        bfloat16=options.bfloat16,
+        device=device,
+        before_training=print_weights,
+        on_measurement=print_measurement,
+        checkpoint=checkpoint,
     )
-    if options.shard:
-        unshard(learner, model)
     if not is_main_process():
         return
     print(f"fine-tuned in {time.perf_counter() - started:.0f} s")
-    results = evaluate_splits(model, loaders)
-    record = {"settings": asdict(settings), "batch_size": options.batch_size, "padding": options.padding}
-    record |= {"trainable": options.trainable, "results": results}
-    pad_to = loaders.train.dataset.max_length if options.padding == "fixed" else None
-    lengths = {"max_length": pad_to or limit, "pad_to": pad_to}
-    classifier = TextClassifier(model, tokenizer, names, backbone, **lengths, training=record)
+    classifier.training["results"] = evaluate_splits(classifier.model, loaders)
     save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
     classifier.save(output, complete=options.complete)
     checkpoint.unlink(missing_ok=True)  # from here on the run is finished
     print(f"saved in {output}")
-
-
-def loaders_as_asked(options: Namespace, splits: Splits, tokenizer: tiktoken.Encoding, limit: int) -> Loaders:
-    """Loaders with the recipe's batch size, padding and order."""
-    from llmclf.loaders import make_loaders
-
-    fixed = options.padding == "fixed"  # to the longest training message then, not to the longest one possible
-    return make_loaders(
-        splits,
-        tokenizer,
-        batch_size=options.batch_size,
-        padding=options.padding,
-        max_length=options.max_length if fixed else limit,
-        seed=options.seed,
-    )
-
-
-def settings_as_asked(options: Namespace, model: Classifier) -> TrainingSettings:
-    """The recipe's settings; the learning rate is the backbone's own where none was given."""
-    from llmclf.train import TrainingSettings, suggested_learning_rate
-
-    rate = suggested_learning_rate(model) if options.learning_rate is None else options.learning_rate
-    return TrainingSettings(epochs=options.epochs, learning_rate=rate, seed=options.seed)
 
 
 def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:

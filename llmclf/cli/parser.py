@@ -50,7 +50,6 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument("--max-length", type=int, metavar="N", help="cut longer messages to N tokens")
     recipe.add_argument("--seed", type=int, default=123, metavar="N", help="of head, order and dropout (default 123)")
     recipe.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, for a recent GPU")
-    recipe.add_argument("--shard", action="store_true", help="with torchrun: deal a large model to the workers (FSDP)")
     add_device(recipe)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved classifier on a labelled table")

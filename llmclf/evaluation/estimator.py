@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from numbers import Integral
 from operator import index
 from pathlib import Path
 from reprlib import repr as shorten
+from typing import SupportsIndex, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,17 +17,13 @@ from sklearn.utils import Tags, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from llmclf.classify import LONGEST_MESSAGE, TextClassifier
 from llmclf.console import LlmclfError
 from llmclf.data import SEED, Splits
-from llmclf.evaluate import choose_device
-from llmclf.head import Classifier
-from llmclf.loaders import make_loaders
-from llmclf.tokenizer import list_of_texts, load_tokenizer
-from llmclf.train import TrainingSettings, suggested_learning_rate, train
-from llmclf.weights import choose_backbone, load_pretrained
+from llmclf.finetune import finetune
+from llmclf.tokenizer import list_of_texts
+from llmclf.train import TrainingSettings
 
-Texts = Sequence[str] | np.ndarray | pd.Series | pd.DataFrame
+Texts: TypeAlias = Sequence[str] | np.ndarray | pd.Series | pd.DataFrame
 
 
 class LLMClassifier(ClassifierMixin, BaseEstimator):
@@ -135,29 +131,22 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         batch_size, epochs = _whole("batch_size", self.batch_size), _whole("epochs", self.epochs)
         given = self.random_state
         seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
-        backbone, device = choose_backbone(self.backbone), choose_device(self.device)
-        tokenizer = load_tokenizer(backbone)
-        pretrained = load_pretrained(backbone, device=device)
-        shape = {"pooling": self.pooling, "trainable": self.trainable, "bfloat16": bool(self.bfloat16)}
-        model = Classifier(pretrained, len(names), seed=seed, **shape)
-        limit = min(LONGEST_MESSAGE if max_length is None else max_length, model.backbone.config.context_length)
-        fixed = self.pooling == "last_position"  # what stands there must not depend on the other texts of a batch
-        loaders = make_loaders(
+        rate = None if self.learning_rate is None else float(self.learning_rate)
+        self.text_classifier_ = finetune(
             Splits(table, table[:1], table[:0]),  # `train` wants to measure on something; scikit-learn judges by itself
-            tokenizer,
+            names,
+            self.backbone,
+            TrainingSettings(epochs, rate, evaluate_batches=1, seed=seed),
+            trainable=self.trainable,
+            pooling=self.pooling,
+            # What stands at the last position must not depend on the other texts of a batch.
+            padding="fixed" if self.pooling == "last_position" else "dynamic",
+            max_length=max_length,
             batch_size=batch_size,
-            padding="fixed" if fixed else "dynamic",
-            max_length=max_length if fixed else limit,
-            seed=seed,
-        )
-        rate = suggested_learning_rate(model) if self.learning_rate is None else float(self.learning_rate)
-        settings = TrainingSettings(epochs, rate, evaluate_batches=1, seed=seed)
-        train(model, loaders.train, loaders.validation, settings, quiet=True)
-
-        pad_to = loaders.train.dataset.max_length if fixed else None
-        record = {"settings": asdict(settings), "batch_size": batch_size, "trainable": self.trainable}
-        lengths = {"max_length": pad_to or limit, "pad_to": pad_to}
-        self.text_classifier_ = TextClassifier(model, tokenizer, names, str(backbone), **lengths, training=record)
+            bfloat16=bool(self.bfloat16),
+            device=self.device,
+            quiet=True,
+        ).classifier
         self.classes_, self.n_features_in_ = encoder.classes_, 1
         return self
 
@@ -178,7 +167,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _whole(name: str, value: object) -> int:
+def _whole(name: str, value: SupportsIndex) -> int:
     """A setting that must be a whole number, of Python or NumPy."""
     try:
         return index(value)

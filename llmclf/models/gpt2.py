@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmclf.models.common import check_divides, check_input_ids, take, visible
+from llmclf.models.common import check_divides, check_input_ids
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class GPT2Config:
         Whether the vocabulary head is the token embedding, used backwards.
     norm_epsilon
         Added to the variance in layer norm.
+    causal
+        Whether a token sees only itself and the tokens before it; `False` only for an experiment of chapter 9.
     """
 
     vocab_size: int = 50257
@@ -43,6 +45,7 @@ class GPT2Config:
     qkv_bias: bool = True
     tied_embeddings: bool = True
     norm_epsilon: float = 1e-5
+    causal: bool = True
 
     def __post_init__(self) -> None:
         check_divides("num_heads", self.num_heads, "hidden_size", self.hidden_size)
@@ -57,25 +60,19 @@ GPT2_SIZES = {
 
 
 class Attention(nn.Module):
-    """Causal self-attention: every token gathers from itself and the tokens before it.
-
-    With `read` (B,) only the token at that place of each message asks. Where the attribute `causal` is set to `False`,
-    for an experiment of chapter 9, every token gathers from all, the padding included.
-    """
+    """Causal self-attention: every token gathers from itself and the tokens before it."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         size = config.hidden_size
-        self.num_heads, self.causal = config.num_heads, True
+        self.num_heads, self.causal = config.num_heads, config.causal
         self.query = nn.Linear(size, size, bias=config.qkv_bias)
         self.key = nn.Linear(size, size, bias=config.qkv_bias)
         self.value = nn.Linear(size, size, bias=config.qkv_bias)
         self.output = nn.Linear(size, size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
-        if read is not None:
-            return self.forward_one(hidden_states, read)
+    def forward(self, hidden_states: Tensor) -> Tensor:
         query, key, value = (
             project(hidden_states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, D/H)
             for project in (self.query, self.key, self.value)
@@ -83,27 +80,6 @@ class Attention(nn.Module):
         dropout = self.dropout.p if self.training else 0.0
         gathered = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=self.causal)
         return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
-
-    def forward_one(self, hidden_states: Tensor, read: Tensor) -> Tensor:
-        """What `forward` gives at the places `read` alone, (B, 1, D), without the key or value of a single token.
-
-        For one query q the order of the products is free: q · (K x + b) = (q K) · x + q · b, and the sum of the
-        values V x + b, weighted by w, is V (sum of w x) + b (sum of w). So K and V are applied once a message, not
-        once a token.
-        """
-        heads = (self.num_heads, -1)
-        query = self.query(take(hidden_states, read)[:, 0]).unflatten(-1, heads)  # (B, H, D/H)
-        asking = torch.einsum("bhe,hed->bhd", query, self.key.weight.unflatten(0, heads))  # (B, H, D)
-        scores = asking @ hidden_states.mT  # (B, H, T)
-        if self.key.bias is not None:  # the same for every token, so softmax undoes it; its gradient is 0
-            scores = scores + (query * self.key.bias.unflatten(0, heads)).sum(dim=-1, keepdim=True)
-        if self.causal:
-            scores = scores.masked_fill(~visible(read, scores.shape[-1]), -torch.inf)
-        weights = self.dropout((scores * query.shape[-1] ** -0.5).softmax(dim=-1))  # (B, H, T)
-        gathered = torch.einsum("bhd,hed->bhe", weights @ hidden_states, self.value.weight.unflatten(0, heads))
-        if self.value.bias is not None:
-            gathered = gathered + weights.sum(dim=-1, keepdim=True) * self.value.bias.unflatten(0, heads)
-        return self.output(gathered.flatten(1))[:, None]  # (B, 1, D)
 
 
 class MLP(nn.Module):
@@ -129,12 +105,9 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
-        gathered = self.attention(self.norm1(hidden_states), read)
-        if read is not None:
-            hidden_states = take(hidden_states, read)
-        hidden_states = hidden_states + self.dropout(gathered)
-        return hidden_states + self.dropout(self.mlp(self.norm2(hidden_states)))  # (B, T or 1, D)
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        hidden_states = hidden_states + self.dropout(self.attention(self.norm1(hidden_states)))
+        return hidden_states + self.dropout(self.mlp(self.norm2(hidden_states)))  # (B, T, D)
 
 
 class GPT2(nn.Module):

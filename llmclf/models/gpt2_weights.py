@@ -1,4 +1,4 @@
-"""GPT-2's weights: from the Hub's file, and from a state dict that the source's own code has saved.
+"""GPT-2's weights, from the Hub's file: its linear layers are stored transposed, its causal masks as if learnt.
 
 Every tensor of a file is accounted for: a missing, surplus or misshapen one is an error, never a silent gap.
 """
@@ -97,8 +97,7 @@ def _gpt2_config(path: Path, tensors: Mapping[str, Tensor]) -> GPT2Config:
         num_heads = hidden_size // HEAD_SIZE
     else:
         raise WeightsError(f"{path}: number of attention heads unknown; put the model's config.json (n_head) beside it")
-    shape = {"hidden_size": hidden_size, "num_layers": num_layers, "num_heads": num_heads}
-    return GPT2Config(vocab_size=vocab_size, context_length=context_length, **shape)
+    return GPT2Config(vocab_size, context_length, hidden_size, num_layers, num_heads)
 
 
 def _stated_heads(described: Path, hidden_size: int) -> int:
@@ -109,74 +108,3 @@ def _stated_heads(described: Path, hidden_size: int) -> int:
     if not isinstance(num_heads, int) or num_heads < 1 or hidden_size % num_heads:
         raise FileError(f"{described}: n_head is {num_heads!r}, which does not divide the hidden size {hidden_size}")
     return num_heads
-
-
-# The source's own names, for classifiers that were fine-tuned with its code.
-SOURCE_BLOCK = {
-    "norm1.weight": "norm1.scale",
-    "norm1.bias": "norm1.shift",
-    "attention.query.weight": "att.W_query.weight",
-    "attention.query.bias": "att.W_query.bias",
-    "attention.key.weight": "att.W_key.weight",
-    "attention.key.bias": "att.W_key.bias",
-    "attention.value.weight": "att.W_value.weight",
-    "attention.value.bias": "att.W_value.bias",
-    "attention.output.weight": "att.out_proj.weight",
-    "attention.output.bias": "att.out_proj.bias",
-    "norm2.weight": "norm2.scale",
-    "norm2.bias": "norm2.shift",
-    "mlp.up.weight": "ff.layers.0.weight",
-    "mlp.up.bias": "ff.layers.0.bias",
-    "mlp.down.weight": "ff.layers.2.weight",
-    "mlp.down.bias": "ff.layers.2.bias",
-}
-SOURCE_OUTSIDE = {
-    "token_embedding.weight": "tok_emb.weight",
-    "position_embedding.weight": "pos_emb.weight",
-    "final_norm.weight": "final_norm.scale",
-    "final_norm.bias": "final_norm.shift",
-    "head.weight": "out_head.weight",
-    "head.bias": "out_head.bias",
-}
-
-
-def read_source_state(path: str | Path) -> tuple[GPT2Config, dict[str, Tensor]]:
-    """The shape, and the parameters under our names, of a classifier saved by the source's code (`.pth`).
-
-    The file is read with `weights_only=True`: tensors come out of it, code does not run.
-
-    Raises
-    ------
-    FileError, WeightsError
-        No such file, or not a state dict of tensors; other tensors than the source's GPT-2 classifier has.
-    """
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file") from None
-    except Exception as error:  # unpickling fails in many ways, all of which mean the same to the reader
-        raise FileError(f"{path}: not a state dict that holds tensors alone ({type(error).__name__})") from None
-    if not isinstance(tensors, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in tensors.items()
-    ):
-        raise FileError(f"{path}: expected a state dict, names with tensors")
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.endswith(".att.mask")}
-    matrices = ("tok_emb.weight", "pos_emb.weight", "out_head.weight")
-    if any(len(found.get(name, ())) != 2 for name in matrices):
-        raise WeightsError(f"{path}: no {', '.join(matrices)} as matrices, so this is not the source's GPT-2")
-    vocab_size, hidden_size = found["tok_emb.weight"]
-    config = GPT2Config(
-        vocab_size=vocab_size,
-        context_length=found["pos_emb.weight"][0],
-        hidden_size=hidden_size,
-        num_layers=len({name.split(".")[1] for name in found if name.startswith("trf_blocks.")}),
-        num_heads=max(1, hidden_size // HEAD_SIZE),
-    )
-    names = dict(SOURCE_OUTSIDE)
-    for layer in range(config.num_layers):
-        names |= {f"blocks.{layer}.{ours}": f"trf_blocks.{layer}.{theirs}" for ours, theirs in SOURCE_BLOCK.items()}
-    shapes = {name: tuple(parameter.shape) for name, parameter in build(config).named_parameters()}
-    classes = found["out_head.weight"][0]
-    shapes |= {"head.weight": (classes, hidden_size), "head.bias": (classes,)}
-    check_tensors(Path(path), found, {theirs: shapes[ours] for ours, theirs in names.items()})
-    return config, {ours: tensors[theirs] for ours, theirs in names.items()}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmclf.models.common import check_divides, check_input_ids, take, visible
+from llmclf.models.common import check_divides, check_input_ids
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class LlamaConfig:
         Added to the mean square in RMS norm.
     tied_embeddings
         Whether the vocabulary head is the token embedding, used backwards.
+    causal
+        As in `GPT2Config`.
     """
 
     vocab_size: int = 49152
@@ -45,6 +47,7 @@ class LlamaConfig:
     rope_base: float = 100_000.0
     norm_epsilon: float = 1e-5
     tied_embeddings: bool = True
+    causal: bool = True
 
     def __post_init__(self) -> None:
         check_divides("num_heads", self.num_heads, "hidden_size", self.hidden_size)
@@ -59,7 +62,7 @@ class LlamaConfig:
 SMOLLM2_135M = LlamaConfig()
 
 
-def rotate(states: Tensor, places: Tensor, base: float) -> Tensor:
+def rotate(states: Tensor, positions: Tensor, base: float) -> Tensor:
     """Rotary positions (Su et al. 2021): turn each pair of values by an angle that grows with the token's position.
 
     The product of a query and a key then depends on how far apart they stand, not on where.
@@ -68,48 +71,41 @@ def rotate(states: Tensor, places: Tensor, base: float) -> Tensor:
     ----------
     states
         (B, H, T, size of a head); value i is paired with value i + half the size, as in the Llama reference weights.
-    places
+    positions
         Where in its message each token stands: (T,), or (B, 1, T) where that differs from message to message.
     base
         `LlamaConfig.rope_base`.
     """
     size = states.shape[-1]
     frequency = base ** -(torch.arange(0, size, 2, device=states.device, dtype=torch.float32) / size)  # (size/2,)
-    angle = places[..., None] * frequency  # (T, size/2) or (B, 1, T, size/2)
+    angle = positions[..., None] * frequency  # (T, size/2) or (B, 1, T, size/2)
     cosine, sine = angle.cos().to(states.dtype), angle.sin().to(states.dtype)
     first, second = states.chunk(2, dim=-1)  # (B, H, T, size/2) each
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
 
 
 class Attention(nn.Module):
-    """Causal self-attention in which several query heads share one key-value head.
-
-    With `read` (B,) only the token at that place of each message asks; keys and values come from all tokens as ever.
-    (GPT-2's way around them is barred here: every key is turned by its own angle.) `causal` as in GPT-2's.
-    """
+    """Causal self-attention in which several query heads share one key-value head."""
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
         kv_size = config.num_kv_heads * config.head_size
-        self.head_size, self.rope_base, self.causal = config.head_size, config.rope_base, True
+        self.head_size, self.rope_base, self.causal = config.head_size, config.rope_base, config.causal
         self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.key = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.value = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
 
-    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
-        places = torch.arange(hidden_states.shape[1], device=hidden_states.device)  # (T,)
-        asking, asked_from, mask = hidden_states, places, None
-        if read is not None:
-            asking, asked_from = take(hidden_states, read), read[:, None, None]
-            mask = visible(read, len(places))[:, None] if self.causal else None  # (B, 1, 1, T)
-        query = rotate(self.split_heads(self.query(asking)), asked_from, self.rope_base)  # (B, H, T or 1, D/H)
-        key = rotate(self.split_heads(self.key(hidden_states)), places, self.rope_base)  # (B, K, T, D/H)
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        positions = torch.arange(hidden_states.shape[1], device=hidden_states.device)  # (T,)
+        query = rotate(self.split_heads(self.query(hidden_states)), positions, self.rope_base)  # (B, H, T, D/H)
+        key = rotate(self.split_heads(self.key(hidden_states)), positions, self.rope_base)  # (B, K, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, K, T, D/H)
-        sharing = query.shape[1] // key.shape[1]  # H/K
-        key, value = (states.repeat_interleave(sharing, dim=1) for states in (key, value))  # (B, H, T, D/H)
-        gathered = F.scaled_dot_product_attention(query, key, value, mask, is_causal=self.causal and read is None)
-        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T or 1, D)
+        key, value = (
+            states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value)
+        )  # (B, H, T, D/H)
+        gathered = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def split_heads(self, states: Tensor) -> Tensor:
         return states.unflatten(-1, (-1, self.head_size)).transpose(1, 2)  # (B, T, D) -> (B, H, T, D/H)
@@ -138,12 +134,9 @@ class Block(nn.Module):
         self.norm2 = nn.RMSNorm(config.hidden_size, eps=config.norm_epsilon)
         self.mlp = MLP(config)
 
-    def forward(self, hidden_states: Tensor, read: Tensor | None = None) -> Tensor:
-        gathered = self.attention(self.norm1(hidden_states), read)
-        if read is not None:
-            hidden_states = take(hidden_states, read)
-        hidden_states = hidden_states + gathered
-        return hidden_states + self.mlp(self.norm2(hidden_states))  # (B, T or 1, D)
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        hidden_states = hidden_states + self.attention(self.norm1(hidden_states))
+        return hidden_states + self.mlp(self.norm2(hidden_states))  # (B, T, D)
 
 
 class Llama(nn.Module):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ def load_gguf(path: Path, dtype: torch.dtype) -> Llama:
 
 
 def _llama_config(path: Path, entries: Mapping, *, tied: bool) -> LlamaConfig:
-    def field(name: str):
+    def field(name: str) -> Any:
         if name not in entries:
             raise WeightsError(f"{path}: no entry {name!r}, so this is not a GGUF file of a Llama model")
         return entries[name]

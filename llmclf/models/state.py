@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,10 @@ class WeightsError(LlmclfError):
     """A file whose tensors are not those of the model."""
 
 
+@overload
+def build(config: GPT2Config, device: torch.device | str = "meta") -> GPT2: ...
+@overload
+def build(config: LlamaConfig, device: torch.device | str = "meta") -> Llama: ...
 def build(config: GPT2Config | LlamaConfig, device: torch.device | str = "meta") -> Backbone:
     """The model of this shape, its weights not yet set (on the meta device, without memory for them)."""
     with torch.device("meta"):

@@ -1,0 +1,126 @@
+"""Chapters 1 to 7 in one call: the whole recipe, from three tables to a classifier that can be used and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from llmclf.classify import LONGEST_MESSAGE, TextClassifier
+from llmclf.data import Splits
+from llmclf.evaluate import choose_device
+from llmclf.feature_cache import FeatureDataset, cache_features, features_fit, reason_not_cacheable, with_features
+from llmclf.head import Classifier
+from llmclf.loaders import Loaders, dataset_of, make_loaders
+from llmclf.tokenizer import load_tokenizer
+from llmclf.train import History, TrainingSettings, train, with_learning_rate
+from llmclf.weights import choose_backbone, load_pretrained
+
+
+class FineTuned(NamedTuple):
+    """What `finetune` returns.
+
+    Attributes
+    ----------
+    classifier
+        Ready to use and to save.
+    history
+        How training went.
+    loaders
+        The three tables as they were used, over cached features where there are some: to evaluate on.
+    """
+
+    classifier: TextClassifier
+    history: History
+    loaders: Loaders
+
+
+def finetune(
+    splits: Splits,
+    label_names: Sequence[str],
+    backbone: str | Path | None = None,
+    settings: TrainingSettings | None = None,
+    *,
+    trainable: str = "last_block",
+    pooling: str = "last_token",
+    padding: str = "dynamic",
+    max_length: int | None = None,
+    batch_size: int = 8,
+    bfloat16: bool = False,
+    device: str = "auto",
+    features: FeatureDataset | None = None,
+    before_training: Callable[[Classifier], None] | None = None,
+    on_measurement: Callable[[History], None] | None = None,
+    checkpoint: str | Path | None = None,
+    quiet: bool = False,
+) -> FineTuned:
+    """Load a pretrained model, give it a new head, and fine-tune it on a table.
+
+    Parameters
+    ----------
+    splits
+        Three tables with the columns `label` (numbers) and `text`; validation and test may be short or empty.
+    label_names
+        The name of each label number.
+    backbone
+        As for `choose_backbone`: `None` takes GPT-2 where it can be had, else SmolLM2.
+    settings
+        By default `TrainingSettings()`; its seed is that of the head and of the loaders too.
+    trainable, pooling, bfloat16
+        See `Classifier`.
+    padding, batch_size
+        See `make_loaders`.
+    max_length
+        Longer messages are cut to this many tokens. `None` cuts at 1,024 tokens or at the model's context; with fixed
+        padding at the longest training message.
+    device
+        See `choose_device`.
+    features
+        Of one table, of which the splits are rows (by their index): what several calls, say for the folds of a
+        cross-validation, can share. By default they are computed where that is right.
+    before_training
+        Is called with the untrained classifier: to look at it or to change it, for example by `add_lora`.
+    on_measurement, checkpoint, quiet
+        See `train`.
+    """
+    settings = settings or TrainingSettings()
+    name = choose_backbone(backbone)
+    pretrained, tokenizer = load_pretrained(name, device=choose_device(device)), load_tokenizer(name)
+    model = Classifier(
+        pretrained, len(label_names), pooling=pooling, trainable=trainable, seed=settings.seed, bfloat16=bfloat16
+    )
+    if before_training is not None:
+        before_training(model)
+    settings = with_learning_rate(settings, model)
+
+    limit = min(LONGEST_MESSAGE if max_length is None else max_length, pretrained.config.context_length)
+    loaders = make_loaders(
+        splits,
+        tokenizer,
+        batch_size=batch_size,
+        padding=padding,
+        max_length=max_length if padding == "fixed" else limit,
+        seed=settings.seed,
+    )
+    pad_to = dataset_of(loaders.train).max_length if padding == "fixed" else None
+    if features is not None:
+        pairs = zip(loaders, splits, strict=True)
+        loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
+    elif reason_not_cacheable(model, loaders.train) is None and features_fit(model, *loaders):
+        loaders = Loaders(*cache_features(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
+
+    history = train(
+        model,
+        loaders.train,
+        loaders.validation,
+        settings,
+        checkpoint=checkpoint,
+        on_measurement=on_measurement,
+        quiet=quiet,
+    )
+    record = {"settings": asdict(settings), "batch_size": batch_size, "padding": padding, "trainable": trainable}
+    classifier = TextClassifier(
+        model, tokenizer, list(label_names), name, max_length=pad_to or limit, pad_to=pad_to, training=record
+    )
+    return FineTuned(classifier, history, loaders)
