@@ -1,4 +1,4 @@
-"""Draw what has to be computed in five epochs, plainly and with kept states: writes frozen.svg."""
+"""Draw what has to be computed in five epochs, plainly and with cached features: writes frozen.svg."""
 
 from pathlib import Path
 

@@ -437,7 +437,7 @@ print("tokens in each word:", [len(ids) for ids in words])
 
 # %%
 from llmclf.loaders import pad_batch
-from llmclf.models.common import take
+from llmclf.single_query import select_position
 
 
 def next_scores(prompts):
@@ -446,7 +446,7 @@ def next_scores(prompts):
     states = model.embed(batch.input_ids.to(device))
     for block in model.blocks:
         states = block(states)
-    last = take(states, batch.lengths.to(device) - 1)
+    last = select_position(states, batch.lengths.to(device) - 1)
     return model.head(model.final_norm(last))[:, 0]
 
 

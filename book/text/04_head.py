@@ -418,7 +418,7 @@ print("last position moves:", moved[2:].any().item())
 # ## Four ways to read
 #
 # To go from a row for each token to a row for each message is called {term}`pooling`. The library knows four
-# ways. Three of them read one place, which `pooling_position` names. Take two messages of two and five real tokens,
+# ways. Three of them read one position, which `pooling_position` gives. Take two messages of two and five real tokens,
 # padded to six.
 
 # %% tags=["nbval-check-output"]

@@ -205,7 +205,7 @@ print("same output before and after training:", torch.equal(*outputs))
 # `cache_features` refuses such a model with an error, and `train` then computes everything in each step.
 #
 # :::{figure-md} fig-frozen
-# ![Two grids, twelve blocks from top to bottom, five epochs from left to right. In the plain way every cell is filled: all blocks run in all epochs. With kept states the frozen blocks are filled in one single column that stands before the first epoch, and only the bottom row, the last block, is filled in each epoch.](figures/frozen.svg)
+# ![Two grids, twelve blocks from top to bottom, five epochs from left to right. In the plain way every cell is filled: all blocks run in all epochs. With cached features the frozen blocks are filled in one single column that stands before the first epoch, and only the bottom row, the last block, is filled in each epoch.](figures/frozen.svg)
 #
 # What has to be computed in five epochs, for GPT-2's twelve blocks: all blocks in each epoch (left), or the
 # frozen ones once and the last block in each (right).
@@ -222,8 +222,9 @@ print("a message is now", tuple(states.shape), "numbers, its label", label)
 
 # %% [markdown]
 # `cache_features` ran every message through the frozen blocks and gives back the same three loaders, over hidden
-# states instead of token ids: one row for each token. Copies of a text are computed once. Training on these must
-# give the same losses as training on the token ids:
+# states instead of token ids: one row for each token. Such outputs of a frozen model are called
+# {term}`features <feature>`. Copies of a text are computed once. Training on the features must give the same
+# losses as training on the token ids:
 
 # %% tags=["nbval-check-output"]
 quick = untrained()
@@ -233,7 +234,7 @@ slow = train(untrained(), few.train, few.validation, short,
 close = torch.allclose(
     torch.tensor(fast.train_losses), torch.tensor(slow.train_losses)
 )
-print("same losses with and without kept states:", close)
+print("same losses with and without cached features:", close)
 
 # %% [markdown]
 # The same mathematics, many times faster. Three more ideas help. The first you know from chapter 2: while the
@@ -454,11 +455,11 @@ from llmclf.classify import TextClassifier
 classifier = TextClassifier(model, tokenizer, ["ham", "spam"], backbone)
 classifier.save(folder / "classifier")
 for file in sorted((folder / "classifier").iterdir()):
-    print(f"{file.suffix:<13}{file.stat().st_size / 1e3:>10,.1f} kB")
+    print(f"{file.name} {file.stat().st_size / 1e6:,.1f} MB")
 
 # %% [markdown]
-# The record (`.json`) says how to put the pieces together again, the other file holds the trained weights. All of
-# this chapter is one command, too: `python -m llmclf train --output FOLDER`.
+# One file holds the trained weights and a record that says how to put the pieces together again. All of this
+# chapter is one call, too, `llmclf.finetune.finetune`, and one command: `python -m llmclf train --output FOLDER`.
 
 # %% [markdown]
 # ## Exercises

@@ -49,40 +49,23 @@ print(provenance(backbone, choose_device()))
 # ## Where the classifier comes from
 #
 # Chapter 6 saved its classifier in a folder. This page works on its own, too: where no classifier of this
-# backbone lies there, the next two cells make one. The first holds chapters 1 to 6 in a few lines, each a call
-# that you know. Read it as a summary of the book so far.
+# backbone lies there, `finetune` makes one. It is chapters 1 to 6 in a single call: load the tokenizer and the
+# pretrained model, make the loaders, exchange the head, train.
 
 # %%
-from llmclf.classify import TextClassifier
-from llmclf.data import SMS_LABELS, is_fast, prepare_sms
-from llmclf.head import Classifier
-from llmclf.loaders import make_loaders
-from llmclf.tokenizer import load_tokenizer
-from llmclf.train import TrainingSettings, suggested_learning_rate, train
-from llmclf.weights import load_pretrained
-
-
-def train_and_save(folder):
-    splits, tokenizer = prepare_sms(), load_tokenizer(backbone)
-    loaders = make_loaders(splits, tokenizer)
-    model = Classifier(load_pretrained(backbone, device=choose_device()))
-    rate = suggested_learning_rate(model)
-    settings = TrainingSettings(learning_rate=rate)
-    train(model, loaders.train, loaders.validation, settings)
-    names = list(SMS_LABELS)
-    TextClassifier(model, tokenizer, names, backbone).save(folder)
-
-
-# %%
-import json
 from pathlib import Path
 
+from llmclf.classify import CLASSIFIER_FILE, TextClassifier
+from llmclf.data import SMS_LABELS, is_fast, prepare_sms
+from llmclf.finetune import finetune
+
 folder = Path("output", "fast" if is_fast() else "full", "classifier")
-record = folder / "classifier.json"
-kept = json.loads(record.read_text()) if record.exists() else {}
-found = kept.get("backbone") == backbone
+found = (
+    (folder / CLASSIFIER_FILE).exists()
+    and TextClassifier.load(folder).backbone == backbone
+)
 if not found:
-    train_and_save(folder)
+    finetune(prepare_sms(), SMS_LABELS, backbone).classifier.save(folder)
 print(folder.as_posix(), "found" if found else "trained and saved just now")
 if is_fast():
     print("A fast run: it has seen a few messages, and answers otherwise.")
@@ -440,16 +423,15 @@ plot_reading(dinner, plots.COLORS[0], "s")
 # %% tags=["nbval-check-output"]
 copy = folder.with_name("classifier_copy")
 classifier.save(copy)
-print(sorted(file.suffix for file in copy.iterdir()))
+print([file.name for file in copy.iterdir()])
 
 # %%
-from safetensors.torch import load_file
+from llmclf.classify import read_classifier
 
-file = next(copy.glob("weights-*.safetensors"))
-stored = load_file(file)
+stored, record = read_classifier(copy)
 few = sum(weight.numel() for weight in stored.values())
 total = sum(weight.numel() for weight in model.parameters())
-size = file.stat().st_size
+size = (copy / CLASSIFIER_FILE).stat().st_size
 print(f"{size / 1e6:.1f} MB: {few / total:.1%} of all weights")
 
 # %% [markdown]
@@ -464,16 +446,14 @@ print("only what was trained:", trained_only)
 print(sorted({name.split(".")[0] for name in stored}))
 
 # %% [markdown]
-# The other file is the record: a page of text that says what belongs to these weights. Open it in any editor. The
-# two long strings are {term}`SHA-256` fingerprints, one of the public backbone, one of the weights beside it. If
-# either file has changed, `load` refuses, instead of answering nonsense with confidence.
+# The same file holds a record of everything else that belongs to these weights. It names the public backbone by
+# its {term}`SHA-256` fingerprint, and the file carries a fingerprint of its own content. If either file has
+# changed, `load` refuses, instead of answering nonsense with confidence.
 
 # %%
-record = json.loads((copy / "classifier.json").read_text())
 for entry in ("labels", "backbone", "pooling", "max_length"):
     print(f"{entry + ':':<12} {record[entry]}")
 print("backbone fingerprint:", (record["backbone_sha256"] or "-")[:16], "…")
-print("weights fingerprint: ", record["weights"]["sha256"][:16], "…")
 
 # %% [markdown]
 # ## Why not pickle?
@@ -506,6 +486,7 @@ pickle.loads(innocent_looking)
 # and the two messages, and prints what it finds.
 
 # %% tags=["nbval-check-output"]
+import json
 import subprocess
 import sys
 
