@@ -10,8 +10,8 @@ from llmclf import data
 from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError
 from llmclf.head import Classifier
-from llmclf.interactive.student import Student
-from llmclf.interactive.token_probabilities import read, render
+from llmclf.interactive.student import load_student
+from llmclf.interactive.token_probabilities import render, token_probabilities
 from llmclf.tokenizer import load_tokenizer
 from llmclf.weights import load_pretrained
 
@@ -41,7 +41,7 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
     messages = data.prepare_sms().test["text"].tolist()[: 20 if quick else 100]
     names = list(data.SMS_LABELS)
     teacher = TextClassifier(Classifier(load_pretrained(BACKBONE)), load_tokenizer(BACKBONE), names, BACKBONE)
-    student = Student.load(ROOT / "book" / "play" / "student.safetensors")
+    student = load_student(ROOT / "book" / "play" / "student.safetensors")
     medians = {
         f"{name}, in a kernel": in_kernel(one, messages) for name, one in (("SmolLM2", teacher), ("student", student))
     }
@@ -52,11 +52,11 @@ def run(backbone: None, *, quick: bool, runs: int) -> dict:
 
 def in_kernel(classifier: TextClassifier, messages: list[str]) -> float:
     """Median milliseconds from a text to the HTML that shows it."""
-    render(read(classifier, messages[0]), "spam")
+    render(token_probabilities(classifier, messages[0]), "spam")
     times = []
     for message in messages:
         start = time.perf_counter()
-        render(read(classifier, message), "spam")
+        render(token_probabilities(classifier, message), "spam")
         times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times)
 

@@ -17,7 +17,7 @@ from llmclf.console import LlmclfError
 from llmclf.head import Classifier
 from llmclf.interactive import demo
 from llmclf.interactive.demo import ClassifierDemo, history_table
-from llmclf.interactive.token_probabilities import EXAMPLES, in_words, read
+from llmclf.interactive.token_probabilities import EXAMPLES, describe, token_probabilities
 
 
 def test_typing_picking_and_moving_the_slider_change_the_result(classifier):
@@ -83,7 +83,9 @@ async def until(condition) -> None:
 def test_in_a_running_kernel_a_text_is_read_once_the_typing_pauses(classifier, monkeypatch):
     monkeypatch.setattr(demo, "QUIET_TIME", 0.05)
     texts = []
-    monkeypatch.setattr(demo, "read", lambda one, text: texts.append(text) or read(one, text))
+    monkeypatch.setattr(
+        demo, "token_probabilities", lambda one, text: texts.append(text) or token_probabilities(one, text)
+    )
 
     async def type_quickly() -> None:
         app = ClassifierDemo(classifier)
@@ -105,9 +107,9 @@ def test_long_text_is_read_beside_the_kernel_and_says_so(classifier, monkeypatch
         threads.append(threading.current_thread())
         if len(text) > demo.LONG_TEXT:
             go.wait(10)
-        return read(one, text)
+        return token_probabilities(one, text)
 
-    monkeypatch.setattr(demo, "read", slow_read)
+    monkeypatch.setattr(demo, "token_probabilities", slow_read)
 
     async def type_much() -> None:
         app = ClassifierDemo(classifier)
@@ -143,7 +145,7 @@ def test_result_is_spoken_once_and_when_it_has_settled(classifier, monkeypatch):
         return app
 
     app = asyncio.run(type_and_wait())
-    assert spoken == [in_words(read(classifier, "Win"), "spam")]
+    assert spoken == [describe(token_probabilities(classifier, "Win"), "spam")]
     assert app.announcement in app.children
 
 
@@ -159,5 +161,5 @@ def test_history_keeps_what_stands_in_the_field_although_typing_has_not_paused(c
 
 def test_history_reads_nothing_twice(classifier, monkeypatch):
     app = ClassifierDemo(classifier)
-    monkeypatch.setattr(demo, "read", lambda one, text: pytest.fail("read again"))
+    monkeypatch.setattr(demo, "token_probabilities", lambda one, text: pytest.fail("read again"))
     app.keep.click()

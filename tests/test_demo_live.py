@@ -158,5 +158,5 @@ def test_page_of_its_own_shows_the_trained_classifier_beside_the_student():
     text = jupytext.read(PLAY / "demo.py")
     (cell,) = [cell.source for cell in text.cells if cell.cell_type == "code"]
     assert 'TextClassifier.load("classifier")' in cell
-    student = re.search(r'Student\.load\("(.+?)"\)', cell)[1]
+    student = re.search(r'load_student\("(.+?)"\)', cell)[1]
     assert (PLAY.parent / student).resolve().is_file()  # output/, where it runs, lies beside book/

@@ -19,19 +19,19 @@ from llmclf.feature_cache import fingerprint
 from llmclf.head import Classifier
 from llmclf.interactive import distillation as module
 from llmclf.interactive.distillation import (
-    Lesson,
+    DistillationExample,
     distil,
+    distillation_example,
     draw_batches,
-    learn,
-    lesson,
-    mix,
+    mix_texts,
     new_student,
     sms_texts,
     teacher_probabilities,
+    train_student,
     whole_words,
 )
-from llmclf.interactive.student import Student, first_tokens
-from llmclf.interactive.token_probabilities import read
+from llmclf.interactive.student import load_student, truncate_vocabulary
+from llmclf.interactive.token_probabilities import token_probabilities
 from llmclf.models import GPT2Config
 from llmclf.tokenizer import encode
 
@@ -51,7 +51,7 @@ def test_teacher_answers_as_in_reading_along(teacher):
     texts = ["WIN now", "a", "", "see you at eight then"]
     answers = teacher_probabilities(teacher, [encode(teacher.tokenizer, text) for text in texts])
     for text, answer in zip(texts, answers, strict=True):
-        np.testing.assert_allclose(answer, read(teacher, text).probabilities, atol=1e-5)
+        np.testing.assert_allclose(answer, token_probabilities(teacher, text).probabilities, atol=1e-5)
 
 
 def test_teacher_answers_without_dropout_though_it_was_trained_just_now(tiny_tokenizer):
@@ -62,12 +62,12 @@ def test_teacher_answers_without_dropout_though_it_was_trained_just_now(tiny_tok
 
 
 def test_target_is_what_the_teacher_said_last(smollm2_encoding):
-    small = first_tokens(smollm2_encoding, 280)
+    small = truncate_vocabulary(smollm2_encoding, 280)
     text = "unsubscribe tomorrow"
     heard = encode(smollm2_encoding, text)
     whole = [smollm2_encoding.decode(heard[: end + 1]) for end in range(len(heard))]
     answer = torch.rand(len(heard), 2)
-    input_ids, targets, weights = lesson(text, answer, smollm2_encoding, small, 64)
+    input_ids, targets, weights = distillation_example(text, answer, smollm2_encoding, small, 64)
     assert len(input_ids) > len(heard)
     for place in range(len(input_ids)):
         beginning = small.decode(input_ids[: place + 1])
@@ -81,22 +81,26 @@ def test_target_is_what_the_teacher_said_last(smollm2_encoding):
 
 
 def test_text_longer_than_the_context_is_cut_for_the_student(tiny_tokenizer):
-    input_ids, targets, weights = lesson("abcdefgh", torch.rand(5, 2), tiny_tokenizer, tiny_tokenizer, 4)
+    input_ids, targets, weights = distillation_example("abcdefgh", torch.rand(5, 2), tiny_tokenizer, tiny_tokenizer, 4)
     assert len(input_ids) == len(targets) == len(weights) == 4
     assert weights.tolist() == [0.125, 0.125, 0.125, 0.625]
-    input_ids, _, weights = lesson("abcdefgh", torch.rand(3, 2), tiny_tokenizer, tiny_tokenizer, 6)
+    input_ids, _, weights = distillation_example("abcdefgh", torch.rand(3, 2), tiny_tokenizer, tiny_tokenizer, 6)
     assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6 + 1 / 2, 0, 0, 0])
 
 
 def test_empty_text_is_a_lesson_of_one_token(tiny_tokenizer):
-    input_ids, targets, weights = lesson("", torch.tensor([[0.2, 0.8]]), tiny_tokenizer, tiny_tokenizer, 4)
+    input_ids, targets, weights = distillation_example(
+        "", torch.tensor([[0.2, 0.8]]), tiny_tokenizer, tiny_tokenizer, 4
+    )
     assert (input_ids, weights.tolist()) == ([256], [1.0])
     torch.testing.assert_close(targets, torch.tensor([[0.2, 0.8]]))
 
 
 def test_epoch_brings_every_lesson_once_with_padding_that_weighs_nothing(tiny_tokenizer, monkeypatch):
     monkeypatch.setattr(module, "TOKENS_PER_BATCH", 40)
-    lessons = [lesson(text, torch.rand(len(text), 2), tiny_tokenizer, tiny_tokenizer, 32) for text in TEXTS]
+    lessons = [
+        distillation_example(text, torch.rand(len(text), 2), tiny_tokenizer, tiny_tokenizer, 32) for text in TEXTS
+    ]
     seen = []
     for input_ids, targets, weights in draw_batches(lessons, random.Random(1)):
         assert input_ids.numel() <= 40 + 6 * len(input_ids)
@@ -109,7 +113,7 @@ def test_epoch_brings_every_lesson_once_with_padding_that_weighs_nothing(tiny_to
 
 def test_batches_come_in_another_order_each_time(monkeypatch):
     monkeypatch.setattr(module, "TOKENS_PER_BATCH", 1)
-    lessons = [Lesson([1] * size, torch.zeros(size, 2), torch.ones(size)) for size in range(10, 100, 10)]
+    lessons = [DistillationExample([1] * size, torch.zeros(size, 2), torch.ones(size)) for size in range(10, 100, 10)]
     generator = random.Random(1)
     orders = [[ids.shape[1] for ids, _, _ in draw_batches(lessons, generator)] for _ in range(2)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(10, 100, 10))
@@ -119,15 +123,18 @@ def test_batches_come_in_another_order_each_time(monkeypatch):
 def test_answer_without_weight_is_not_learnt(teacher):
     """The first token means one thing at the end of a text, and another, of no weight, in the middle."""
     shares = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    lessons = [Lesson([1, 2], shares, torch.tensor([0.0, 1.0])), Lesson([1], shares[1:], torch.ones(1))] * 8
+    lessons = [
+        DistillationExample([1, 2], shares, torch.tensor([0.0, 1.0])),
+        DistillationExample([1], shares[1:], torch.ones(1)),
+    ] * 8
     student = new_student(teacher, SMALL, 0.0, seed=1)
-    learn(student, lessons, epochs=10, learning_rate=5e-3, seed=1)
+    train_student(student, lessons, epochs=10, learning_rate=5e-3, seed=1)
     assert student.backbone(torch.tensor([[1]])).softmax(dim=2)[0, 0, 1] > 0.8
 
 
 def test_mixtures_are_made_of_the_texts_and_the_words():
     generator = random.Random(0)
-    mixed = [mix(["one two three", "Four"], ["five"], generator) for _ in range(200)]
+    mixed = [mix_texts(["one two three", "Four"], ["five"], generator) for _ in range(200)]
     assert {word.lower() for text in mixed for word in text.split()} == {"one", "two", "three", "four", "five"}
     assert {text.isupper() for text in mixed} == {True, False}
     assert len(set(mixed)) > 50
@@ -233,7 +240,10 @@ def test_student_learns_to_say_what_the_teacher_says_after_every_token(teacher, 
     apart = []
     for epochs in (1, 25):
         student = distil(teacher, TEXTS, config=SMALL, epochs=epochs, learning_rate=5e-3, dropout=0.0)
-        pairs = [(read(teacher, text).probabilities, read(student, text).probabilities) for text in TEXTS]
+        pairs = [
+            (token_probabilities(teacher, text).probabilities, token_probabilities(student, text).probabilities)
+            for text in TEXTS
+        ]
         apart.append(np.mean([np.abs(ours - theirs).mean() for ours, theirs in pairs]))
     assert apart[1] < 0.06
     assert apart[1] < 0.5 * apart[0]
@@ -257,7 +267,7 @@ def test_command_writes_a_student(teacher, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "texts: 30\nmixtures: 90\nepochs: 1\n" in printed
     assert f"{path}: {path.stat().st_size:,} bytes" in printed
-    student = Student.load(path)
+    student = load_student(path)
     assert student.label_names == ["ham", "spam"]
     assert student.model.backbone.config == SMALL
     assert student.training["teacher's weights"] == fingerprint(teacher.model.parameters())

@@ -6,10 +6,11 @@ import pytest
 from browsing import Visit, needs_browser, take_screenshot
 from building import BOOK, toc_entries
 
+from llmclf.classify import TextClassifier
 from llmclf.data import read_sms
 from llmclf.interactive.demo import WHY_WRONG
-from llmclf.interactive.student import Student, first_tokens
-from llmclf.interactive.token_probabilities import EXAMPLES, in_words, percent, read
+from llmclf.interactive.student import load_student, truncate_vocabulary
+from llmclf.interactive.token_probabilities import EXAMPLES, describe, percent, token_probabilities
 from llmclf.tokenizer import GPT2_PATTERN
 
 pytestmark = needs_browser
@@ -32,8 +33,8 @@ STRANGE = [
 
 
 @pytest.fixture(scope="module")
-def student() -> Student:
-    return Student.load(BOOK / "play" / "student.safetensors")
+def student() -> TextClassifier:
+    return load_student(BOOK / "play" / "student.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,8 @@ def in_browser(visit: Visit, texts: list[str]) -> list[dict]:
     return visit.tab.evaluate(script + "found.push(await classifier.read(text)); return found; }", texts)
 
 
-def check_same(student: Student, text: str, found: dict) -> None:
-    expected = read(student, text)
+def check_same(student: TextClassifier, text: str, found: dict) -> None:
+    expected = token_probabilities(student, text)
     assert found["pieces"] == expected.pieces
     assert found["leftOut"] == expected.left_out
     assert abs(expected.probabilities - found["probabilities"]).max() < 1e-3
@@ -90,7 +91,7 @@ def test_text_that_is_exchanged_while_it_is_read_leaves_nothing_behind(visit, st
 def test_gpt2_pattern_cuts_as_tiktoken_does(visit, gpt2_encoding):
     """The student of a GPT-2 would have this pattern; its \\S and \\s mean the same in both."""
     texts = ["a   \x85b", "\x85x  \x85x", "don't 12345  \n\n x\ufeff y", "a \u2003 b   "]
-    small = first_tokens(gpt2_encoding, 5000)
+    small = truncate_vocabulary(gpt2_encoding, 5000)
     tokens = {token.decode("latin-1"): rank for token, rank in small.__getstate__()["mergeable_ranks"].items()}
     record = {"pattern": GPT2_PATTERN, "tokens": tokens, "end_of_text": small.eot_token}
     script = "([record, texts]) => { const one = new Tokenizer(record); return texts.map(text => one.encode(text)); }"
@@ -111,9 +112,9 @@ def test_reader_types_and_reads_the_result(visit, student):
     visit.tab.locator("#play-message").fill(text)
     wait_for_result(visit, text)
     assert visit.tab.locator("#play-result b").count() == 0
-    assert visit.tab.locator(".play-verdict").inner_text() == in_words(read(student, text), "spam")
+    assert visit.tab.locator(".play-verdict").inner_text() == describe(token_probabilities(student, text), "spam")
     titles = visit.tab.locator(".play-text span").evaluate_all("spans => spans.map(span => span.textContent)")
-    assert titles == read(student, text).pieces
+    assert titles == token_probabilities(student, text).pieces
     take_screenshot(visit.tab, "play")
 
 
@@ -125,11 +126,11 @@ def test_what_cannot_be_seen_or_turns_the_text_round_becomes_a_sign(visit):
 def test_table_has_the_numbers(visit, student):
     visit.tab.locator("#play-message").fill("Win a prize")
     wait_for_result(visit, "Win a prize")
-    reading = read(student, "Win a prize")
+    reading = token_probabilities(student, "Win a prize")
     table = visit.tab.locator("#play table")
     assert table.locator("tbody th").all_text_contents() == reading.pieces
     shown = table.locator("tbody td:nth-child(2)").all_text_contents()
-    assert shown == [percent(float(share)) for share in reading.course("spam")]
+    assert shown == [percent(float(share)) for share in reading.probability_of("spam")]
 
 
 def test_example_can_be_picked_again_after_it_was_changed(visit):
@@ -144,7 +145,7 @@ def test_example_can_be_picked_again_after_it_was_changed(visit):
 def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, student):
     visit.tab.locator("#play-example").select_option("an advertisement")
     wait_for_result(visit, EXAMPLES["an advertisement"])
-    share = read(student, EXAMPLES["an advertisement"]).course("spam")[-1]
+    share = token_probabilities(student, EXAMPLES["an advertisement"]).probability_of("spam")[-1]
     assert 0.5 < share < 0.99
     visit.tab.locator("#play-threshold").focus()
     visit.tab.keyboard.press("End")
@@ -161,7 +162,7 @@ def test_result_is_spoken_by_an_element_that_stays_once_typing_has_paused(visit,
       new MutationObserver(() => { window.times += 1; }).observe(window.kept, { childList: true }); }""")
     visit.tab.locator("#play-message").press_sequentially(" typed", delay=100)
     text = visit.tab.locator("#play-message").input_value()
-    sentence = in_words(read(student, text), "spam")
+    sentence = describe(token_probabilities(student, text), "spam")
     visit.tab.wait_for_function("words => window.kept.isConnected && window.kept.textContent === words", arg=sentence)
     assert visit.tab.evaluate("window.times") == 1
 
@@ -197,7 +198,9 @@ def test_page_opened_from_a_disk_can_do_the_same(browser, built_book, student):
     with Visit(browser, built_book.as_uri() + "/", "play.html") as visit:
         visit.tab.locator("#play-message").fill("see you at eight")
         wait_for_result(visit, "see you at eight")
-        assert visit.tab.locator(".play-verdict").inner_text() == in_words(read(student, "see you at eight"), "spam")
+        assert visit.tab.locator(".play-verdict").inner_text() == describe(
+            token_probabilities(student, "see you at eight"), "spam"
+        )
         assert visit.elsewhere == []
 
 

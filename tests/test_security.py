@@ -96,10 +96,11 @@ STUDENT = """
 sys.path.insert(0, {tests!r})
 from conftest import build_tiny_tokenizer, tiny_gpt2
 from llmclf.head import Classifier
-from llmclf.interactive.student import Student
+from llmclf.classify import TextClassifier
+from llmclf.interactive.student import load_student, save_student
 model = Classifier(tiny_gpt2(tied_embeddings=False), 2)
-Student(model, build_tiny_tokenizer(), ["ham", "spam"], "student").save({path!r})
-assert Student.load({path!r}).predict("hello") in ("ham", "spam")
+save_student(TextClassifier(model, build_tiny_tokenizer(), ["ham", "spam"], "student"), {path!r})
+assert load_student({path!r}).predict("hello") in ("ham", "spam")
 """
 
 

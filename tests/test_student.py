@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError
 from llmclf.data import SMS_LABELS, encode_labels, read_sms, split, undersample
 from llmclf.evaluate import score
 from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
 from llmclf.head import Classifier
-from llmclf.interactive.distillation import ends
-from llmclf.interactive.student import ENTRIES, STUDENT, Student, first_tokens, quantise
+from llmclf.interactive.distillation import token_ends
+from llmclf.interactive.student import ENTRIES, STUDENT, load_student, quantise, save_student, truncate_vocabulary
 from llmclf.models.state import WeightsError
 from llmclf.tokenizer import encode
 
@@ -34,24 +35,24 @@ def large(request):
 @example("unsubscribe antidisestablishmentarianism  \n\n 12345 🎉é")
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_small_tokenizer_cuts_wherever_the_large_one_does(large, text):
-    small = first_tokens(large, 2000)
+    small = truncate_vocabulary(large, 2000)
     ours, theirs = encode(small, text), encode(large, text)
     assert small.decode(ours) == large.decode(theirs) or not text
-    assert set(ends(large, theirs)) <= set(ends(small, ours))
+    assert set(token_ends(large, theirs)) <= set(token_ends(small, ours))
     assert max(ours) < 2000
 
 
 def test_tokens_that_stay_keep_their_numbers(large):
-    small = first_tokens(large, 2000)
+    small = truncate_vocabulary(large, 2000)
     kept = set(range(2000)) - {large.eot_token, small.eot_token}
     assert all(small.decode_single_token_bytes(n) == large.decode_single_token_bytes(n) for n in kept if n >= 300)
     assert small.n_vocab == 2000
 
 
 def test_end_of_text_keeps_its_number_or_is_the_last(gpt2_encoding, smollm2_encoding):
-    assert first_tokens(smollm2_encoding, 500).eot_token == smollm2_encoding.eot_token == 0
-    assert first_tokens(gpt2_encoding, 500).eot_token == 499
-    assert encode(first_tokens(gpt2_encoding, 500), "") == [499]
+    assert truncate_vocabulary(smollm2_encoding, 500).eot_token == smollm2_encoding.eot_token == 0
+    assert truncate_vocabulary(gpt2_encoding, 500).eot_token == 499
+    assert encode(truncate_vocabulary(gpt2_encoding, 500), "") == [499]
 
 
 def test_quantised_row_is_off_by_half_a_step_at_most():
@@ -72,12 +73,12 @@ def test_row_of_zeros_stays_zero():
 def small_classifier(tiny_tokenizer):
     model = Classifier(tiny_gpt2(tied_embeddings=False), 3)
     torch.nn.init.normal_(model.backbone.head.weight)
-    return Student(model, tiny_tokenizer, ["bill", "offer", "private"], "student", training={"epochs": 1})
+    return TextClassifier(model, tiny_tokenizer, ["bill", "offer", "private"], "student", training={"epochs": 1})
 
 
 def test_file_gives_back_labels_tokens_and_nearly_the_weights(small_classifier, tmp_path):
-    small_classifier.save(tmp_path / "student.safetensors")
-    loaded = Student.load(tmp_path / "student.safetensors")
+    save_student(small_classifier, tmp_path / "student.safetensors")
+    loaded = load_student(tmp_path / "student.safetensors")
     assert loaded.label_names == ["bill", "offer", "private"]
     assert loaded.training == {"epochs": 1}
     texts = ["", "Win é", "a longer message 🎉"]
@@ -89,8 +90,8 @@ def test_file_gives_back_labels_tokens_and_nearly_the_weights(small_classifier, 
 
 def test_file_written_again_is_the_same(small_classifier, tmp_path):
     one, other = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
-    small_classifier.save(one)
-    Student.load(one).save(other)
+    save_student(small_classifier, one)
+    save_student(load_student(one), other)
     ours, theirs = load_file(one), load_file(other)
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
@@ -98,7 +99,7 @@ def test_file_written_again_is_the_same(small_classifier, tmp_path):
 
 
 def test_matrices_take_one_byte_a_weight(small_classifier, tmp_path):
-    small_classifier.save(tmp_path / "student.safetensors")
+    save_student(small_classifier, tmp_path / "student.safetensors")
     tensors, _ = read_with_checksum(tmp_path / "student.safetensors", "")
     assert {tensor.dtype for tensor in tensors.values() if tensor.ndim == 2} == {torch.int8}
 
@@ -108,7 +109,7 @@ def test_student_that_would_come_back_another_is_not_saved(small_classifier, tmp
     small_classifier.model.pooling = pooling
     small_classifier.max_length = 5
     with pytest.raises(LlmclfError, match="only a student that reads the last token of its whole context can be saved"):
-        small_classifier.save(tmp_path / "student.safetensors")
+        save_student(small_classifier, tmp_path / "student.safetensors")
     assert not list(tmp_path.iterdir())
 
 
@@ -117,32 +118,32 @@ def test_other_file_is_refused(tmp_path, record):
     path = tmp_path / "other.safetensors"
     write_with_checksum(path, {"weight": torch.zeros(1)}, record)
     with pytest.raises(FileError, match=r"other\.safetensors: not a student of this library, format 2; python -m"):
-        Student.load(path)
+        load_student(path)
 
 
 def test_missing_file_and_missing_tensor_are_told(small_classifier, tmp_path):
     with pytest.raises(FileError, match="no such file"):
-        Student.load(tmp_path / "none.safetensors")
+        load_student(tmp_path / "none.safetensors")
     path = tmp_path / "student.safetensors"
-    small_classifier.save(path)
+    save_student(small_classifier, path)
     tensors, record = read_with_checksum(path, "")
     kept = {name: tensor.clone() for name, tensor in tensors.items() if not name.startswith("blocks.1.mlp.up")}
     write_with_checksum(path, kept, record)
     with pytest.raises(WeightsError, match=r"missing tensors: blocks\.1\.mlp\.up\.bias, blocks\.1\.mlp\.up\.weight"):
-        Student.load(path)
+        load_student(path)
 
 
 def test_numbers_of_another_kind_are_told(small_classifier, tmp_path):
     path = tmp_path / "student.safetensors"
-    small_classifier.save(path)
+    save_student(small_classifier, path)
     tensors, record = read_with_checksum(path, "")
     whole = {name: tensor.clone() for name, tensor in tensors.items()}
     write_with_checksum(path, whole | {"final_norm.bias": whole["final_norm.bias"].half()}, record)
     with pytest.raises(FileError, match=r"final_norm\.bias holds torch\.float16, expected torch\.float32; save the"):
-        Student.load(path)
+        load_student(path)
     write_with_checksum(path, {name: tensor for name, tensor in whole.items() if name != "head.weight.scale"}, record)
     with pytest.raises(WeightsError, match=r"missing tensors: head\.weight\.scale"):
-        Student.load(path)
+        load_student(path)
 
 
 def test_fewer_bits_are_coarser():
@@ -159,7 +160,7 @@ def test_fewer_bits_are_coarser():
 
 
 def test_student_of_the_book_has_the_shape_that_the_command_makes():
-    student = Student.load(FILE)
+    student = load_student(FILE)
     assert student.model.backbone.config == STUDENT
     assert FILE.stat().st_size < 2_500_000
 
@@ -167,5 +168,5 @@ def test_student_of_the_book_has_the_shape_that_the_command_makes():
 def test_student_of_the_book_is_a_classifier(sms_path):
     """Far better than chance on the test set; the page says exactly how good."""
     test = split(encode_labels(undersample(read_sms(sms_path)), SMS_LABELS)).test
-    logits = Student.load(FILE).logits(test["text"].tolist())
+    logits = load_student(FILE).logits(test["text"].tolist())
     assert score(logits, torch.tensor(test["label"].tolist())).interval[0] > 0.9

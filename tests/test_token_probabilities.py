@@ -15,12 +15,12 @@ from llmclf.console import LlmclfError
 from llmclf.head import Classifier
 from llmclf.interactive.token_probabilities import (
     TokenProbabilities,
-    in_words,
+    describe,
     percent,
-    read,
+    printable,
     render,
+    token_probabilities,
     token_table,
-    visible,
 )
 
 
@@ -42,24 +42,24 @@ class Shown(HTMLParser):
 
 
 def test_every_row_is_the_answer_to_the_text_so_far(classifier):
-    reading = read(classifier, "Win a prize")
+    reading = token_probabilities(classifier, "Win a prize")
     assert "".join(reading.pieces) == "Win a prize"
     for end in range(1, len(reading.pieces) + 1):
         alone = classifier.predict_proba("".join(reading.pieces[:end]))
         np.testing.assert_allclose(reading.probabilities[end - 1], alone, atol=1e-5)
     assert reading.label == classifier.predict("Win a prize")
-    np.testing.assert_array_equal(reading.course("spam"), reading.probabilities[:, 1])
+    np.testing.assert_array_equal(reading.probability_of("spam"), reading.probabilities[:, 1])
 
 
 def test_characters_of_several_tokens_stay_whole(classifier):
-    reading = read(classifier, "é🎉")
+    reading = token_probabilities(classifier, "é🎉")
     assert reading.pieces == ["é", "🎉"]
     np.testing.assert_allclose(reading.probabilities[0], classifier.predict_proba("é"), atol=1e-5)
 
 
 def test_text_beyond_the_limit_is_counted_and_a_cut_character_replaced(classifier):
     classifier.max_length = 5
-    reading = read(classifier, "abc🎉 and more")
+    reading = token_probabilities(classifier, "abc🎉 and more")
     assert reading.pieces == ["a", "b", "c", "\N{REPLACEMENT CHARACTER}"]
     assert reading.left_out == len("abc🎉 and more".encode()) - 5
     assert f"last {reading.left_out} tokens were not read" in Shown(render(reading, "spam")).words
@@ -68,7 +68,7 @@ def test_text_beyond_the_limit_is_counted_and_a_cut_character_replaced(classifie
 def test_classifier_that_reads_elsewhere_is_refused(tiny_backbone, tiny_tokenizer):
     model = Classifier(tiny_backbone, 2, pooling="mean")
     with pytest.raises(LlmclfError, match="a classifier that reads at 'mean' cannot be read along"):
-        read(TextClassifier(model, tiny_tokenizer, ["ham", "spam"], "random-tiny"), "a")
+        token_probabilities(TextClassifier(model, tiny_tokenizer, ["ham", "spam"], "random-tiny"), "a")
 
 
 HOSTILE = [
@@ -88,7 +88,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_text_becomes_markup(classifier, text):
     classifier.max_length = 40
-    shown = Shown(render(read(classifier, text), "spam"))
+    shown = Shown(render(token_probabilities(classifier, text), "spam"))
     assert set(shown.tags) <= {"div", "p", "strong", "svg", "rect", "path", "polyline", "span", "sup"}
     assert re.search("probability of spam", shown.words)
     assert not re.search("[\x00-\x09\x0b-\x1f]", shown.words)
@@ -97,7 +97,7 @@ def test_no_text_becomes_markup(classifier, text):
 @given(text=st.text(max_size=40))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_read_and_shown(classifier, text):
-    reading = read(classifier, text)
+    reading = token_probabilities(classifier, text)
     assert len(reading.pieces) == len(reading.probabilities) >= 1
     assert "<p" in render(reading, "ham")
 
@@ -140,8 +140,8 @@ def test_dashed_line_stands_at_the_threshold_and_one_token_is_a_level():
 
 
 def test_marks_that_would_turn_the_text_round_can_be_seen():
-    assert visible("a\u202eb\ufeff\x00<") == "a[U+202E]b[U+FEFF]␀&lt;"
-    assert visible("👩\u200d👧") == "👩\u200d👧"
+    assert printable("a\u202eb\ufeff\x00<") == "a[U+202E]b[U+FEFF]␀&lt;"
+    assert printable("👩\u200d👧") == "👩\u200d👧"
 
 
 def test_table_says_in_numbers_what_the_colours_show():
@@ -153,9 +153,9 @@ def test_table_says_in_numbers_what_the_colours_show():
 
 def test_sentence_says_what_the_picture_shows(classifier):
     classifier.max_length = 4
-    reading = read(classifier, "Win <b>")
-    assert in_words(reading, "spam", 0.5) in Shown(render(reading, "spam", 0.5)).words
-    assert in_words(reading, "spam", 0.5).endswith("The last 3 tokens were not read: the text is too long.")
+    reading = token_probabilities(classifier, "Win <b>")
+    assert describe(reading, "spam", 0.5) in Shown(render(reading, "spam", 0.5)).words
+    assert describe(reading, "spam", 0.5).endswith("The last 3 tokens were not read: the text is too long.")
     colon = reading_of(0.9, names=("a: b", "c: d"))
     assert Shown(render(reading_of(0.9, names=("<i>", "<b>")), "<b>")).tags.count("b") == 0
     assert Shown(render(colon, "c: d")).words.startswith("c: d: probability of c: d 90.0 %, threshold 50 %.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from _svg import EDGE, INK, QUIET, RED, Drawing
 
 from llmclf.classify import TextClassifier
-from llmclf.interactive.token_probabilities import TokenProbabilities, read
+from llmclf.interactive.token_probabilities import TokenProbabilities, token_probabilities
 
 FOLDER = Path(__file__).parents[1] / "output" / "full" / "classifier"
 MESSAGES = (
@@ -19,22 +19,22 @@ MESSAGES = (
 LETTER, ROW, RIGHT = 8.4, 54, 462  # widths and heights in the drawing's units
 
 
-def in_words(reading: TokenProbabilities) -> str:
+def describe(reading: TokenProbabilities) -> str:
     """The answer, its percentage never rounded to certainty."""
-    probability = reading.course(reading.label)[-1]
+    probability = reading.probability_of(reading.label)[-1]
     return f"{reading.label}, {'over 99.9%' if probability > 0.999 else f'{probability:.1%}'}"
 
 
 def draw(classifier: TextClassifier) -> Drawing:
-    readings = [read(classifier, text) for text in MESSAGES]
-    answers = [in_words(reading) for reading in readings]
+    readings = [token_probabilities(classifier, text) for text in MESSAGES]
+    answers = [describe(reading) for reading in readings]
     title = "The finished classifier reads two messages"
     summary = "; ".join(f"'{text}' is {answer}" for text, answer in zip(MESSAGES, answers, strict=True))
     drawing = Drawing(480, 346, title, f"{summary}. A bar under each token shows the probability of spam so far.")
     top = 34
     for reading, answer in zip(readings, answers, strict=True):
         x = 18.0
-        for token, probability in zip(reading.pieces, map(float, reading.course("spam")), strict=True):
+        for token, probability in zip(reading.pieces, map(float, reading.probability_of("spam")), strict=True):
             width = LETTER * len(token)
             if x + width > RIGHT:
                 x, top, token = 18.0, top + ROW, token.lstrip()

@@ -15,6 +15,6 @@
 # %%
 from llmclf.classify import TextClassifier
 from llmclf.interactive.demo import ClassifierDemo
-from llmclf.interactive.student import Student
+from llmclf.interactive.student import load_student
 
-ClassifierDemo(TextClassifier.load("classifier"), Student.load("../book/play/student.safetensors"))
+ClassifierDemo(TextClassifier.load("classifier"), load_student("../book/play/student.safetensors"))

@@ -346,9 +346,9 @@ alone = classifier.predict_proba(beginning)[spam]
 print("agrees:", np.isclose(eighth, alone, atol=1e-4))
 
 # %% tags=["nbval-check-output"]
-from llmclf.interactive.token_probabilities import read
+from llmclf.interactive.token_probabilities import token_probabilities
 
-library = read(classifier, messages[0]).course("spam")
+library = token_probabilities(classifier, messages[0]).probability_of("spam")
 same = np.allclose(library, advert["spam so far"], atol=1e-4)
 print("read agrees:", same)
 
@@ -667,7 +667,7 @@ from IPython.display import HTML
 
 from llmclf.interactive.token_probabilities import EXAMPLES, render
 
-readings = [read(classifier, text) for text in EXAMPLES.values()]
+readings = [token_probabilities(classifier, text) for text in EXAMPLES.values()]
 HTML("".join(render(reading, "spam") for reading in readings))
 
 # %% [markdown]

@@ -50,11 +50,11 @@ from pathlib import Path
 
 from llmclf.classify import TextClassifier
 from llmclf.data import is_fast, read_sms
-from llmclf.interactive.student import Student
+from llmclf.interactive.student import load_student
 
 folder = Path("output", "fast" if is_fast() else "full")
 classifier = TextClassifier.load(folder / "classifier", device="cpu")
-student = Student.load("play/student.safetensors")
+student = load_student("play/student.safetensors")
 texts = read_sms(every_row=True)["text"].tolist()
 sample = texts[::50] if is_fast() else texts[::10]
 

@@ -57,12 +57,12 @@ from pathlib import Path
 
 from llmclf.classify import TextClassifier
 from llmclf.data import is_fast
-from llmclf.interactive.student import Student
+from llmclf.interactive.student import load_student
 
 folder = Path("output", "fast" if is_fast() else "full", "classifier")
 teacher = TextClassifier.load(folder)
 file = Path("play/student.safetensors")
-student = Student.load(file)
+student = load_student(file)
 both = {"teacher": teacher, "student": student}
 
 # %%
@@ -159,10 +159,10 @@ for number, row in list(zip(heard, answer, strict=True))[:6]:
 # %% tags=["nbval-check-output"]
 import random
 
-from llmclf.interactive.distillation import mix
+from llmclf.interactive.distillation import mix_texts
 
 some = ["See you at eight then", "WIN a prize, text GO to 80086 now"]
-print(mix(some, ["lamp", "river"], random.Random(25)))
+print(mix_texts(some, ["lamp", "river"], random.Random(25)))
 
 # %% tags=["nbval-check-output"]
 record = student.training
@@ -182,13 +182,13 @@ for name in ("seconds reading", "seconds learning"):
 # them so; whoever keeps the first ones has the tokenizer as it was at that hour of its training.
 
 # %%
-from llmclf.interactive.student import first_tokens
+from llmclf.interactive.student import truncate_vocabulary
 
 rows = student.model.backbone.token_embedding.weight
 total = sum(weight.numel() for weight in student.model.parameters())
 print(f"vocabulary: {rows.numel() / total:.0%} of the student's weights")
 large = teacher.tokenizer
-small = first_tokens(large, len(rows))
+small = truncate_vocabulary(large, len(rows))
 for tokenizer in (large, small):
     numbers = encode(tokenizer, "unsubscribe tomorrow")
     pieces = [tokenizer.decode([number]) for number in numbers]
@@ -200,9 +200,9 @@ for tokenizer in (large, small):
 # inside one of the teacher's, where the teacher has given no answer?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.interactive.distillation import lesson
+from llmclf.interactive.distillation import distillation_example
 
-one = lesson(text, answer, large, small, context_length=256)
+one = distillation_example(text, answer, large, small, context_length=256)
 rows = list(zip(*one, strict=True))
 for number, target, weight in [*rows[:6], *rows[-2:]]:
     token = small.decode([number])
@@ -272,7 +272,7 @@ print("back again:   ", [round(value, 4) for value in restored])
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 for bits in (8, 6, 4, 3, 2):
-    coarse = Student.load(file)
+    coarse = load_student(file)
     for weight in coarse.model.parameters():
         if weight.ndim == 2:
             whole, scale = quantise(weight.data, bits)
@@ -289,16 +289,16 @@ for bits in (8, 6, 4, 3, 2):
 
 
 # %% mystnb={"figure": {"caption": "One message, read by both: the probability of spam if the message ended there, over the share of its characters. Dotted: one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines over the course of one message, the probability of spam as the teacher and as the student see it. Both stay near zero over the first half and rise at the telephone number, the teacher's at once, the student's over several digits. Behind the number both fall, waver, and end above one half, the teacher's higher."}}
-from llmclf.interactive.token_probabilities import read
+from llmclf.interactive.token_probabilities import token_probabilities
 from llmclf.teaching import plots
 
 text = "Hi love, free for dinner? Or call 09061701461 and claim your prize"
 figure, axes = plots.new_figure()
 for (name, one), marker in zip(both.items(), "os", strict=True):
-    reading = read(one, text)
+    reading = token_probabilities(one, text)
     sizes = torch.tensor([len(piece) for piece in reading.pieces])
     shares = sizes.cumsum(0) / len(text)
-    course = reading.course("spam")
+    course = reading.probability_of("spam")
     axes.plot(shares, course, marker=marker, markersize=4, label=name)
 axes.axhline(0.5, color=plots.INK, linestyle=":")
 axes.set(xlabel="share of the message read", ylabel="probability of spam")
@@ -313,10 +313,10 @@ figure
 import time
 
 for name, one in both.items():
-    read(one, text)
+    token_probabilities(one, text)
     start = time.perf_counter()
     for _ in range(10):
-        read(one, text)
+        token_probabilities(one, text)
     print(f"{name}: {(time.perf_counter() - start) * 100:.1f} ms a message")
 
 # %% [markdown]
@@ -347,7 +347,7 @@ from IPython.display import HTML
 
 from llmclf.interactive.token_probabilities import EXAMPLES, percent, render
 
-shown = [render(read(student, text), "spam") for text in EXAMPLES.values()]
+shown = [render(token_probabilities(student, text), "spam") for text in EXAMPLES.values()]
 HTML("".join(shown))
 
 # %% [markdown]

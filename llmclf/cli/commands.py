@@ -203,9 +203,16 @@ def evaluate(options: Namespace) -> None:
     by_class = result.by_class(classifier.label_names)
     if options.format == "json":
         low, high = result.interval
-        report = {"count": result.count, "correct": result.correct, "accuracy": result.accuracy, "loss": result.loss}
-        report |= {"interval": [low, high], "confusion": result.confusion.tolist()}
-        print(json.dumps(report | {"classes": by_class.to_dict(orient="index")}, indent=2))
+        report = {
+            "count": result.count,
+            "correct": result.correct,
+            "accuracy": result.accuracy,
+            "loss": result.loss,
+            "interval": [low, high],
+            "confusion": result.confusion.tolist(),
+            "classes": by_class.to_dict(orient="index"),
+        }
+        print(json.dumps(report, indent=2))
     else:
         print(result)
         print(by_class.round(3).to_string())
@@ -290,13 +297,14 @@ def distil(options: Namespace) -> None:
     from llmclf.classify import TextClassifier
     from llmclf.data import SMS_LABELS
     from llmclf.interactive.distillation import distil, sms_texts
+    from llmclf.interactive.student import save_student
 
     teacher = TextClassifier.load(options.folder, device=options.device)
     if teacher.label_names != list(SMS_LABELS):
         raise LlmclfError(f"{options.folder} labels {teacher.label_names}; only a classifier of SMS has texts to teach")
     texts, held_out = sms_texts()
     student = distil(teacher, texts, held_out, epochs=options.epochs, bfloat16=options.bfloat16)
-    student.save(options.output)
+    save_student(student, options.output)
     for name, value in student.training.items():
         print(f"{name}: {value}")
     print(f"{options.output}: {os.path.getsize(options.output):,} bytes")

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from llmclf.console import LlmclfError
-from llmclf.data import SEED
 from llmclf.head import Classifier, set_trainable
 
 
@@ -30,11 +29,10 @@ class LoRALinear(nn.Module):
     def __init__(self, linear: nn.Linear, rank: int, scale: float, generator: torch.Generator) -> None:
         super().__init__()
         self.linear, self.scale = linear.requires_grad_(False), scale
-        like = {"device": linear.weight.device, "dtype": linear.weight.dtype}
         bound = linear.in_features**-0.5  # as torch.nn.Linear draws a weight of so many inputs
         drawn = torch.empty(rank, linear.in_features).uniform_(-bound, bound, generator=generator)
-        self.A = nn.Parameter(drawn.to(**like))  # (rank, in)
-        self.B = nn.Parameter(torch.zeros(linear.out_features, rank, **like))  # (out, rank)
+        self.A = nn.Parameter(drawn.to(linear.weight))  # (rank, in)
+        self.B = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))  # (out, rank)
 
     def forward(self, states: Tensor) -> Tensor:
         return self.linear(states) + self.scale * (states @ self.A.T) @ self.B.T  # (..., out)
@@ -49,7 +47,7 @@ class LoRALinear(nn.Module):
         return self.linear.bias
 
 
-def add_lora(classifier: Classifier, *, rank: int = 16, alpha: float = 16.0, seed: int = SEED) -> None:
+def add_lora(classifier: Classifier, *, rank: int = 16, alpha: float = 16.0, seed: int = 123) -> None:
     """Give every linear layer of every block a trained correction; of the rest, only the head learns.
 
     Parameters

@@ -7,9 +7,10 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import MIMEPart
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -54,7 +55,8 @@ def raw_mails(path: Path | None = None) -> Iterator[tuple[str, bytes]]:
                 name = MEMBER.fullmatch(member.name)
                 if name and member.isfile():  # a link could point to anything
                     found.add(name[1])
-                    yield FOLDERS[name[1]], archive.extractfile(member).read()
+                    file = archive.extractfile(member)
+                    yield FOLDERS[name[1]], file.read() if file else b""
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as a .tgz archive: {error}; fetch it again") from None
     if missing := [folder for folder in FOLDERS if folder not in found]:
@@ -82,9 +84,9 @@ def readable_text(raw: bytes) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def part_text(part: EmailMessage) -> str:
+def part_text(part: MIMEPart) -> str:
     """A text part, decoded as it says, or where that is unknown or untrue, as most mails of its time were."""
-    content = part.get_payload(decode=True)
+    content = cast(bytes, part.get_payload(decode=True))
     for charset in (part.get_content_charset("ascii"), "utf-8"):
         try:
             return content.decode(charset)

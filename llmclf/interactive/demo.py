@@ -18,11 +18,11 @@ from llmclf.console import LlmclfError
 from llmclf.interactive.token_probabilities import (
     EXAMPLES,
     TokenProbabilities,
-    in_words,
-    read,
+    describe,
+    printable,
     render,
+    token_probabilities,
     token_table,
-    visible,
 )
 
 WHY_WRONG = """<details><summary>Why might this be wrong?</summary><ul>
@@ -149,7 +149,7 @@ class ClassifierDemo(widgets.VBox):
             self._show()
 
     def _readings_of(self, text: str) -> list[TokenProbabilities]:
-        return [read(classifier, text) for classifier in self.classifiers]
+        return [token_probabilities(classifier, text) for classifier in self.classifiers]
 
     def _read(self, text: str) -> None:
         self.readings = self._readings_of(text)
@@ -168,13 +168,13 @@ class ClassifierDemo(widgets.VBox):
             self._speak()
 
     def _speak(self) -> None:
-        self.announcement.words = " ".join(in_words(one, self.name, self.threshold.value) for one in self.readings)
+        self.announcement.words = " ".join(describe(one, self.name, self.threshold.value) for one in self.readings)
 
     def _keep(self, button: widgets.Button) -> None:
         if self.readings[0].text != self.text.value:  # the pause is not over
             self._read(self.text.value)
         for classifier, reading in zip(self.classifiers, self.readings, strict=True):
-            probability = float(reading.course(self.name)[-1])
+            probability = float(reading.probability_of(self.name)[-1])
             self.history.append(
                 {
                     "message": reading.text,
@@ -191,7 +191,7 @@ def history_table(history: list[dict[str, object]]) -> str:
     """The history as a table of HTML, with a link that downloads it as CSV."""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in history[0])
     rows = "".join(
-        f"<tr>{''.join(f'<td>{visible(str(value))}</td>' for value in row.values())}</tr>" for row in history[::-1]
+        f"<tr>{''.join(f'<td>{printable(str(value))}</td>' for value in row.values())}</tr>" for row in history[::-1]
     )
     file = io.StringIO()
     writer = csv.DictWriter(file, history[0].keys())

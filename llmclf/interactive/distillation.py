@@ -1,7 +1,7 @@
 """Play: a small model learns to say after every token what the fine-tuned one says there (distillation).
 
 Hinton, Vinyals and Dean (2015) have a small model learn from a large one's probabilities instead of from labels. A
-causal model has an opinion after each token, so every message holds as many lessons as tokens. Texts without a label
+causal model has an opinion after each token, so every message holds as many examples as tokens. Texts without a label
 will do as well: the teacher reads them.
 """
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import tiktoken
 import torch
@@ -21,11 +22,11 @@ from torch import Tensor, nn
 
 from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError, progress
-from llmclf.data import SEED, SMS_LABELS, encode_labels, read_sms, split, undersample
+from llmclf.data import SMS_LABELS, encode_labels, read_sms, split, undersample
 from llmclf.evaluation.near_duplicates import Resemblance
 from llmclf.feature_cache import fingerprint
 from llmclf.head import Classifier
-from llmclf.interactive.student import STUDENT, Student, first_tokens
+from llmclf.interactive.student import STUDENT, truncate_vocabulary
 from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.models import GPT2Config
 from llmclf.models.state import build, initialise
@@ -36,7 +37,7 @@ MIXTURES = 3  # mixed texts for every text of the collection
 RANDOM_WORDS = 0.15  # their share, in half of the mixed texts
 
 
-class Lesson(NamedTuple):
+class DistillationExample(NamedTuple):
     """One text for the student.
 
     Attributes
@@ -61,7 +62,7 @@ def sms_texts() -> tuple[list[str], list[str]]:
     return read_sms(every_row=True)["text"].drop_duplicates().tolist(), held_out
 
 
-def mix(texts: Sequence[str], words: Sequence[str], generator: random.Random) -> str:
+def mix_texts(texts: Sequence[str], words: Sequence[str], generator: random.Random) -> str:
     """A new text for the teacher to read: stretches of a few texts, some with random words, capitals or none."""
     mixed: list[str] = []
     for _ in range(generator.choice([1, 1, 1, 2, 2, 3, 5])):
@@ -70,7 +71,8 @@ def mix(texts: Sequence[str], words: Sequence[str], generator: random.Random) ->
         mixed += source[start : start + generator.randint(3, 40)]
     if words and generator.random() < 0.5:
         mixed = [generator.choice(words) if generator.random() < RANDOM_WORDS else word for word in mixed]
-    change = generator.choices([str, str.lower, str.upper], [75, 15, 10])[0]
+    changes: list[Callable[[str], str]] = [str, str.lower, str.upper]
+    change = generator.choices(changes, [75, 15, 10])[0]
     return change(" ".join(mixed))
 
 
@@ -101,9 +103,9 @@ def teacher_probabilities(
     return answers
 
 
-def lesson(
+def distillation_example(
     text: str, answer: Tensor, teacher: tiktoken.Encoding, student: tiktoken.Encoding, context_length: int
-) -> Lesson:
+) -> DistillationExample:
     """A text in the student's tokens, the target of each being what the teacher has said last.
 
     Where a token ends inside one of the teacher's, the teacher has said nothing new: its answer before that stands.
@@ -116,44 +118,44 @@ def lesson(
     answer
         (teacher's tokens, classes), from `teacher_probabilities`.
     teacher, student
-        The two tokenizers; the second from `first_tokens`.
+        The two tokenizers; the second from `truncate_vocabulary`.
     context_length
         The most tokens the student can read.
     """
     input_ids = encode(student, text, context_length)
-    said = torch.tensor(ends(teacher, encode(teacher, text, len(answer))))  # (teacher's tokens,)
-    heard = torch.tensor(ends(student, input_ids))  # (tokens,)
+    said = torch.tensor(token_ends(teacher, encode(teacher, text, len(answer))))  # (teacher's tokens,)
+    heard = torch.tensor(token_ends(student, input_ids))  # (tokens,)
     last_said = torch.searchsorted(said, heard, right=True) - 1
     known = (last_said >= 0) & (heard <= said[-1])
     weights = known / (2 * known.sum())
     weights[known.nonzero()[-1]] += 0.5
-    return Lesson(input_ids, answer[last_said.clamp(min=0)], weights)
+    return DistillationExample(input_ids, answer[last_said.clamp(min=0)], weights)
 
 
-def ends(tokenizer: tiktoken.Encoding, input_ids: Sequence[int]) -> list[int]:
+def token_ends(tokenizer: tiktoken.Encoding, input_ids: Sequence[int]) -> list[int]:
     """Where each token ends, in bytes from the beginning of the text."""
     return list(accumulate(len(tokenizer.decode_single_token_bytes(number)) for number in input_ids))
 
 
-def draw_batches(lessons: Sequence[Lesson], generator: random.Random) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """All lessons once in a random order: token ids (B, T), targets (B, T, classes), weights (B, T).
+def draw_batches(
+    examples: Sequence[DistillationExample], generator: random.Random
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """All examples once in a random order: token ids (B, T), targets (B, T, classes), weights (B, T).
 
     Texts of about equal length stand together, so that little of a batch is padding.
     """
-    order = sorted(range(len(lessons)), key=lambda row: len(lessons[row].input_ids) + 6 * generator.random())
+    order = sorted(range(len(examples)), key=lambda row: len(examples[row].input_ids) + 6 * generator.random())
     batches: list[list[int]] = [[]]
     for row in order:
-        if len(lessons[row].input_ids) * (len(batches[-1]) + 1) > TOKENS_PER_BATCH and batches[-1]:
+        if len(examples[row].input_ids) * (len(batches[-1]) + 1) > TOKENS_PER_BATCH and batches[-1]:
             batches.append([])
         batches[-1].append(row)
     generator.shuffle(batches)
+    pad = partial(nn.utils.rnn.pad_sequence, batch_first=True)
     for rows in batches:
-        chosen = [lessons[row] for row in rows]
-        columns = (
-            map(torch.tensor, (one.input_ids for one in chosen)),
-            *zip(*(one[1:] for one in chosen), strict=True),
-        )
-        yield tuple(nn.utils.rnn.pad_sequence(list(column), batch_first=True) for column in columns)
+        chosen = [examples[row] for row in rows]
+        input_ids = pad([torch.tensor(one.input_ids) for one in chosen])
+        yield input_ids, pad([one.targets for one in chosen]), pad([one.weights for one in chosen])
 
 
 def new_student(teacher: TextClassifier, config: GPT2Config, dropout: float, seed: int) -> Classifier:
@@ -165,30 +167,41 @@ def new_student(teacher: TextClassifier, config: GPT2Config, dropout: float, see
     initialise(model, seed)
     student = Classifier(model, len(teacher.label_names), trainable="all", seed=seed)
     rows = torch.arange(config.vocab_size)
-    rows[min(teacher.tokenizer.eot_token, config.vocab_size - 1)] = teacher.tokenizer.eot_token  # as in `first_tokens`
+    end = teacher.tokenizer.eot_token
+    rows[min(end, config.vocab_size - 1)] = end  # as in `truncate_vocabulary`
     known = teacher.model.backbone.token_embedding.weight.detach()[rows].float().cpu()
     shrink = nn.Linear(known.shape[1], config.hidden_size, bias=False)
     nn.init.normal_(shrink.weight, std=0.2 * known.shape[1] ** -0.5)
-    model.token_embedding = nn.Sequential(nn.Embedding.from_pretrained(known / known.std()), shrink)
+    frozen = nn.Embedding.from_pretrained(known / known.std())
+    model.add_module("token_embedding", nn.Sequential(frozen, shrink))
     return student
 
 
-def learn(student: Classifier, lessons: Sequence[Lesson], epochs: int, learning_rate: float, seed: int) -> None:
+def merge_embeddings(student: Classifier, config: GPT2Config) -> None:
+    """Multiply the teacher's embeddings by the matrix that was learnt, and keep the product alone."""
+    known, shrink = cast(nn.Sequential, student.backbone.get_submodule("token_embedding"))
+    student.backbone.token_embedding = nn.Embedding.from_pretrained(shrink(known.weight).detach())
+    student.backbone.config = config  # dropout was for training
+
+
+def train_student(
+    student: Classifier, examples: Sequence[DistillationExample], epochs: int, learning_rate: float, seed: int
+) -> None:
     """Train in place; the learning rate rises over the first twentieth and then falls along a cosine."""
     generator = random.Random(seed)
     trainable = [weight for weight in student.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trainable, learning_rate, weight_decay=0.05, fused=True)
     student.train()
-    done, total = 0, epochs * len(lessons)
+    done, total = 0, epochs * len(examples)
     with progress(total=total, description="student learns") as bar:
         for _ in range(epochs):
-            for input_ids, targets, weights in draw_batches(lessons, generator):
+            for input_ids, targets, weights in draw_batches(examples, generator):
                 share = done / total
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate * min(1, 20 * share + 0.01) * (1 + math.cos(math.pi * share)) / 2
                 logits = student.backbone(input_ids)  # (batch, tokens, classes)
-                surprise = -(targets * logits.log_softmax(dim=2)).sum(dim=2)  # (batch, tokens)
-                loss = (surprise * weights).sum() / len(input_ids)
+                cross_entropy = -(targets * logits.log_softmax(dim=2)).sum(dim=2)  # (batch, tokens)
+                loss = (cross_entropy * weights).sum() / len(input_ids)
                 optimizer.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(trainable, 1.0)
@@ -206,9 +219,9 @@ def distil(
     epochs: int = 10,
     learning_rate: float = 2e-3,
     dropout: float = 0.1,
-    seed: int = SEED,
+    seed: int = 123,
     bfloat16: bool = False,
-) -> Student:
+) -> TextClassifier:
     """Train a small GPT-2 to answer as the teacher does, after every token of these texts and of mixtures of them.
 
     Parameters
@@ -230,8 +243,8 @@ def distil(
 
     Returns
     -------
-    Student
-        On the CPU, with the first `config.vocab_size` tokens of the teacher's tokenizer.
+    TextClassifier
+        On the CPU, with the first `config.vocab_size` tokens of the teacher's tokenizer; see `save_student`.
 
     Raises
     ------
@@ -241,32 +254,45 @@ def distil(
     forbidden = Resemblance(held_out)
     texts = [text for text in texts if text not in forbidden]
     check_distillation(teacher, texts, config, epochs)
-    generator, words = random.Random(seed), whole_words(teacher.tokenizer)
-    mixtures: list[str] = []
-    while len(mixtures) < MIXTURES * len(texts):
-        mixture = mix(texts, words, generator)
-        mixtures += [mixture] if mixture not in forbidden else []
-    tokenizer = first_tokens(teacher.tokenizer, config.vocab_size)
+    mixtures = make_mixtures(texts, forbidden, whole_words(teacher.tokenizer), random.Random(seed))
+    tokenizer = truncate_vocabulary(teacher.tokenizer, config.vocab_size)
     started = time.perf_counter()
     taught = [*texts, *mixtures, ""]
-    heard = [encode(teacher.tokenizer, text, config.context_length) for text in taught]
-    answers = teacher_probabilities(teacher, heard, bfloat16=bfloat16)
-    lessons = [
-        lesson(text, answer, teacher.tokenizer, tokenizer, config.context_length)
-        for text, answer in zip(taught, answers, strict=True)
+    read = [encode(teacher.tokenizer, text, config.context_length) for text in taught]
+    examples = [
+        distillation_example(text, answer, teacher.tokenizer, tokenizer, config.context_length)
+        for text, answer in zip(taught, teacher_probabilities(teacher, read, bfloat16=bfloat16), strict=True)
     ]
-    asked = time.perf_counter()
+    answered = time.perf_counter()
     torch.manual_seed(seed)
     student = new_student(teacher, config, dropout, seed)
-    learn(student, lessons, epochs, learning_rate, seed)
-    known, shrink = student.backbone.token_embedding
-    student.backbone.token_embedding = nn.Embedding.from_pretrained(shrink(known.weight).detach())
-    student.backbone.config = config  # dropout was for training
-    record = {"teacher": teacher.backbone, "teacher's weights": fingerprint(teacher.model.parameters())}
-    record |= {"texts": len(texts), "mixtures": len(mixtures), "epochs": epochs, "learning_rate": learning_rate}
-    record |= {"dropout": dropout, "seed": seed, "bfloat16": bfloat16}
-    record |= {"seconds reading": round(asked - started), "seconds learning": round(time.perf_counter() - asked)}
-    return Student(student.eval(), tokenizer, list(teacher.label_names), "student", training=record)
+    train_student(student, examples, epochs, learning_rate, seed)
+    merge_embeddings(student, config)
+    record: dict[str, Any] = {
+        "teacher": teacher.backbone,
+        "teacher's weights": fingerprint(teacher.model.parameters()),
+        "texts": len(texts),
+        "mixtures": len(mixtures),
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "dropout": dropout,
+        "seed": seed,
+        "bfloat16": bfloat16,
+        "seconds reading": round(answered - started),
+        "seconds learning": round(time.perf_counter() - answered),
+    }
+    return TextClassifier(student.eval(), tokenizer, list(teacher.label_names), "student", training=record)
+
+
+def make_mixtures(
+    texts: Sequence[str], forbidden: Resemblance, words: Sequence[str], generator: random.Random
+) -> list[str]:
+    """`MIXTURES` mixed texts for each text, none of which resembles what is held out."""
+    mixtures: list[str] = []
+    while len(mixtures) < MIXTURES * len(texts):
+        mixture = mix_texts(texts, words, generator)
+        mixtures += [mixture] if mixture not in forbidden else []
+    return mixtures
 
 
 def check_distillation(teacher: TextClassifier, texts: Sequence[str], config: GPT2Config, epochs: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import tiktoken
 import torch
@@ -27,19 +28,24 @@ ADVICE = "python -m llmclf distil makes one"
 SCALE = ".scale"  # behind a weight's name: the factors of its rows
 
 
-def first_tokens(tokenizer: tiktoken.Encoding, size: int) -> tiktoken.Encoding:
+def truncate_vocabulary(tokenizer: tiktoken.Encoding, size: int) -> tiktoken.Encoding:
     """The tokenizer with its first `size` tokens only, as if its training had stopped there.
 
     Byte-pair encoding numbers its merges in the order in which it learnt them, and applies earlier ones first. So the
     small tokenizer cuts any text wherever the large one does, and in some places more. End-of-text keeps its number if
     that is among the first, and is the last one otherwise.
     """
-    parts = tokenizer.__getstate__()  # what a copy in another process is made of
+    parts = encoding_parts(tokenizer)
     end = min(tokenizer.eot_token, size - 1)
     ranks = {token: rank for token, rank in parts["mergeable_ranks"].items() if rank < size and rank != end}
     return tiktoken.Encoding(
         tokenizer.name, pat_str=parts["pat_str"], mergeable_ranks=ranks, special_tokens={"<|endoftext|>": end}
     )
+
+
+def encoding_parts(tokenizer: tiktoken.Encoding) -> dict[str, Any]:
+    """The pattern (`pat_str`) and the ranks (`mergeable_ranks`) of an encoding: what a copy of it is made of."""
+    return cast(dict[str, Any], tokenizer.__getstate__())
 
 
 def quantise(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
@@ -51,69 +57,67 @@ def quantise(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
     return (weight / scale[:, None]).round().to(torch.int8), scale
 
 
-class Student(TextClassifier):
-    """A small GPT-2 classifier that is kept in one file, with its tokenizer, matrices in eight bits a number."""
+def save_student(student: TextClassifier, path: str | Path) -> None:
+    """Write a small GPT-2 classifier with its tokenizer into one file, matrices in eight bits a number.
 
-    def save(self, path: str | Path) -> None:
-        """Write the file; one that is there is replaced at the end.
+    Raises
+    ------
+    LlmclfError
+        The model does not read its last token, or cuts messages before its context ends: `load_student` would not know.
+    """
+    model = student.model
+    if model.pooling != "last_token" or student.max_length != model.backbone.config.context_length:
+        raise LlmclfError("only a student that reads the last token of its whole context can be saved")
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.backbone.named_parameters():
+        weight = parameter.detach().float().cpu()
+        if weight.ndim == 2:
+            tensors[name], tensors[name + SCALE] = quantise(weight)
+        else:
+            tensors[name] = weight
+    parts = encoding_parts(student.tokenizer)
+    record = {
+        "format": FORMAT,
+        "config": asdict(model.backbone.config),
+        "labels": student.label_names,
+        "tokenizer": student.tokenizer.name,
+        "pattern": parts["pat_str"],
+        "lacks": SMOLLM2_LACKS.pattern if student.tokenizer.name == "smollm2" else None,
+        "tokens": {token.decode("latin-1"): rank for token, rank in parts["mergeable_ranks"].items()},
+        "end_of_text": student.tokenizer.eot_token,
+        "training": student.training,
+    }
+    write_with_checksum(path, tensors, record)
 
-        Raises
-        ------
-        LlmclfError
-            The model does not read its last token, or cuts messages before its context ends: `load` would not know.
-        """
-        if self.model.pooling != "last_token" or self.max_length != self.model.backbone.config.context_length:
-            raise LlmclfError("only a student that reads the last token of its whole context can be saved")
-        tensors = {}
-        for name, weight in self.model.backbone.named_parameters():
-            weight = weight.detach().float().cpu()
-            if weight.ndim == 2:
-                tensors[name], tensors[name + SCALE] = quantise(weight)
-            else:
-                tensors[name] = weight
-        parts = self.tokenizer.__getstate__()
-        record = {
-            "format": FORMAT,
-            "config": asdict(self.model.backbone.config),
-            "labels": self.label_names,
-            "tokenizer": self.tokenizer.name,
-            "pattern": parts["pat_str"],
-            "lacks": SMOLLM2_LACKS.pattern if self.tokenizer.name == "smollm2" else None,
-            "tokens": {token.decode("latin-1"): rank for token, rank in parts["mergeable_ranks"].items()},
-            "end_of_text": self.tokenizer.eot_token,
-            "training": self.training,
-        }
-        write_with_checksum(path, tensors, record)
 
-    @classmethod
-    def load(cls, path: str | Path) -> Student:
-        """The classifier that `save` wrote, on the CPU, its weights as floats again.
+def load_student(path: str | Path) -> TextClassifier:
+    """The classifier that `save_student` wrote, on the CPU, its weights as floats again.
 
-        Raises
-        ------
-        FileError, WeightsError
-            The file is missing, damaged, or of another kind.
-        """
-        tensors, record = read_with_checksum(path, ADVICE)
-        if not isinstance(record, dict) or record.get("format") != FORMAT or not record.keys() >= ENTRIES:
-            raise FileError(f"{path}: not a student of this library, format {FORMAT}; {ADVICE}")
-        tokenizer = tiktoken.Encoding(
-            record["tokenizer"],
-            pat_str=record["pattern"],
-            mergeable_ranks={token.encode("latin-1"): rank for token, rank in record["tokens"].items()},
-            special_tokens={"<|endoftext|>": record["end_of_text"]},
-        )
-        backbone = build(GPT2Config(**record["config"]))
-        model = Classifier(backbone, len(record["labels"]))
-        _check_tensors(Path(path), tensors, backbone)
-        state = {
-            name: weight.float() * tensors[name + SCALE][:, None] if weight.dtype == torch.int8 else weight
-            for name, weight in tensors.items()
-            if not name.endswith(SCALE)
-        }
-        backbone.load_state_dict(state, assign=True)
-        model.requires_grad_(False).eval()
-        return cls(model, tokenizer, record["labels"], "student", training=record["training"])
+    Raises
+    ------
+    FileError, WeightsError
+        The file is missing, damaged, or of another kind.
+    """
+    tensors, record = read_with_checksum(path, ADVICE)
+    if not isinstance(record, dict) or record.get("format") != FORMAT or not record.keys() >= ENTRIES:
+        raise FileError(f"{path}: not a student of this library, format {FORMAT}; {ADVICE}")
+    tokenizer = tiktoken.Encoding(
+        record["tokenizer"],
+        pat_str=record["pattern"],
+        mergeable_ranks={token.encode("latin-1"): rank for token, rank in record["tokens"].items()},
+        special_tokens={"<|endoftext|>": record["end_of_text"]},
+    )
+    backbone = build(GPT2Config(**record["config"]))
+    model = Classifier(backbone, len(record["labels"]))
+    _check_tensors(Path(path), tensors, backbone)
+    state = {
+        name: weight.float() * tensors[name + SCALE][:, None] if weight.dtype == torch.int8 else weight
+        for name, weight in tensors.items()
+        if not name.endswith(SCALE)
+    }
+    backbone.load_state_dict(state, assign=True)
+    model.requires_grad_(False).eval()
+    return TextClassifier(model, tokenizer, record["labels"], "student", training=record["training"])
 
 
 def _check_tensors(path: Path, tensors: dict[str, Tensor], backbone: GPT2) -> None:

@@ -53,13 +53,13 @@ class TokenProbabilities:
     probabilities: np.ndarray
     left_out: int
 
-    def course(self, name: str) -> np.ndarray:
+    def probability_of(self, name: str) -> np.ndarray:
         """(pieces,): the probability of one class as the message unfolds."""
         return self.probabilities[:, self.names.index(name)]
 
 
 @torch.inference_mode()
-def read(classifier: TextClassifier, text: str) -> TokenProbabilities:
+def token_probabilities(classifier: TextClassifier, text: str) -> TokenProbabilities:
     """Read a text token by token, in one pass: because attention is causal, each row knows only what stands before it.
 
     Raises
@@ -98,23 +98,23 @@ def render(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> st
     Parameters
     ----------
     reading
-        From `read`.
+        From `token_probabilities`.
     name
         The class whose probability is shown, such as "spam".
     threshold
         From this probability on the text is called `name`.
     """
-    course = reading.course(name)
+    course = reading.probability_of(name)
     verdict = verdict_of(reading, name, threshold)
-    rest = in_words(reading, name, threshold).removeprefix(verdict)
+    rest = describe(reading, name, threshold).removeprefix(verdict)
     words = f'<p style="font-size:1.15em"><strong>{escape(verdict)}</strong>{escape(rest)}</p>'
     pictures = f"{bar(float(course[-1]), threshold)}{highlight(reading, course)}{curve(course, name, threshold)}"
     return f'<div style="max-width:44em;margin-bottom:2em">{words}{pictures}</div>'
 
 
-def in_words(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> str:
+def describe(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> str:
     """A reading as a sentence, for the eye and for a screen reader: "spam: probability of spam 98.0 %, …"."""
-    chance = percent(float(reading.course(name)[-1]))
+    chance = percent(float(reading.probability_of(name)[-1]))
     cut = f" The last {reading.left_out:,} tokens were not read: the text is too long." if reading.left_out else ""
     verdict = verdict_of(reading, name, threshold)
     return f"{verdict}: probability of {name} {chance}, threshold {100 * threshold:.0f} %.{cut}"
@@ -122,7 +122,7 @@ def in_words(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> 
 
 def verdict_of(reading: TokenProbabilities, name: str, threshold: float) -> str:
     """The name, or what a text is that is not called so."""
-    if reading.course(name)[-1] >= threshold:
+    if reading.probability_of(name)[-1] >= threshold:
         return name
     others = [other for other in reading.names if other != name]
     return others[0] if len(others) == 1 else f"not {name}"
@@ -153,25 +153,27 @@ def highlight(reading: TokenProbabilities, course: np.ndarray) -> str:
         color = f"rgba({'213,94,0' if move > 0 else '0,114,178'},{min(0.6, abs(move)):.2f})"
         sign = ("▲" if move > 0 else "▼") if abs(move) >= 0.1 else ""
         mark = f"<sup>{sign}</sup>" if sign else ""
-        spans.append(f'<span style="background:{color}" title="{percent(float(so_far))}">{visible(piece)}</span>{mark}')
+        spans.append(
+            f'<span style="background:{color}" title="{percent(float(so_far))}">{printable(piece)}</span>{mark}'
+        )
     return (
         '<p dir="auto" style="line-height:1.9;font-size:1.05em;overflow-wrap:anywhere;white-space:pre-wrap;color:#000;'
         f'background:#fff;padding:0.4em">{"".join(spans)}</p>'
     )
 
 
-def visible(piece: str) -> str:
+def printable(piece: str) -> str:
     """Escaped for HTML; what would be invisible or turn the text round becomes signs that can be seen."""
     return escape(piece.translate(SIGNS))
 
 
 def token_table(reading: TokenProbabilities, name: str) -> str:
     """The same in numbers: each piece, the probability after it, and how it moved that, in percentage points."""
-    course = reading.course(name)
+    course = reading.probability_of(name)
     moves = ["", *(f"{100 * move:+.1f}" for move in np.diff(course))]
     rows = ""
     for piece, share, move in zip(reading.pieces, course, moves, strict=True):
-        token = visible(piece) if piece.strip() else "(space)"
+        token = printable(piece) if piece.strip() else "(space)"
         rows += f'<tr><th scope="row">{token}</th><td>{percent(float(share))}</td><td>{move}</td></tr>'
     head = "".join(f'<th scope="col">{escape(word)}</th>' for word in ("token", f"{name} so far", "moved by, points"))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -62,14 +62,15 @@ def same(found: object, expected: object) -> bool:
     """Whether two answers agree: fractions and tensors to about five digits, everything else exactly."""
     found = plain(found)
     if isinstance(expected, torch.Tensor):
-        close = {"rtol": 1e-4, "atol": 1e-6}
         return (
             isinstance(found, torch.Tensor)
             and found.shape == expected.shape
-            and torch.allclose(found.to(expected.dtype), expected, **close)
+            and torch.allclose(found.to(expected.dtype), expected, rtol=1e-4, atol=1e-6)
         )
     if isinstance(expected, float):
-        return is_number(found) and bool(np.isclose(found, expected, rtol=1e-4, atol=1e-6, equal_nan=True))
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            return False
+        return bool(np.isclose(found, expected, rtol=1e-4, atol=1e-6, equal_nan=True))
     if isinstance(expected, int):
         return is_number(found) and found == expected
     return type(found) is type(expected) and found == expected

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from llmclf.train import History
@@ -90,9 +92,14 @@ def plot_accuracies(history: History, *, examples_per_epoch: int | None = None) 
 
 def _second_axis(axes: Axes, examples: float, first_step: int = 0) -> None:
     """Examples seen: so many more with each unit of the first axis."""
-    second = axes.secondary_xaxis(
-        "top", functions=(lambda place: (place + first_step) * examples, lambda seen: seen / examples - first_step)
-    )
+
+    def examples_at(position: ArrayLike) -> ArrayLike:
+        return (np.asarray(position) + first_step) * examples
+
+    def position_of(seen: ArrayLike) -> ArrayLike:
+        return np.asarray(seen) / examples - first_step
+
+    second = axes.secondary_xaxis("top", functions=(examples_at, position_of))
     second.set_xlabel("examples seen", color=INK)
     second.tick_params(colors=INK)
     second.spines["top"].set_color(INK)

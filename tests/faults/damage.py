@@ -176,13 +176,14 @@ def checkpoint(things: Things, folder: Path) -> Target:
 def student(things: Things, folder: Path) -> Target:
     from conftest import build_tiny_tokenizer, tiny_gpt2
 
+    from llmclf.classify import TextClassifier
     from llmclf.head import Classifier
-    from llmclf.interactive.student import Student
+    from llmclf.interactive.student import load_student, save_student
 
     path = folder / "student.safetensors"
     model = Classifier(tiny_gpt2(tied_embeddings=False), 2)
-    Student(model, build_tiny_tokenizer(), ["ham", "spam"], "student").save(path)
-    return Target(path, lambda: refuses(lambda: Student.load(path), path))
+    save_student(TextClassifier(model, build_tiny_tokenizer(), ["ham", "spam"], "student"), path)
+    return Target(path, lambda: refuses(lambda: load_student(path), path))
 
 
 def training_with(things: Things, folder: Path, backbone: Path) -> Callable[[], End]:
