@@ -1,4 +1,4 @@
-"""The figure of the rooms shows the library as it is."""
+"""The reference and its figure show the library as it is."""
 
 from __future__ import annotations
 
@@ -61,3 +61,10 @@ def test_arrow_stands_for_an_import_wherever_it_is_written(rooms, tmp_path):
 def test_figure_is_not_drawn_of_a_library_that_breaks_the_rules(rooms, tmp_path, more, message):
     with pytest.raises(SystemExit, match=re.escape(message)):
         rooms.draw(write_library(tmp_path, **more))
+
+
+def test_reference_lists_every_module():
+    listed = re.findall(r"^\.\. automodule:: (\S+)", (ROOT / "book" / "api.md").read_text(), re.MULTILINE)
+    paths = (ROOT / "llmclf").rglob("[!_]*.py")
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    assert sorted(listed) == sorted([*modules, "llmclf.models"])
