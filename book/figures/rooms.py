@@ -140,14 +140,14 @@ class Rooms(Drawing):
         top = self.ground
         self.box(14, top, 452, 110, fill="#f4f4f4", edge=QUIET)
         files = ", ".join(inside(self.library, "files"))
-        for room, words, left, width in (("files", files, 24, 286), ("console", "errors, notices", 350, 106)):
+        for room, words, left, width in (("files", files, 24, 286), ("console", "errors, notices", 338, 118)):
             middle = left + width / 2
             self.box(left, top + 10, width, 90, fill=CARD, edge=EDGE)
             self.text(middle, top + 34, room, bold=True, middle=True)
-            self.text(middle, top + 60, words, size=14 if room == "files" else 13, middle=True)
+            self.text(middle, top + 60, words, size=14, middle=True)
             self.text(middle, top + 86, lines(self.library, room), size=13, color=QUIET, middle=True)
         if ("files", "console") in self.found:
-            self.path(f"M314 {top + 55} H344 M338 {top + 50} L345 {top + 55} L338 {top + 60}")
+            self.path(f"M314 {top + 55} H331 M325 {top + 50} L332 {top + 55} L325 {top + 60}")
 
 
 def draw(library: Path = LIBRARY) -> Rooms:
