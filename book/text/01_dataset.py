@@ -177,7 +177,7 @@ all_ham = table[table["label"] == "ham"]
 ham = all_ham.sample(len(spam), random_state=123)
 balanced = pd.concat([ham, spam])
 print(len(balanced), "messages; first rows:", list(balanced.index[:5]))
-print("data.balance agrees:", data.undersample(table).equals(balanced))
+print("data.undersample agrees:", data.undersample(table).equals(balanced))
 
 # %% [markdown]
 # The number 123 is the {term}`seed`: it fixes the random draw, so on every computer the same ham messages are
