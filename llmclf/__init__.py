@@ -1,7 +1,13 @@
 """A pretrained GPT, turned into a text classifier: the library under the book.
 
-Read it in the order of the chapters: `assets`, `data`, `tokenizer`, `loaders`, `models`, `weights`, `generate`, `head`,
-`frozen`, `evaluate`, `train`, `classify`.
+The modules of this folder and of `models` are the core, which chapters 1 to 7 teach. Read them in this order:
+
+- prepare: `data`, `tokenizer`, `loaders`, `models`, `weights`, `generate`, `head`;
+- fine-tune: `evaluate`, `feature_cache`, `single_query`, `train`, `checkpoint`, `collectives`, `finetune`;
+- use: `classify`.
+
+`console` holds errors, notices and progress bars. The other folders are rooms around the core: `files` below it,
+`evaluation`, `interactive`, `scale` and `teaching` on top of it, and `cli` above all. Imports go downwards only.
 """
 
 __version__ = "0.1.0"

@@ -245,9 +245,9 @@ def test_figure_of_a_cell_has_caption_name_and_alternative_text(notebook):
 
 
 def drawn_figures() -> list[str]:
-    """All but the one that needs a trained classifier."""
+    """All but the one that needs a trained classifier, and the one of the library (see test_rooms.py)."""
     scripts = {path.stem for path in (BOOK / "figures").glob("[!_]*.py")}
-    return sorted(scripts - {"finished_classifier"})
+    return sorted(scripts - {"finished_classifier", "rooms"})
 
 
 @pytest.mark.parametrize("name", drawn_figures())
@@ -345,6 +345,13 @@ def test_stub_of_an_exercise_fails_kindly_and_its_solution_passes(notebook):
         for cell in cells:
             assert cell.outputs[0].text.startswith(beginning)
             assert "nbval-check-output" in cell.metadata.tags
+
+
+@pytest.mark.parametrize("path", sorted((BOOK / "text").glob("*.py")), ids=lambda path: path.stem)
+def test_exercise_begins_a_paragraph_of_its_own(path):
+    words = "\n\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "markdown")
+    titles = [paragraph for paragraph in words.split("\n\n") if re.match(r"\*\*\d\. ", paragraph)]
+    assert len(titles) == len(re.findall(r"\*\*\d\. ", words)) >= 2
 
 
 def test_every_exercise_of_the_library_stands_in_a_chapter():

@@ -13,7 +13,7 @@ FRAME, GAP = "#b0b0b0", "#ffffff"
 
 
 def draw() -> Drawing:
-    balanced = data.balance(data.read_sms())
+    balanced = data.undersample(data.read_sms())
     splits = data.split(data.encode_labels(balanced, data.SMS_LABELS))
     batch = next(iter(make_loaders(splits, gpt2_tokenizer(), padding="fixed").train))
     rows, width = batch.input_ids.shape

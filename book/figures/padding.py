@@ -13,7 +13,7 @@ LEFT, WIDTH, ROW = 16, 448, 38
 
 
 def draw() -> Drawing:
-    balanced = data.balance(data.read_sms())
+    balanced = data.undersample(data.read_sms())
     splits = data.split(data.encode_labels(balanced, data.SMS_LABELS))
     table = splits.train.set_index("text")["label"]
     tokenizer = gpt2_tokenizer()

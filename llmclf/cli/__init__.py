@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: what to type, what each command does, how it ends."""

@@ -1,1 +1,1 @@
-"""Chapters 8 and 9: how good a classifier really is: statistics, baselines, experiments."""
+"""Chapters 8, 9, Mail: how good a classifier really is: statistics, baselines, experiments."""

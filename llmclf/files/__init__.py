@@ -1,1 +1,1 @@
-"""Files: what there is, where it comes from, how it is read and written whole. Knows nothing of models."""
+"""Files: what there is, where it comes from, how it is read, checked and written whole. Knows nothing of models."""

@@ -1,1 +1,1 @@
-"""Chapter 7 and Play: probabilities token by token, the demo, the small model of the page."""
+"""Chapter 7, Play: probabilities token by token, the demo, the small model of the page."""

@@ -1,1 +1,1 @@
-"""What the book's pages need: exercises, provenance lines, plots."""
+"""Every page: exercises that check themselves, the lines that say what a page was made with, plots."""
