@@ -16,7 +16,7 @@ NAMES = {
     "memory": "peak memory of fine-tuning, each way in a process of its own",
     "growth": "time and memory by number and by length of messages",
     "scoring": "files of messages, up to a million, in one process and by Ray's workers",
-    "precision": "what half precision of the kept states does to SmolLM2's accuracy",
+    "precision": "what half precision of the features does to SmolLM2's accuracy",
     "playing": "reading one message for the demo, in a kernel and in a browser",
 }
 SPEED = ("training", "classifying", "memory")  # these compare, for one backbone after the other

@@ -1,4 +1,4 @@
-"""What happens to SmolLM2's accuracy when the kept states are rounded to half precision."""
+"""What happens to SmolLM2's accuracy when the features are rounded to half precision."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def training(backbone: str, found: dict) -> str:
         + table(["part", "seconds"], parts)
         + f"\nThe frozen part takes {c['trunk over limit']:.2f} times the arithmetic limit: its counted operations "
         + f"at the {rate:.0f} GFLOP/s that a large matrix product reached in the same process. An epoch of (b) takes "
-        + f"{found['ratios']['epoch b/c']:.1f} times as long as one on kept states.\n"
+        + f"{found['ratios']['epoch b/c']:.1f} times as long as one on cached features.\n"
     )
 
 
@@ -141,7 +141,7 @@ def growth(_: str, found: dict) -> str:
 
     parts = ("frozen part", "epoch", "evaluation", "classification")
     by_number = [
-        [one["messages"], one["tokens"], *rates(one, *parts), one["kept bytes"] / 1e6, one["own memory"] / 1e6]
+        [one["messages"], one["tokens"], *rates(one, *parts), one["feature bytes"] / 1e6, one["own memory"] / 1e6]
         for one in found["by number"]
     ]
     by_length = [
@@ -150,10 +150,9 @@ def growth(_: str, found: dict) -> str:
     ]
     columns = [f"{part}, s a million tokens" for part in parts]
     return (
-        "## Growth\n\nA GPT-2 of 6 blocks of 256; the kept states may take "
-        + f"{found['budget'] / 1e6:.0f} MB of memory and are in a file beyond that. Memory is the process's own, the "
-        + "model and PyTorch included. Time grows with the tokens as long as the columns stay level.\n\n"
-        + table(["messages", "tokens", *columns, "kept, MB", "memory, MB"], by_number)
+        "## Growth\n\nA GPT-2 of 6 blocks of 256, its features in memory. Memory is the process's own, the model and "
+        + "PyTorch included. Time grows with the tokens as long as the columns stay level.\n\n"
+        + table(["messages", "tokens", *columns, "features, MB", "memory, MB"], by_number)
         + "\nMessages of one length, a quarter of a million tokens each time:\n\n"
         + table(["tokens a message", "messages", columns[-1], "memory, MB"], by_length)
     )

@@ -95,7 +95,7 @@ def ours(backbone: str, splits: data.Splits) -> dict[str, float]:
 
 
 def epoch_alone(model: Classifier, loader: DataLoader) -> float:
-    """Seconds of one epoch on kept states, without measurements."""
+    """Seconds of one epoch on cached features, without measurements."""
     settings = TrainingSettings(epochs=1, evaluate_every=10**9, evaluate_batches=0)
     started = time.perf_counter()
     train(model, loader, loader, settings)

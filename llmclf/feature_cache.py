@@ -114,7 +114,7 @@ class FeatureDataset(Dataset):
     loader
         Its messages and its padding are used. With fixed padding the states of the padding are kept too.
     dtype
-        Of the kept states; the weights' own by default. Half precision halves the memory.
+        Of the features; the weights' own by default. Half precision halves the memory.
 
     Raises
     ------

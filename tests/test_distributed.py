@@ -42,7 +42,7 @@ def test_two_workers_learn_what_one_process_learns(results, way):
     tolerance = 2e-2 if way == "bfloat16" else 1e-4  # which rounds to three digits
     assert len(one["train_losses"]) >= 4
     assert one["train_losses"][-1] != one["train_losses"][0]
-    for part in ("train_losses", "validation_losses", "weights", "kept states"):
+    for part in ("train_losses", "validation_losses", "weights", "features"):
         assert two[part] == pytest.approx(one[part], rel=tolerance, abs=tolerance), part
 
 

@@ -23,7 +23,7 @@ from llmclf.train import TrainingSettings, train
 WAYS = {
     "gpt2": {},
     "llama": {"model": tiny_llama},
-    "kept states are not used": {"use_feature_cache": False},
+    "features are not cached": {"use_feature_cache": False},
     "accumulated": {"settings": {"gradient_accumulation_steps": 2}},
     "labels ignored": {"settings": {"ignore_index": 1}},
     "bfloat16": {"bfloat16": True},
@@ -44,13 +44,13 @@ def run(
             classifier, loaders.train, loaders.validation, recipe, checkpoint=folder / "checkpoint.safetensors",
             quiet=True, **options,
         )  # fmt: skip
-    states = FeatureDataset(Classifier(model(), 2), every_message(loaders.test)).hidden_states
+    features = FeatureDataset(Classifier(model(), 2), every_message(loaders.test)).hidden_states
     weights = torch.cat([weight.flatten() for weight in classifier.parameters()]).double()
     return {
         "train_losses": history.train_losses,
         "validation_losses": history.validation_losses,
         "weights": [weights.sum().item(), weights.square().sum().item()],
-        "kept states": [states.double().sum().item(), states.double().square().sum().item()],
+        "features": [features.double().sum().item(), features.double().square().sum().item()],
     }
 
 

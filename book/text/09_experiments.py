@@ -494,7 +494,7 @@ check(parted)
 #
 # </details>
 #
-# <details><summary>5. Why can LoRA not use kept states?</summary>
+# <details><summary>5. Why can LoRA not use cached features?</summary>
 #
 # Its corrections stand in every block. What the first block gives changes with every step, and with it all that
 # follows.
