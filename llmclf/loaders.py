@@ -10,7 +10,7 @@ import pandas as pd
 import tiktoken
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from llmclf.console import LlmclfError, require_one_of
 from llmclf.data import SEED, Splits
@@ -119,36 +119,26 @@ class Collate:
         return pad_batch(examples, pad_token_id=self.pad_token_id, pad_to=self.pad_to)
 
 
+def longest_first(lengths: Sequence[int]) -> list[int]:
+    """Row numbers in the order of their lengths: neighbours are alike, so dynamic padding adds almost nothing.
+
+    The first batch is then the largest: memory that is too small shows at once.
+    """
+    return sorted(range(len(lengths)), key=lambda row: -lengths[row])
+
+
 def batches_by_tokens(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
     """Row numbers, longest first, cut so that no batch holds more tokens, padding included, than suit the device.
 
     Memory stays flat whatever the lengths; a row that is longer than a batch may be has one to itself.
     """
     most = TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH_ELSEWHERE)
-    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    rows = longest_first(lengths)
     start = 0
     while start < len(rows):
         stop = start + max(1, most // lengths[rows[start]])
         yield rows[start:stop]
         start = stop
-
-
-class LengthSortedSampler(Sampler[int]):
-    """Longest messages first: neighbours have like lengths, so dynamic padding adds almost nothing.
-
-    For whole sets, where order does not matter (the first few batches alone would be a biased sample). The first
-    batch is the largest: memory that is too small shows at once.
-    """
-
-    def __init__(self, dataset: MessageDataset) -> None:
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __iter__(self) -> Iterator[int]:
-        lengths = [len(message) for message in self.dataset.messages]
-        yield from sorted(range(len(lengths)), key=lambda index: -lengths[index])
 
 
 class Loaders(NamedTuple):
@@ -214,6 +204,9 @@ def collate_of(loader: DataLoader) -> Collate:
 
 
 def every_message(loader: DataLoader) -> DataLoader:
-    """The same messages and padding, each exactly once, longest first: to evaluate a whole set, quickly."""
-    sampler = LengthSortedSampler(dataset_of(loader))
-    return DataLoader(loader.dataset, loader.batch_size, sampler=sampler, collate_fn=loader.collate_fn)
+    """The same messages and padding, each exactly once, longest first: to evaluate a whole set, quickly.
+
+    For whole sets only: the first few of these batches would be a biased sample.
+    """
+    order = longest_first([len(message) for message in dataset_of(loader).messages])
+    return DataLoader(loader.dataset, loader.batch_size, sampler=order, collate_fn=loader.collate_fn)
