@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from llmclf.evaluation.near_duplicates import stratified_group_split, words_of
 from llmclf.files import assets
 from llmclf.files.storage import atomic_write
 from llmclf.files.tables import DataError, read_table
@@ -110,14 +109,7 @@ def undersample(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
     return pd.concat(part if len(part) == smallest else part.sample(smallest, random_state=seed) for part in parts)
 
 
-def split(
-    table: pd.DataFrame,
-    *,
-    train_share: float = 0.7,
-    validation_share: float = 0.1,
-    seed: int = SEED,
-    groups: Sequence[int] | None = None,
-) -> Splits:
+def split(table: pd.DataFrame, *, train_share: float = 0.7, validation_share: float = 0.1, seed: int = SEED) -> Splits:
     """Shuffle, then cut: 70 % to learn from, 10 % to choose with, the rest to judge by.
 
     Parameters
@@ -128,32 +120,30 @@ def split(
         What remains is for the test.
     seed
         Of the order.
-    groups
-        (rows,) numbers, such as `leakage.near_duplicate_groups` gives: rows of one group stay together, and every part
-        has nearly the same share of each label. Without them rows are dealt as the source does, each by itself.
 
     Raises
     ------
     DataError
-        Shares that leave nothing for one part; another number of groups than of rows.
+        Shares that leave nothing for one part.
     """
+    check_shares(train_share, validation_share)
+    shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
+    train_end = int(len(shuffled) * train_share)
+    validation_end = train_end + int(len(shuffled) * validation_share)
+    return check_splits(Splits(shuffled[:train_end], shuffled[train_end:validation_end], shuffled[validation_end:]))
+
+
+def check_shares(train_share: float, validation_share: float) -> None:
+    """Raise `DataError` where the shares of a split leave nothing for one part."""
     if min(train_share, validation_share) <= 0 or train_share + validation_share >= 1:
         raise DataError(f"shares must be positive and leave some for the test, got {train_share}, {validation_share}")
-    if groups is not None and len(groups) != len(table):
-        raise DataError(f"{len(groups)} groups for {len(table)} rows: give a number for every row")
-    shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
-    if groups is None:
-        train_end = int(len(shuffled) * train_share)
-        validation_end = train_end + int(len(shuffled) * validation_share)
-        splits = Splits(shuffled[:train_end], shuffled[train_end:validation_end], shuffled[validation_end:])
-    else:
-        shares = (train_share, validation_share, 1 - train_share - validation_share)
-        in_order = pd.Series(np.asarray(groups)).sample(frac=1, random_state=seed)  # shuffled like the table
-        parts = stratified_group_split(shuffled["label"], in_order, shares, seed=seed)
-        splits = Splits(*(shuffled.iloc[rows] for rows in parts))
+
+
+def check_splits(splits: Splits) -> Splits:
+    """The splits themselves, or `DataError` where one of them has no row."""
     for name, part in splits._asdict().items():
         if part.empty:
-            raise DataError(f"{len(table)} rows are too few: nothing is left for {name}")
+            raise DataError(f"{sum(map(len, splits))} rows are too few: nothing is left for {name}")
     return splits
 
 
@@ -201,6 +191,11 @@ def prepare_sms() -> Splits:
     """Chapter 1 in one call: read, number, balance, split; short under `LLMCLF_FAST`."""
     table = read_sms()
     return shorten_if_fast(split(encode_labels(undersample(table), SMS_LABELS)))
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, digits, case and punctuation aside."""
+    return tuple(re.findall(r"[^\W\d_]+", text.lower()))
 
 
 def find_leakage(train: pd.DataFrame, other: pd.DataFrame, *, ignore_details: bool = False) -> pd.DataFrame:

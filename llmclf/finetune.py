@@ -86,7 +86,8 @@ def finetune(
     """
     settings = settings or TrainingSettings()
     name = choose_backbone(backbone)
-    pretrained, tokenizer = load_pretrained(name, device=choose_device(device)), load_tokenizer(name)
+    pretrained = load_pretrained(name, device=choose_device(device), seed=settings.seed)
+    tokenizer = load_tokenizer(name)
     model = Classifier(
         pretrained, len(label_names), pooling=pooling, trainable=trainable, seed=settings.seed, bfloat16=bfloat16
     )

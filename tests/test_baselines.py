@@ -8,9 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 
-from llmclf.data import SMS_LABELS, encode_labels, read_sms, split
+from llmclf.data import SMS_LABELS, encode_labels, read_sms
 from llmclf.evaluation.baselines import KeywordRule, majority, tfidf_balanced, tfidf_characters, tfidf_words
-from llmclf.evaluation.near_duplicates import near_duplicate_groups
+from llmclf.evaluation.near_duplicates import near_duplicate_groups, split_by_groups
 
 TEXTS = ["Win 100 now", "WIN a prize", "call 0800", "see you", "call me", "you win, love", "ok"]
 LABELS = [1, 1, 1, 0, 0, 0, 0]
@@ -35,6 +35,11 @@ def test_keyword_rule_keeps_the_names_of_labels_and_is_an_estimator():
         KeywordRule().predict(["a"])
 
 
+def test_keyword_rule_has_no_doubts():
+    rule = KeywordRule(count=5).fit(TEXTS, LABELS)
+    assert rule.predict_proba(["I have 3 cats", "nothing"]).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
 def test_majority_says_the_same_of_everything():
     assert majority().fit(TEXTS, LABELS).predict(["win 100"] * 3).tolist() == [0, 0, 0]
 
@@ -52,7 +57,7 @@ def test_with_balanced_weights_more_of_a_rare_class_is_found(any_sms_path):
 @pytest.mark.parametrize("make", [tfidf_words, tfidf_characters, tfidf_balanced, KeywordRule])
 def test_baseline_learns_the_sms_collection(make, any_sms_path):
     table = encode_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
-    splits = split(table, groups=near_duplicate_groups(table["text"]))
+    splits = split_by_groups(table, near_duplicate_groups(table["text"]))
     baseline = make().fit(splits.train["text"], splits.train["label"])
     accuracy = accuracy_score(splits.test["label"], baseline.predict(splits.test["text"]))
     assert accuracy > (splits.test["label"] == 0).mean() + 0.05

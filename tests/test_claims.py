@@ -1,4 +1,4 @@
-"""What chapters 8 and 9 say in words about the experiments, computed again from the committed results."""
+"""What chapters 8 and 9 say in words about the experiments, computed again from the committed predictions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ import pytest
 
 from llmclf.evaluation.ablations import EXPERIMENTS, LEARNING_CURVE
 from llmclf.evaluation.experiments import experiment_table, fold
-from llmclf.evaluation.results import compare, leads, pooled, read_results
+from llmclf.evaluation.predictions import RUN, compare, confusion_counts, leads, pooled, read_predictions, read_runs
 from llmclf.evaluation.statistics import Comparison, holm
 
 BOOK = Path(__file__).parents[1] / "book"
-RESULTS = read_results(BOOK / "experiments.csv")
+PREDICTIONS = dict(iter(read_predictions(BOOK / "predictions.parquet").groupby(RUN[:3])))
+RUNS = read_runs(BOOK / "runs.csv")
 
 
 def rows(experiment: str, backbone: str = "smollm2-135M", precision: str = "bfloat16") -> pd.DataFrame:
-    precision = precision if backbone == "smollm2-135M" else "float64"
-    return RESULTS.query("experiment == @experiment and backbone == @backbone and precision == @precision")
+    """Test predictions."""
+    return PREDICTIONS[experiment, backbone, precision if backbone == "smollm2-135M" else "float64"]
+
+
+def runs(experiment: str) -> pd.DataFrame:
+    """Of SmolLM2 in bfloat16."""
+    return RUNS.query("experiment == @experiment and backbone == 'smollm2-135M' and precision == 'bfloat16'")
+
+
+def learnt(experiment: str) -> pd.Series:
+    """For each run the share of the training messages that it labels correctly."""
+    return runs(experiment)["train_correct"] / runs(experiment)["train_messages"]
 
 
 def against(experiment: str, rival: str) -> Comparison:
@@ -42,19 +53,21 @@ def test_fine_tuning_beats_counted_words_but_not_counted_characters():
 
 
 def test_the_gpt_accuses_more_ham_and_misses_less_spam_than_counted_characters():
-    ham, spam = (compare(rows("natural"), rows("natural", "tfidf-characters"), [name]) for name in ("ham", "spam"))
+    def on(label, rival):
+        return compare(rows("natural").query("label == @label"), rows("natural", rival))
+
+    ham, spam = (on(label, "tfidf-characters") for label in (0, 1))
     assert ham.only_first < ham.only_second
     assert spam.only_first > spam.only_second
     assert max(ham.p_value, spam.p_value) < 0.02
-    for name in ("ham", "spam"):  # "about equally often to either side" where both classes weigh the same
-        assert compare(rows("natural"), rows("natural", "tfidf-balanced"), [name]).p_value > 0.1
+    for label in (0, 1):  # "about equally often to either side" where both classes weigh the same
+        assert on(label, "tfidf-balanced").p_value > 0.1
 
 
 def test_folds_of_the_keyword_rule_lie_farther_apart_than_its_interval_is_wide():
     def apart(backbone):
-        found = rows("natural", backbone)
-        each = 1 - (found["false_alarms"] + found["misses"]) / found["test_messages"]
-        return each.max() - each.min()
+        each = [pooled(one)["accuracy"] for _, one in rows("natural", backbone).groupby("fold")]
+        return max(each) - min(each)
 
     whole = pooled(rows("natural", "keywords"))
     assert apart("keywords") > 3 * (whole["high"] - whole["low"])
@@ -97,8 +110,8 @@ def test_the_lead_in_f1_grows_at_first_and_then_melts():
 
 def test_where_false_alarms_cost_ten_times_as_much_balanced_tfidf_is_cheaper_at_nearly_every_size():
     def cost(name, backbone="smollm2-135M"):
-        found = rows(name, backbone).query("fold <= 3")
-        return 10 * found["false_alarms"].sum() + found["misses"].sum()
+        counts = confusion_counts(rows(name, backbone).query("fold <= 3"), ["experiment"]).loc[name]
+        return 10 * counts["false_positives"] + counts["false_negatives"]
 
     names = ["natural", *(f"natural-{count}" for count in LEARNING_CURVE)]
     assert sum(cost(name, "tfidf-balanced") < cost(name) for name in names) == len(names) - 1
@@ -116,18 +129,18 @@ def test_with_many_labels_the_two_can_hardly_be_told_apart(name):
 def test_from_two_spams_the_gpt_learns_to_find_many_and_tfidf_almost_none(sms_path):
     table = experiment_table(EXPERIMENTS["natural"])
     assert {fold(table, number, 16).train["label"].sum() for number in (1, 2, 3)} == {2}
-    found = rows("natural-16")
-    assert (found["train_messages"] == 16).all()
-    assert found["misses"].sum() < 0.75 * found["test_spam"].sum()
+    assert (runs("natural-16")["train_messages"] == 16).all()
+    counts = confusion_counts(rows("natural-16"), ["experiment"]).loc["natural-16"]
+    assert counts["false_negatives"] < 0.75 * counts["spam"]
     for rival in ("tfidf-words", "tfidf-characters", "tfidf-balanced"):
         assert pooled(rows("natural-16", rival))["f1"] < 0.06
 
 
 def test_balanced_training_accuses_more_ham_and_its_precision_falls_with_the_prevalence():
     shares = []
-    for found in (rows("last-token"), rows("natural")):
-        messages, spam, alarms = found[["test_messages", "test_spam", "false_alarms"]].sum()
-        shares.append(alarms / (messages - spam))
+    for name in ("last-token", "natural"):
+        messages, spam, false_positives, _ = confusion_counts(rows(name), ["experiment"]).loc[name]
+        shares.append(false_positives / (messages - spam))
     assert shares[0] > 2 * shares[1]
 
 
@@ -138,23 +151,26 @@ def pair(experiment: str, base: str) -> Comparison:
     return compare(rows(experiment), rows(base))
 
 
+def seconds(experiment: str) -> float:
+    return runs(experiment)["seconds"].median()
+
+
 def test_last_token_beats_last_position_in_every_fold():
     assert (leads(rows("last-token"), rows("last-position")) > 0).all()
-    learnt = rows("last-position")["train_right"] / rows("last-position")["train_messages"]
-    assert learnt.max() < 0.99  # "had not yet learnt all"
+    assert learnt("last-position").max() < 0.99  # "had not yet learnt all"
     assert pair("last-token", "last-position").p_value < 0.01
     assert pair("last-token", "last-position").only_first > 2 * pair("last-token", "last-position").only_second
 
 
 def test_first_token_is_hardly_better_than_a_coin_even_in_training():
     assert pooled(rows("first-token"))["accuracy"] < 0.6
-    assert rows("first-token")["train_right"].sum() < 0.65 * rows("first-token")["train_messages"].sum()
+    assert learnt("first-token").mean() < 0.65
 
 
 def test_mean_gets_more_right_than_the_last_token_and_takes_several_times_as_long():
     assert pair("mean", "last-token").p_value < 0.05
     assert pair("mean", "last-token").only_first > 2 * pair("mean", "last-token").only_second
-    later = [rows(name).query("fold > 1")["seconds"].median() for name in ("mean", "last-token")]
+    later = [runs(name).query("fold > 1")["seconds"].median() for name in ("mean", "last-token")]
     assert later[0] > 2.5 * later[1]
 
 
@@ -165,7 +181,7 @@ def test_head_alone_gets_most_right_but_fewer_than_the_last_block():
 
 
 def test_a_second_block_changes_only_a_few_answers_all_for_the_better():
-    trained = [rows(name)["trained"].iloc[0] for name in ("last-token", "two-blocks")]
+    trained = [runs(name)["trained_parameters"].iloc[0] for name in ("last-token", "two-blocks")]
     assert 1.9 < trained[1] / trained[0] < 2.1
     better, worse, p = pair("two-blocks", "last-token")
     assert 0 == worse < better < 20
@@ -173,7 +189,7 @@ def test_a_second_block_changes_only_a_few_answers_all_for_the_better():
 
 
 def test_the_differences_that_chapter_9_believes_in_pass_holms_bar():
-    shown = [name for name, one in EXPERIMENTS.items() if one.reference and len(rows(name)) > 2]
+    shown = [name for name, one in EXPERIMENTS.items() if one.reference and len(runs(name)) > 2]
     pairs = {name: pair(name, EXPERIMENTS[name].base) for name in shown}
     certain = holm({name: found.p_value for name, found in pairs.items() if sum(found[:2])})
     assert certain == {"first-token", "head", "last-token", "all"}
@@ -183,21 +199,19 @@ def test_with_everything_learning_more_goes_wrong_and_training_messages_stay_unl
     better, worse, p = pair("all", "last-token")
     assert worse > 2 * better
     assert p < 0.001
-    learnt = rows("all")["train_right"] / rows("all")["train_messages"]
-    assert (rows("last-token")["train_right"] / rows("last-token")["train_messages"]).min() > 0.98
-    assert (learnt < 0.95).sum() == 1  # "in one of the folds many"
-    assert set(rows("all")["learning_rate"]) == set(rows("last-token")["learning_rate"])
+    assert learnt("last-token").min() > 0.98
+    assert (learnt("all") < 0.95).sum() == 1  # "in one of the folds many"
+    assert set(runs("all")["learning_rate"]) == set(runs("last-token")["learning_rate"])
 
 
 def test_it_was_the_learning_rate():
-    slower = rows("all-slower")
-    assert (slower["train_right"] == slower["train_messages"]).all()
-    assert (leads(slower, rows("all")) > 0).all()
-    assert set(slower["learning_rate"] * 4) == set(rows("all")["learning_rate"])
+    assert (learnt("all-slower") == 1).all()
+    assert (leads(rows("all-slower"), rows("all")) > 0).all()
+    assert set(runs("all-slower")["learning_rate"] * 4) == set(runs("all")["learning_rate"])
     assert pair("all-slower", "last-token").p_value > 0.2
-    assert slower["seconds"].median() > 10 * rows("last-token")["seconds"].median()  # "many times the work"
+    assert seconds("all-slower") > 10 * seconds("last-token")  # "many times the work"
     further = {base: pair("all-slower", base).p_value for base in ("all", "last-token", "random")}
-    shown = [name for name, one in EXPERIMENTS.items() if one.reference and len(rows(name)) > 2]
+    shown = [name for name, one in EXPERIMENTS.items() if one.reference and len(runs(name)) > 2]
     among_all = {name: pair(name, EXPERIMENTS[name].base).p_value for name in shown} | {
         f"all-slower, {base}": p_value for base, p_value in further.items()
     }
@@ -214,8 +228,9 @@ def test_lora_is_not_told_apart_from_the_last_block_and_takes_many_times_as_long
     better, worse, p = pair("lora", "last-token")
     assert p > 0.05
     assert 0 < better - worse < 20
-    assert rows("lora")["seconds"].median() > 5 * rows("last-token")["seconds"].median()
-    assert rows("lora")["trained"].max() > rows("last-token")["trained"].max()  # "more than the last block has"
+    assert seconds("lora") > 5 * seconds("last-token")
+    trained = [runs(name)["trained_parameters"].max() for name in ("lora", "last-token")]
+    assert trained[0] > trained[1]  # "more than the last block has"
 
 
 def test_padding_to_the_context_is_not_told_apart_from_padding_to_the_longest():
@@ -326,14 +341,16 @@ def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
 
 
 def test_the_model_is_too_sure_and_a_temperature_lowers_its_loss_a_little():
-    before, after = map(numbers, shown("from llmclf.evaluation.statistics import calibration_error").splitlines())
+    before, after = map(
+        numbers, shown("from llmclf.evaluation.statistics import expected_calibration_error").splitlines()
+    )
     assert after[0] > 1
     assert after[-1] < before[-1]
     assert abs(after[1] - before[0]) < 0.005  # "hardly moves"
     _, low, _ = numbers(shown("import numpy as np\n\nkinds"))
     assert 0 < low < 0.01
     first = next(iter(table_rows("from llmclf.evaluation.statistics import calibration_table").values()))
-    assert float(first[1]) < float(first[3])  # announced, below the interval of what was true
+    assert float(first[1]) < float(first[3])  # predicted, below the interval of what was observed
     assert (
         sum(
             int(fields[0])

@@ -14,7 +14,7 @@ from llmclf import data
 from llmclf.classify import TextClassifier
 from llmclf.cli.parser import main
 from llmclf.console import LlmclfError
-from llmclf.evaluation.near_duplicates import Resemblance
+from llmclf.evaluation.near_duplicates import HeldOutOverlap
 from llmclf.feature_cache import fingerprint
 from llmclf.head import Classifier
 from llmclf.interactive import distillation as module
@@ -165,11 +165,11 @@ HELD_OUT = ["Call 0800 now to claim your prize!", "Sorry, I'll be late", "See yo
     ],
 )
 def test_text_that_would_give_away_a_held_out_one_is_found(text, found):
-    assert (text in Resemblance(HELD_OUT)) is found
+    assert (text in HeldOutOverlap(HELD_OUT)) is found
 
 
 def test_nothing_resembles_no_text():
-    assert "anything" not in Resemblance([])
+    assert "anything" not in HeldOutOverlap([])
 
 
 def test_held_out_texts_are_taught_neither_whole_nor_in_mixtures(teacher, monkeypatch):
@@ -185,7 +185,7 @@ def test_held_out_texts_are_taught_neither_whole_nor_in_mixtures(teacher, monkey
     assert taught[:2] == ["four five six", "blue"]
     assert student.training["texts"] == 2
     assert student.training["mixtures"] == len(taught) - 2 == 2 * module.MIXTURES
-    assert not [text for text in taught if text in Resemblance(["One, two, three", "red", "three four five"])]
+    assert not [text for text in taught if text in HeldOutOverlap(["One, two, three", "red", "three four five"])]
 
 
 def test_validation_and_test_set_are_held_out(any_sms_path, monkeypatch):

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmclf.console import LlmclfError
-from llmclf.data import SMS_LABELS, DataError, encode_labels, find_leakage, read_sms, split
+from llmclf.data import SMS_LABELS, DataError, encode_labels, find_leakage, read_sms
 from llmclf.evaluation.near_duplicates import (
     jaccard_similarity,
     near_duplicate_groups,
     shingles,
+    split_by_groups,
     stratified_group_split,
 )
 
@@ -35,7 +36,7 @@ def test_runs_are_of_words_whatever_their_dress(text, runs):
     assert shingles(text) == runs
 
 
-def test_likeness_is_the_share_of_common_runs():
+def test_similarity_is_the_share_of_common_runs():
     assert jaccard_similarity(shingles("a b c d"), shingles("a b c e")) == pytest.approx(1 / 3)
     assert jaccard_similarity(shingles("a b"), shingles("A... b!")) == 1
     assert jaccard_similarity(shingles("a b"), shingles("b a")) == 0
@@ -114,7 +115,7 @@ def table() -> pd.DataFrame:
 
 def test_grouped_split_keeps_groups_and_shares(table):
     groups = np.arange(300) // 3
-    splits = split(table.assign(group=groups), groups=groups)
+    splits = split_by_groups(table.assign(group=groups), groups)
     held = [set(part["group"]) for part in splits]
     assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
     assert [len(part) for part in splits] == pytest.approx([210, 30, 60], abs=3)
@@ -124,23 +125,23 @@ def test_grouped_split_keeps_groups_and_shares(table):
 
 def test_seed_decides_the_grouped_split(table):
     groups = np.arange(300) // 3
-    one, same, other = (split(table, groups=groups, seed=seed).test["text"].tolist() for seed in (1, 1, 2))
+    one, same, other = (split_by_groups(table, groups, seed=seed).test["text"].tolist() for seed in (1, 1, 2))
     assert one == same != other
 
 
 def test_groups_may_be_a_column_with_an_index_of_its_own(table):
     groups = pd.Series(np.arange(300) // 3, index=range(500, 800))
-    assert split(table, groups=groups).test.equals(split(table, groups=groups.to_numpy()).test)
+    assert split_by_groups(table, groups).test.equals(split_by_groups(table, groups.to_numpy()).test)
 
 
 def test_wrong_number_of_groups_is_told(table):
     with pytest.raises(DataError, match="2 groups for 300 rows: give a number for every row"):
-        split(table, groups=[1, 2])
+        split_by_groups(table, [1, 2])
 
 
 def test_grouped_split_of_the_sms_collection_does_not_leak(any_sms_path):
     table = encode_labels(read_sms(any_sms_path, every_row=True), SMS_LABELS)
-    splits = split(table, groups=near_duplicate_groups(table["text"]))
+    splits = split_by_groups(table, near_duplicate_groups(table["text"]))
     for part in splits[1:]:
         assert find_leakage(splits.train, part, ignore_details=True).empty
         assert part["label"].mean() == pytest.approx(table["label"].mean(), abs=0.005)

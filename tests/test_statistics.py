@@ -145,12 +145,12 @@ def test_calibration_table_is_scikit_learns_curve_with_counts():
     probabilities = generator.random(500) ** 2
     labels = (generator.random(500) < probabilities**1.5).astype(int)
     table = calibration_table(probabilities, labels, bins=8)
-    true, announced = calibration_curve(labels, probabilities, n_bins=8)
-    np.testing.assert_allclose(table["true"], true)
-    np.testing.assert_allclose(table["announced"], announced)
+    observed, predicted = calibration_curve(labels, probabilities, n_bins=8)
+    np.testing.assert_allclose(table["observed"], observed)
+    np.testing.assert_allclose(table["predicted"], predicted)
     assert table["messages"].sum() == 500
-    assert (table["low"] <= table["true"]).all()
-    assert (table["true"] <= table["high"]).all()
+    assert (table["low"] <= table["observed"]).all()
+    assert (table["observed"] <= table["high"]).all()
 
 
 def test_certainty_belongs_to_the_last_bin():

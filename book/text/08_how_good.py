@@ -69,7 +69,7 @@ print(f"memory alone: {right / len(splits.test):.1%} of the test set right")
 # A copy need not be exact. The same advertisement comes with another prize or another name. To find such
 # {term}`near copies <near copy>`, cut each text into its runs of three words, and ask what share of the runs two
 # texts have in common {cite}`broder1997`. Digits, capitals and punctuation do not count.
-# {py:func}`~llmclf.evaluation.near_duplicates.likeness` is that share:
+# This share is the *Jaccard similarity*, {py:func}`~llmclf.evaluation.near_duplicates.jaccard_similarity`:
 
 # %% tags=["nbval-check-output"]
 from llmclf.evaluation.near_duplicates import jaccard_similarity, shingles
@@ -80,7 +80,7 @@ print(sorted(" ".join(run) for run in one & two))
 print(f"similarity {jaccard_similarity(one, two):.2f}")
 
 # %% [markdown]
-# Three runs in common, of nine that either has: a likeness of one third. From one half on, the library counts two
+# Three runs in common, of nine that either has: a similarity of one third. From one half on, the library counts two
 # texts as near copies. Near copies of near copies belong together as well, so texts fall into groups:
 
 # %%
@@ -110,13 +110,15 @@ for group in sizes.index[:4]:
 # %% [markdown]
 # ### A split without the leak
 #
-# The remedy: deal whole groups, not messages. {py:func}`~llmclf.data.split` does so when it is given the groups,
+# The remedy: deal whole groups, not messages. {py:func}`~llmclf.evaluation.near_duplicates.split_by_groups` does so,
 # and sees to it that every part gets its share of spam, which is called a {term}`stratified <stratification>`
 # split. We also stop throwing ham away: this is the whole collection, every message as it came (and two more than the
 # provenance above counts, which chapter 1's way of reading merges into others).
 
 # %%
-clean = data.split(messages, groups=messages["group"])
+from llmclf.evaluation.near_duplicates import split_by_groups
+
+clean = split_by_groups(messages, messages["group"])
 rows = {}
 for name, part in clean._asdict().items():
     leaks = data.find_leakage(clean.train, part, ignore_details=True)
@@ -323,45 +325,42 @@ for name, theirs in said.items():
 # :::
 
 # %% [markdown]
-# Five fine-tunings take their time, so they stand in a file. For SmolLM2 they were made by
+# Five fine-tunings take their time, so their predictions lie in a file. For SmolLM2 they were made by
 #
 # ```sh
-# python -m llmclf.evaluation.experiments --rows natural --folds 1 2 3 4 5 \
+# python -m llmclf experiments --rows natural --folds 1 2 3 4 5 \
 #   --backbone smollm2-135M --bfloat16
 # ```
 #
 # and for the simple models with their names as `--backbone`. Each fold also has its own random head and its own
-# order of messages. The command goes on where it was interrupted; run it yourself, and compare.
+# order of messages. The command goes on where it was interrupted; run it yourself, and compare. In the file every
+# prediction is a row, with the label of the message beside it, so that anything can be counted later:
 
 # %%
-from llmclf.evaluation.results import compare, pooled, read_results
+from llmclf.evaluation.predictions import confusion_counts, read_predictions
 
-results = read_results("experiments.csv")
-natural = results[results["experiment"] == "natural"]
-counts = ["test_messages", "test_spam", "false_alarms", "misses"]
-natural.groupby("backbone", sort=False)[counts].sum()
+predictions = read_predictions("predictions.parquet")
+natural = predictions[predictions["experiment"] == "natural"]
+confusion_counts(natural, ["backbone"])
 
 # %% [markdown]
 # Pooled over the folds, these counts give one accuracy, with its Wilson interval, and one F1 for each model:
 
 # %%
+from llmclf.evaluation.predictions import pooled
+
 by_model = dict(iter(natural.groupby("backbone", sort=False)))
 table = {name: pooled(rows) for name, rows in by_model.items()}
 table = pd.DataFrame(table).T
 table.style.format("{:.2%}").format("{:.3f}", subset="f1")
 
 # %% [markdown]
-# Every message of the collection has judged, so the intervals are narrow. F1 gets one too, by the bootstrap over groups;
-# that needs the table of which the file speaks, the full collection:
+# Every message of the collection has judged, so the intervals are narrow. F1 gets one too, by the bootstrap over groups:
 
 # %%
-from llmclf.evaluation.results import wrong_answers
-
-full = len(messages) == natural["table_messages"].iloc[0]
-for name, rows in by_model.items() if full else ():
-    wrong = messages.index.isin(wrong_answers(rows))
-    columns = messages["label"], messages["label"] ^ wrong
-    ends = bootstrap_interval(f1, *columns, groups=messages["group"])
+for name, rows in by_model.items():
+    columns = rows["label"], rows["predicted"]
+    ends = bootstrap_interval(f1, *columns, groups=rows["group"])
     print(f"{name:<17}interval of F1 {ends[0]:.3f} to {ends[1]:.3f}")
 
 # %% [markdown]
@@ -370,9 +369,9 @@ for name, rows in by_model.items() if full else ():
 # test set knows only the first.
 
 # %%
-mistakes = natural["false_alarms"] + natural["misses"]
-each = 1 - mistakes / natural["test_messages"]
-spread = each.groupby(natural["backbone"], sort=False).agg(["min", "max"])
+right = natural["predicted"] == natural["label"]
+each = right.groupby([natural["backbone"], natural["fold"]], sort=False).mean()
+spread = each.groupby("backbone", sort=False).agg(["min", "max"])
 spread.columns = ["worst fold", "best fold"]
 spread.style.format("{:.2%}")
 
@@ -381,16 +380,20 @@ spread.style.format("{:.2%}")
 # and the interval does not know it. The other models that learn differ little from fold to fold.
 #
 # That intervals overlap does not decide, for all were judged by the same messages. So to the test of pairs, on all of
-# them and on ham and spam apart. The file keeps which ones each model got wrong, with their groups:
+# them and on ham and spam apart. The groups are in the file, too:
 
 # %%
+from llmclf.evaluation.predictions import compare
+
 ours = by_model["smollm2-135M"]
 rivals = ("tfidf-words", "tfidf-characters", "tfidf-balanced")
 rows = {}
 for name in rivals:
-    for classes in (["ham", "spam"], ["ham"], ["spam"]):
-        pair = compare(ours, by_model[name], classes)
-        rows[f"{name}, {' and '.join(classes)}"] = pair
+    theirs = by_model[name]
+    rows[f"{name}, ham and spam"] = compare(ours, theirs)
+    for number, label in enumerate(["ham", "spam"]):
+        some = ours[ours["label"] == number], theirs[theirs["label"] == number]
+        rows[f"{name}, {label}"] = compare(*some)
 columns = ["only SmolLM2 right", "only it right", "p"]
 table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 table.style.format("{:.2g}", subset="p")
@@ -402,7 +405,7 @@ table.style.format("{:.2g}", subset="p")
 # difference still be? The lead is as uncertain as about twice the square root of the number of messages on which they part:
 
 # %%
-count = ours["test_messages"].sum()
+count = len(ours)
 for name in rivals:
     first, second, _ = compare(ours, by_model[name])
     margin = 1.96 * (first + second) ** 0.5
@@ -423,18 +426,22 @@ for name in rivals:
 # Labels cost work. A pretrained model brings knowledge along, a counter of words does not, so the GPT ought to
 # lead where labels are few. The same command has trained both on sixteen messages, on twice as many, and so on
 # up to the full training set, in three folds each. (Few messages are gone through more often, until the GPT has made
-# a hundred steps.) Drawn against the number of messages, the results make a {term}`learning curve`.
+# a hundred steps.) Drawn against the number of messages, the results make a {term}`learning curve`. How many messages
+# each run learnt from stands in a second file, which has one row a run.
 
 # %%
-curve = results[results["experiment"].str.startswith("natural")].copy()
+from llmclf.evaluation.predictions import read_runs
+
+curve = predictions[predictions["experiment"].str.startswith("natural")]
 curve = curve[curve["fold"] <= 3]
-curve["found"] = curve["test_spam"] - curve["misses"]
-wrong = curve["false_alarms"] + curve["misses"]
-curve["F1"] = 2 * curve["found"] / (2 * curve["found"] + wrong)
-curve["size"] = curve["train_messages"].round(-2).where(lambda n: n > 3000)
-curve["size"] = curve["size"].fillna(curve["train_messages"]).astype(int)
+runs = read_runs("runs.csv").rename(columns={"train_messages": "size"})
+run = ["experiment", "backbone", "precision", "fold"]
+counts = confusion_counts(curve, run).reset_index().merge(runs)
+mistakes = counts["false_positives"] + counts["false_negatives"]
+found = counts["spam"] - counts["false_negatives"]
+counts["F1"] = 2 * found / (2 * found + mistakes)
 kinds = ["mean", "min", "max"]
-by_size = curve.pivot_table("F1", "size", "backbone", aggfunc=kinds)
+by_size = counts.pivot_table("F1", "size", "backbone", aggfunc=kinds)
 shown = ["keywords", *rivals, "smollm2-135M"]
 by_size["mean"][shown].style.format(precision=3)
 
@@ -461,7 +468,9 @@ figure
 # Where does the lead end? Ask pair by pair, at every size, against this strongest opponent:
 
 # %%
-for size, rows in curve.groupby("size"):
+sizes = counts.groupby("experiment")["size"].first().sort_values()
+for experiment, size in sizes.items():
+    rows = curve[curve["experiment"] == experiment]
     of = dict(iter(rows.groupby("backbone")))
     pair = compare(of["smollm2-135M"], of["tfidf-balanced"])
     print(f"{size:>5}: only SmolLM2 right {pair.only_first:>3},", end=" ")
@@ -474,8 +483,8 @@ for size, rows in curve.groupby("size"):
 # much as ten spams that slip through?
 
 # %%
-curve["cost"] = 10 * curve["false_alarms"] + curve["misses"]
-cost_by_size = curve.pivot_table("cost", "size", "backbone", aggfunc="sum")
+counts["cost"] = 10 * counts["false_positives"] + counts["false_negatives"]
+cost_by_size = counts.pivot_table("cost", "size", "backbone", aggfunc="sum")
 cost_by_size[[*rivals, "smollm2-135M"]]
 
 # %% [markdown]
@@ -566,7 +575,7 @@ from llmclf.evaluation.statistics import cost_optimal_threshold
 
 checked, checked_labels = collect_logits(model, kept.validation)
 checked_spam = checked.softmax(dim=1)[:, 1].numpy()
-price = {"false_alarm": 10.0, "miss": 1.0}
+price = {"false_positive": 10.0, "false_negative": 1.0}
 chosen = cost_optimal_threshold(checked_spam, checked_labels, **price)
 for threshold in (0.5, chosen):
     called = scores["fine-tuned"] >= threshold
@@ -605,7 +614,7 @@ print("saved: between {:.0f} and {:.0f}".format(*ends))
 # The threshold was found by trying. With honest probabilities no search would be needed: call spam whatever has a
 # probability for which the expected price of a false alarm is below that of a miss, at our price from ten elevenths on. Are they honest? Of all
 # messages to which the model gives about nine tenths, nine in ten should be spam; agreement of this kind is called
-# {term}`calibration`. Sort the test messages by their announced probability into bins, and compare.
+# {term}`calibration`. Sort the test messages by their predicted probability into bins, and compare.
 
 # %%
 from llmclf.evaluation.statistics import calibration_table
@@ -615,7 +624,7 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 # %% [markdown]
 # Nearly all messages lie in the first and the last bin: the model is very sure of itself. The bins between hold so
 # few that their intervals (`low` to `high`) span half the scale. Look at the first bin: more of it was spam than
-# announced, and the interval excludes the announced share. Too sure, then, and leaning towards ham. The
+# predicted, and the interval excludes the predicted share. Too sure, then, and leaning towards ham. The
 # {term}`calibration error` is the mean of all such distances, weighted by messages.
 #
 # Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
@@ -654,17 +663,17 @@ gain = losses["as trained"] - losses["cooled"]
 low, high = bootstrap_interval(np.mean, gain, groups=groups)
 print(f"loss lower by {gain.mean():.4f}, between {low:.4f} and {high:.4f}")
 
-# %% mystnb={"figure": {"caption": "What was announced, and what came true, in five bins of the test set, before and after temperature scaling; the bars are 95 % intervals. On the dotted line the probabilities would be honest.", "name": "fig-calibration"}, "image": {"alt": "Shares of spam over announced probabilities, both from zero to one, with a dotted diagonal. Two pairs of points with short bars lie in the lower left and the upper right corner; the points between have bars that span half the height and more, before and after scaling alike."}}
+# %% mystnb={"figure": {"caption": "Predicted probability and observed share of spam in five bins of the test set, before and after temperature scaling; the bars are 95 % intervals. On the dotted line the probabilities would be honest.", "name": "fig-calibration"}, "image": {"alt": "Shares of spam over predicted probabilities, both from zero to one, with a dotted diagonal. Two pairs of points with short bars lie in the lower left and the upper right corner; the points between have bars that span half the height and more, before and after scaling alike."}}
 figure, axes = new_figure(height=3.4)
 pairs = zip(kinds.items(), COLORS, "os", (0, 0.02), strict=False)
 for (name, divided), color, marker, aside in pairs:
     score = divided.softmax(dim=1)[:, 1].numpy()
     part = calibration_table(score, labels, bins=5)
-    place = part["announced"] + aside  # so that bars stand side by side
+    place = part["predicted"] + aside  # so that bars stand side by side
     axes.vlines(place, part["low"], part["high"], color=color)
-    axes.plot(place, part["true"], marker, color=color, label=name)
+    axes.plot(place, part["observed"], marker, color=color, label=name)
 axes.plot([0, 1], [0, 1], ":", color=INK)
-axes.set(xlabel="announced probability", ylabel="share of spam")
+axes.set(xlabel="predicted probability", ylabel="share of spam")
 axes.legend(frameon=False, labelcolor=INK)
 figure
 
@@ -839,17 +848,18 @@ check(precision_at)
 # balanced ones. What would its recall and its false alarms give where spam is as rare as here, or rarer?
 
 # %%
-rows = results.query("experiment == 'last-token'")
+rows = predictions[predictions["experiment"] == "last-token"]
 rows = rows[rows["precision"] == "bfloat16"]
-counts = ["test_messages", "test_spam", "false_alarms", "misses"]
-n, spam, alarms, missed = rows[counts].sum()
-balanced = {"recall": 1 - missed / spam, "alarms": alarms / (n - spam)}
+tests = {"balanced": rows, "natural": by_model["smollm2-135M"]}
+shares = {}
+for name, some in tests.items():
+    called = (some["predicted"] == 1).groupby(some["label"]).mean()
+    shares[name] = {"recall": called[1], "alarms": called[0]}
 for prevalence in (0.5, messages["label"].mean(), 0.01):
-    precision = precision_at(**balanced, prevalence=prevalence)
+    precision = precision_at(**shares["balanced"], prevalence=prevalence)
     print(f"prevalence {prevalence:.1%}: precision {precision:.1%}")
-n, spam, alarms, missed = by_model["smollm2-135M"][counts].sum()
-print(f"share of ham accused: {balanced['alarms']:.2%}", end=" ")
-print(f"after balanced training, {alarms / (n - spam):.2%} after natural")
+print(f"share of ham accused: {shares['balanced']['alarms']:.2%}", end=" ")
+print(f"after balanced training, {shares['natural']['alarms']:.2%} after natural")
 
 # %% [markdown]
 # The same classifier, the same recall, and a precision that falls with the prevalence: what was measured on balanced data
@@ -857,7 +867,7 @@ print(f"after balanced training, {alarms / (n - spam):.2%} after natural")
 # (The two were measured on different tables, so take the ratio as a rough one.)
 
 # %% [markdown]
-# **2. What it costs.** Write `cost(probabilities, labels, threshold, false_alarm, miss)`: the summed price of all
+# **2. What it costs.** Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
 # mistakes when a message counts as spam from `threshold` on. `probabilities` and `labels` (0 or 1) are lists of
 # the same length.
 

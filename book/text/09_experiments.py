@@ -49,7 +49,7 @@ import pandas as pd
 from llmclf.evaluation.ablations import EXPERIMENTS
 
 ablations = {n: e for n, e in EXPERIMENTS.items() if e.reference}
-words = [[one.what, one.base] for one in ablations.values()]
+words = [[one.description, one.base] for one in ablations.values()]
 columns = ["what", "compared with"]
 pd.DataFrame(words, index=list(ablations), columns=columns)
 
@@ -66,7 +66,7 @@ recipe, changed = EXPERIMENTS["last-token"], EXPERIMENTS["accumulated"]
 for field in fields(recipe):
     name = field.name
     before, after = getattr(recipe, name), getattr(changed, name)
-    if before != after and name not in ("what", "reference", "base"):
+    if before != after and name not in ("description", "reference", "base"):
         print(f"{name}: {before} becomes {after}")
 
 # %% [markdown]
@@ -89,39 +89,40 @@ for field in fields(recipe):
 # right?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.evaluate import wilson_interval
-from llmclf.evaluation.experiments import Place, run
+from llmclf.evaluation.experiments import ModelSettings, run
+from llmclf.evaluation.predictions import pooled
 
-(result,) = run("head", [1], Place(backbone, device))
-judged = result["test_messages"]
-right = judged - result["false_alarms"] - result["misses"]
-low, high = wilson_interval(right, judged)
-print(f"{right} of {judged} right ({low:.1%} to {high:.1%}),")
-print(f"{result['trained']:,} parameters trained")
+(first,) = run("head", [1], ModelSettings(backbone, device))
+tested = first.predictions[first.predictions["part"] == "test"]
+found = "{accuracy:.1%} right ({low:.1%} to {high:.1%}),"
+print(f"of {len(tested)} messages", found.format(**pooled(tested)))
+print(f"{first.record['trained_parameters']:,} parameters trained")
 
 # %% [markdown]
 # So few parameters, a weighted sum for each class, and with SmolLM2 the answer is right most of the time: whether a
 # message is spam can be read off the frozen state of its last token. In the shell the same takes one line, and what
-# it finds goes into a file:
+# it finds goes into two files, every prediction into `predictions.parquet` and a row about the run into `runs.csv`:
 #
 # ```bash
-# python -m llmclf.evaluation.experiments --rows head --folds 1 2 3 --output output/experiments.csv
+# python -m llmclf experiments --rows head --folds 1 2 3 --output output/experiments
 # ```
 
 # %% [markdown]
-# The command writes each result as soon as it has it. Interrupted, it goes on with the next fold that is missing.
-# Without `--rows` it runs everything, for hours. The file beside this page was made in this way, with
+# The command writes each run as soon as it is done. Interrupted, it goes on with the next fold that is missing.
+# Without `--rows` it runs everything, for hours. The files beside this page were made in this way, with
 # `--backbone smollm2-135M` and with `--bfloat16`, the blocks in {term}`bfloat16` to save time, and with five folds, but for
 # the rows in which every block learns or all messages are a thousand tokens long. Those have three: their time decided that, not their results.
 #
-# For one row the file holds the results in full precision as well:
+# A prediction is the predicted label and the probability of each class. The runs of the GPT in this edition are older
+# than that: of these the file holds the predicted labels only, which is all that this chapter needs. For one row it
+# holds the predictions in full precision as well:
 
 # %%
-from llmclf.evaluation.results import compare, pooled, read_results
+from llmclf.evaluation.predictions import compare, read_predictions, read_runs
 
-results = read_results("experiments.csv")
-results = results[results["backbone"] == "smollm2-135M"]
-both = results[results["experiment"] == "last-token"]
+predictions = read_predictions("predictions.parquet")
+predictions = predictions[predictions["backbone"] == "smollm2-135M"]
+both = predictions[predictions["experiment"] == "last-token"]
 for precision, rows in both.groupby("precision"):
     found = pooled(rows)
     ends = f"{found['low']:.2%} to {found['high']:.2%}"
@@ -146,11 +147,11 @@ print("right only in one of them:", compare(half, full)[:2])
 # so compare it within that column, with `last-position` (`random` with `all`); a few points mean little.
 
 # %%
-from llmclf.evaluation.results import leads
+from llmclf.evaluation.predictions import leads
 
-ours = results[results["precision"] == "bfloat16"]
+ours = predictions[predictions["precision"] == "bfloat16"]
 by_row = dict(iter(ours.groupby("experiment")))
-by_row = {n: rows for n, rows in by_row.items() if len(rows) > 2}
+by_row = {n: rows for n, rows in by_row.items() if rows["fold"].nunique() > 2}
 shown = [n for n in ablations if {n, ablations[n].base} <= set(by_row)]
 lines = {}
 for name in shown:
@@ -158,7 +159,7 @@ for name in shown:
     found, by_fold = pooled(rows), leads(rows, base)
     spread = "{low:.1%} to {high:.1%}".format(**found)
     ahead, behind = (by_fold > 0).sum(), (by_fold < 0).sum()
-    folds = f"{ahead} : {behind} of {len(rows)}"
+    folds = f"{ahead} : {behind} of {rows['fold'].nunique()}"
     pair = compare(rows, base)
     lines[name] = [found["accuracy"], spread, *pair, folds]
     lines[name].append(ablations[name].reference / 100)
@@ -168,6 +169,7 @@ forms = {"right": "{:.2%}", "p": "{:.1g}", "GPT-2": "{:.2%}"}
 table.style.format(forms)
 
 # %% mystnb={"figure": {"caption": "Wrong answers of every row over its own folds, with the 95 % interval (SmolLM2, filled), and the reference for GPT-2 on three hundred messages of another split with the interval that follows from it (hollow, dotted). Each labelled mark of the axis stands for ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "One line for each experiment, with a dot and an interval on a logarithmic axis of the share of wrong answers. The mean over all tokens lies farthest left with the fewest, LoRA beside the two blocks; the last position, the head alone, everything learning from pretrained and from random weights, the row padded to 1,024 tokens and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. The hollow marks of GPT-2 lie near the dots for most rows; with the mean, with the head alone and padded to 1,024 tokens GPT-2 was wrong more often, in the last two far more, with the first token and with everything learning less often."}}
+from llmclf.evaluate import wilson_interval
 from llmclf.teaching.plots import COLORS, INK, new_figure
 
 figure, axes = new_figure(width=5.2, height=4.6)
@@ -206,9 +208,9 @@ figure
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.evaluation.statistics import holm
 
-parted = table[table["+"] + table["-"] > 0]
-certain = holm(parted["p"].to_dict())
-for name, row in parted.iterrows():
+differing = table[table["+"] + table["-"] > 0]
+certain = holm(differing["p"].to_dict())
+for name, row in differing.iterrows():
     verdict = "not told apart from"
     if name in certain:
         verdict = "better than" if row["+"] > row["-"] else "worse than"
@@ -223,12 +225,15 @@ for name, row in parted.iterrows():
 # same work differ here by a factor of two.)
 
 # %%
+runs = read_runs("runs.csv")
+runs["learnt"] = runs["train_correct"] / runs["train_messages"]
+runs = runs[runs["precision"] == "bfloat16"]
 lines = {}
 for name in shown:
-    rows = by_row[name]
-    learnt = (rows["train_right"] / rows["train_messages"]).min()
+    rows = runs[runs["experiment"] == name]
     later = rows[rows["fold"] > 1]["seconds"].median()
-    lines[name] = [rows["trained"].max(), learnt, later]
+    learnt = rows["learnt"].min()
+    lines[name] = [rows["trained_parameters"].max(), learnt, later]
 columns = ["trained", "learnt, worst fold", "seconds"]
 costs = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
 forms = {"trained": "{:,}", "learnt, worst fold": "{:.1%}"}
@@ -271,7 +276,7 @@ costs.style.format(forms | {"seconds": "{:,.0f}"})
 
 # %%
 rows = by_row["all-slower"]
-learnt = (rows["train_right"] / rows["train_messages"]).min()
+learnt = runs[runs["experiment"] == "all-slower"]["learnt"].min()
 found = "{accuracy:.2%} ({low:.1%} to {high:.1%})"
 print("all-slower:", found.format(**pooled(rows)))
 print(f"learnt in the worst fold: {learnt:.1%}")
@@ -402,7 +407,7 @@ print("merged or beside:", torch.allclose(beside, merged, atol=1e-3))
 
 # %%
 missing = {
-    name: [one.what, f"{one.reference:.2f} %"]
+    name: [one.description, f"{one.reference:.2f} %"]
     for name, one in ablations.items()
     if name not in lines
 }

@@ -142,7 +142,7 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
 def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     """The three tables and the label names: of the SMS collection, or of the reader's own table."""
     from llmclf import data
-    from llmclf.evaluation.near_duplicates import near_duplicate_groups
+    from llmclf.evaluation.near_duplicates import near_duplicate_groups, split_by_groups
 
     if options.table is None:
         return data.prepare_sms(), list(data.SMS_LABELS)
@@ -150,8 +150,12 @@ def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     names = data.label_names(table)
     if options.balance:
         table = data.undersample(table)
-    groups = near_duplicate_groups(table["text"]) if options.keep_copies_together else None
-    return data.shorten_if_fast(data.split(data.encode_labels(table, names), groups=groups)), names
+    table = data.encode_labels(table, names)
+    if options.keep_copies_together:
+        splits = split_by_groups(table, near_duplicate_groups(table["text"]))
+    else:
+        splits = data.split(table)
+    return data.shorten_if_fast(splits), names
 
 
 def print_measurement(history: History) -> None:
@@ -308,3 +312,14 @@ def distil(options: Namespace) -> None:
     for name, value in student.training.items():
         print(f"{name}: {value}")
     print(f"{options.output}: {os.path.getsize(options.output):,} bytes")
+
+
+def experiments(options: Namespace) -> None:
+    """Do those runs of the experiments that the output folder lacks."""
+    from llmclf.evaluate import choose_device
+    from llmclf.evaluation.ablations import EXPERIMENTS
+    from llmclf.evaluation.experiments import ModelSettings, run_missing
+    from llmclf.weights import choose_backbone
+
+    model = ModelSettings(choose_backbone(options.backbone), choose_device(options.device), options.bfloat16)
+    run_missing(options.rows or list(EXPERIMENTS), options.folds, model, Path(options.output))

@@ -8,11 +8,13 @@ from io import TextIOWrapper
 
 from llmclf import __version__
 from llmclf.cli.exit_status import exit_status
+from llmclf.evaluation.ablations import EXPERIMENTS
 
 AFTERWARDS = {
     "train": "training continues from its last epoch with the same command",
     "classify": "with --engine, the same command does the rest",
     "fetch": "the same command fetches what is missing",
+    "experiments": "the same command goes on after the last run",
 }
 
 
@@ -79,6 +81,19 @@ def build_parser() -> argparse.ArgumentParser:
     distil.add_argument("--epochs", type=int, default=10, metavar="N", help="passes over the texts (default 10)")
     distil.add_argument("--bfloat16", action="store_true", help="the teacher reads in bfloat16, for a recent processor")
     add_device(distil)
+
+    experiments = commands.add_parser(
+        "experiments",
+        help="run experiments of chapters 8 and 9",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="\n".join(f"{name:<17}{one.description}" for name, one in EXPERIMENTS.items()),
+    )
+    experiments.add_argument("--rows", nargs="+", metavar="NAME", help="some of those above (default: all, for hours)")
+    experiments.add_argument("--folds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="default 1 2 3")
+    experiments.add_argument("--backbone", metavar="NAME", help="a GPT, or one of chapter 8's baselines: keywords, …")
+    experiments.add_argument("--bfloat16", action="store_true", help="run the blocks in this precision")
+    experiments.add_argument("--output", default="output/experiments", metavar="DIR", help="default output/experiments")
+    add_device(experiments)
 
     commands.add_parser("info", help="what is installed, which device is used, which files are where")
     for command in commands.choices.values():

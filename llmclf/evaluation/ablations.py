@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,7 @@ class Experiment:
 
     Attributes
     ----------
-    what
+    description
         In words.
     reference
         GPT-2's test accuracy in percent as the source's author published it (one run, another split), or `None`.
@@ -33,13 +34,13 @@ class Experiment:
         Of LoRA (see `add_lora`); 0 trains without it.
     pad_to
         Tokens of every message, padding included; 0 pads to the longest of the table, `None` to that of the batch.
-    batch_size, accumulate
+    batch_size, gradient_accumulation_steps
         Messages of a batch, and batches of a step.
     ignore_index
         See `TrainingSettings`.
     """
 
-    what: str
+    description: str
     reference: float | None = None
     base: str = "last-token"
     table: str = "balanced"
@@ -53,21 +54,26 @@ class Experiment:
     lora_rank: int = 0
     pad_to: int | None = None
     batch_size: int = 8
-    accumulate: int = 1
+    gradient_accumulation_steps: int = 1
     ignore_index: int = -100
 
 
-def frozen_part(experiment: Experiment) -> Experiment:
-    """The experiment without what the frozen part does not depend on: where two agree in this, they can share it."""
-    same = {"what": "", "reference": None, "base": "", "messages": None, "learning_rate": None}
-    return replace(experiment, **same, batch_size=8, accumulate=1, ignore_index=-100)
+def features_key(experiment: Experiment) -> Experiment:
+    """The experiment without what its features do not depend on: where two agree in this, they can share them."""
+    same = replace(experiment, description="", reference=None, base="", messages=None, learning_rate=None)
+    return replace(same, batch_size=8, gradient_accumulation_steps=1, ignore_index=-100)
 
 
-SOURCE = {"pooling": "last_position", "pad_to": 0, "base": "last-position"}
-LEARNING_CURVE = (16, 32, 64, 128, 256, 512, 1024, 2048)
+def padded(description: str, reference: float, **changes: Any) -> Experiment:
+    """A row that changes the source's way: all messages padded to one length, and the last position read."""
+    settings: dict[str, Any] = {"pooling": "last_position", "pad_to": 0, "base": "last-position"}
+    return Experiment(description, reference, **settings | changes)
+
+
+LEARNING_CURVE = (16, 32, 64, 128, 256, 512, 1024, 2048)  # numbers of training messages
 
 EXPERIMENTS: dict[str, Experiment] = {
-    "last-position": Experiment("last position of one length, the source's way", 95.00, **SOURCE),
+    "last-position": padded("last position of one length, the source's way", 95.00),
     "last-token": Experiment("last real token, the library's way", 98.33, base="last-position"),
     "first-token": Experiment("first token", 75.00, pooling="first_token"),
     "mean": Experiment("mean over all tokens", 96.33, pooling="mean"),
@@ -77,20 +83,18 @@ EXPERIMENTS: dict[str, Experiment] = {
     "all-slower": Experiment("everything learns, at 5e-5", trainable="all", learning_rate=5e-5, base="all"),
     "random": Experiment("everything learns, from random weights", 93.67, trainable="all", random=True, base="all"),
     "lora": Experiment("LoRA of rank 16 in every block", 96.67, lora_rank=16),
-    "context": Experiment("padded to 1,024 tokens", 78.33, **SOURCE | {"pad_to": 1024}),
+    "context": padded("padded to 1,024 tokens", 78.33, pad_to=1024),
     "one-by-one": Experiment("no padding: batches of one message", 98.00, batch_size=1),
-    "accumulated": Experiment("no padding: eight messages accumulated", 98.33, batch_size=1, accumulate=8),
-    "no-mask": Experiment("without the causal mask", 95.33, causal=False, **SOURCE),
-    "ignore-index": Experiment("cross-entropy with ignore_index", 95.00, ignore_index=50256, **SOURCE),
-    "gpt2-355M": Experiment("the source's way with GPT-2 355M", 84.67, backbone="gpt2-355M", **SOURCE),
-    "gpt2-774M": Experiment("the source's way with GPT-2 774M", 96.67, backbone="gpt2-774M", **SOURCE),
-    "gpt2-1558M": Experiment("the source's way with GPT-2 1558M", 98.33, backbone="gpt2-1558M", **SOURCE),
-    "gpt2-1558M-all": Experiment(
-        "GPT-2 1558M, everything learns", 98.67, backbone="gpt2-1558M", trainable="all", **SOURCE
+    "accumulated": Experiment(
+        "no padding: eight messages accumulated", 98.33, batch_size=1, gradient_accumulation_steps=8
     ),
-    "gpt2-1558M-lora": Experiment(
-        "GPT-2 1558M with LoRA of rank 16", 98.33, backbone="gpt2-1558M", lora_rank=16, **SOURCE
-    ),
+    "no-mask": padded("without the causal mask", 95.33, causal=False),
+    "ignore-index": padded("cross-entropy with ignore_index", 95.00, ignore_index=50256),
+    "gpt2-355M": padded("the source's way with GPT-2 355M", 84.67, backbone="gpt2-355M"),
+    "gpt2-774M": padded("the source's way with GPT-2 774M", 96.67, backbone="gpt2-774M"),
+    "gpt2-1558M": padded("the source's way with GPT-2 1558M", 98.33, backbone="gpt2-1558M"),
+    "gpt2-1558M-all": padded("GPT-2 1558M, everything learns", 98.67, backbone="gpt2-1558M", trainable="all"),
+    "gpt2-1558M-lora": padded("GPT-2 1558M with LoRA of rank 16", 98.33, backbone="gpt2-1558M", lora_rank=16),
     "natural": Experiment("every message, at natural prevalence", base="natural", table="all"),
 }  # fmt: skip
 EXPERIMENTS |= {

@@ -52,6 +52,10 @@ class KeywordRule(ClassifierMixin, BaseEstimator):
         found = [bool(self.words_in(text) & set(self.words_)) for text in texts]
         return np.where(found, self.classes_[-1], self.classes_[0])
 
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        is_spam = self.predict(texts) == self.classes_[-1]
+        return np.stack([~is_spam, is_spam], axis=1).astype(float)  # (texts, 2): a rule has no doubts
+
     @staticmethod
     def words_in(text: str) -> set[str]:
         """Distinct words, small letters; any number counts as the same word."""

@@ -6,33 +6,29 @@ learnt from and another is judged by, memory passes for insight.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 
 from llmclf.console import LlmclfError
+from llmclf.data import DataError, Splits, check_shares, check_splits, words_of
 
-RUN = 3  # words in a row that are compared; as usual for short texts (Broder 1997 calls them shingles)
-GIVEAWAY = 5  # words in a row that no text of a lesson may share with a held-out one
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, digits, case and punctuation aside."""
-    return tuple(re.findall(r"[^\W\d_]+", text.lower()))
+SHINGLE_SIZE = 3  # words in a row that are compared; as usual for short texts
+OVERLAP_SIZE = 5  # words in a row that no text of a lesson may share with a held-out one
 
 
-def runs(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
+def ngrams(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
     """Every `size` words in a row; none where there are fewer."""
     return (words[start : start + size] for start in range(len(words) - size + 1))
 
 
-def shingles(text: str, size: int = RUN) -> frozenset[tuple[str, ...]]:
-    """The runs of `size` words in a text; a shorter text is one run."""
+def shingles(text: str, size: int = SHINGLE_SIZE) -> frozenset[tuple[str, ...]]:
+    """The runs of `size` words in a text (Broder 1997 calls them shingles); a shorter text is one run."""
     words = words_of(text) or (text.strip(),)
-    return frozenset(runs(words, min(size, len(words))))
+    return frozenset(ngrams(words, min(size, len(words))))
 
 
 def jaccard_similarity(one: frozenset, other: frozenset) -> float:
@@ -55,7 +51,7 @@ def near_duplicate_groups(texts: Iterable[str], *, minimum_similarity: float = 0
     numpy.ndarray
         (texts,) numbers from 0, in the order of the first text of each group.
     """
-    holders = defaultdict(list)  # of each run the texts so far that have it
+    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)  # of each run the texts so far that have it
     sizes: list[int] = []
     parent: list[int] = []  # of each text another one of its group; the first one is its own
 
@@ -80,25 +76,61 @@ def near_duplicate_groups(texts: Iterable[str], *, minimum_similarity: float = 0
     return np.unique([first_of(row) for row in range(len(parent))], return_inverse=True)[1]
 
 
-class Resemblance:
-    """Finds the texts that would give away the answer to a held-out one, as a student of every token must not see them.
+class HeldOutOverlap:
+    """Tells which texts overlap with held-out ones, so that a student of every token must not see them.
 
-    Digits, case and punctuation aside, these share five words in a row with it, or all its words where it has only
+    Digits, case and punctuation aside, these share five words in a row with one, or all its words where it has only
     three or four; a text of one or two words must be the same. A student is taught after every token, so a text that
     no more than begins like a held-out one would tell too much.
     """
 
     def __init__(self, held_out: Iterable[str]) -> None:
-        self.runs: set[tuple[str, ...]] = set()
+        self.ngrams: set[tuple[str, ...]] = set()
         self.short: set[tuple[str, ...]] = set()
         for words in map(words_of, held_out):
-            self.runs.update(runs(words, min(GIVEAWAY, len(words))) if len(words) > 2 else [])
+            self.ngrams.update(ngrams(words, min(OVERLAP_SIZE, len(words))) if len(words) > 2 else [])
             self.short.update([words] if len(words) < 3 else [])
 
     def __contains__(self, text: str) -> bool:
         words = words_of(text)
-        own = (run for size in range(3, GIVEAWAY + 1) for run in runs(words, size))
-        return words in self.short or any(run in self.runs for run in own)
+        own = (ngram for size in range(3, OVERLAP_SIZE + 1) for ngram in ngrams(words, size))
+        return words in self.short or any(ngram in self.ngrams for ngram in own)
+
+
+def split_by_groups(
+    table: pd.DataFrame,
+    groups: Sequence[int] | np.ndarray,
+    *,
+    train_share: float = 0.7,
+    validation_share: float = 0.1,
+    seed: int = 123,
+) -> Splits:
+    """As `data.split`, but rows of one group stay together, and every part has nearly the same share of each label.
+
+    Parameters
+    ----------
+    table
+        Columns `label` and `text`.
+    groups
+        (rows,) numbers, such as `near_duplicate_groups` gives.
+    train_share, validation_share
+        What remains is for the test.
+    seed
+        Of the order.
+
+    Raises
+    ------
+    DataError
+        Shares that leave nothing for one part; another number of groups than of rows.
+    """
+    check_shares(train_share, validation_share)
+    if len(groups) != len(table):
+        raise DataError(f"{len(groups)} groups for {len(table)} rows: give a number for every row")
+    shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
+    group_numbers = pd.Series(np.asarray(groups)).sample(frac=1, random_state=seed)  # shuffled like the table
+    shares = (train_share, validation_share, 1 - train_share - validation_share)
+    parts = stratified_group_split(shuffled["label"], group_numbers, shares, seed=seed)
+    return check_splits(Splits(*(shuffled.iloc[rows] for rows in parts)))
 
 
 def stratified_group_split(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from llmclf.console import LlmclfError
-from llmclf.data import SEED
 from llmclf.evaluate import wilson_interval
 
 
-def same_length(*columns: Sequence | None) -> None:
+def check_same_length(*columns: Sized | None) -> None:
     """Raise `LlmclfError` where columns, `None` aside, are of different lengths."""
     lengths = {len(column) for column in columns if column is not None}
     if len(lengths) > 1:
@@ -26,7 +25,7 @@ def bootstrap_interval(
     groups: Sequence[int] | None = None,
     samples: int = 1000,
     confidence: float = 0.95,
-    seed: int = SEED,
+    seed: int = 123,
 ) -> tuple[float, float]:
     """Where a number would lie if other messages had been drawn (percentile bootstrap, Efron 1979).
 
@@ -50,7 +49,7 @@ def bootstrap_interval(
     LlmclfError
         Columns or groups are of different lengths.
     """
-    same_length(*columns, groups)
+    check_same_length(*columns, groups)
     arrays = [np.asarray(column) for column in columns]
     numbers = np.arange(len(arrays[0])) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     rows_of = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
@@ -100,7 +99,7 @@ def mcnemar(
         The columns are of different lengths.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
-    same_length(first, second, groups)
+    check_same_length(first, second, groups)
     lead = first.astype(int) - second  # of the first: 1, 0 or -1 for each message
     if groups is not None:
         numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -150,7 +149,7 @@ def cost_optimal_threshold(
     LlmclfError
         Probabilities and labels are of different lengths.
     """
-    same_length(probabilities, labels)
+    check_same_length(probabilities, labels)
     order = np.argsort(-np.asarray(probabilities, dtype=float), kind="stable")
     ranked, spam = np.asarray(probabilities, dtype=float)[order], np.asarray(labels)[order] == 1
     called = np.arange(1, len(ranked) + 1)
@@ -165,36 +164,36 @@ def cost_optimal_threshold(
 
 
 def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> pd.DataFrame:
-    """What was announced and what came true, by bins of equal width of the probability; empty bins are left out.
+    """Predicted and observed share of spam, by bins of equal width of the probability; empty bins are left out.
 
     Returns
     -------
     pandas.DataFrame
-        One row a bin: `messages`, `announced` (the mean probability), `true` (the share of spam), and `low` and `high`
-        (its 95 % Wilson interval).
+        One row a bin: `messages`, `predicted` (the mean probability), `observed` (the share of spam), and `low` and
+        `high` (its 95 % Wilson interval).
 
     Raises
     ------
     LlmclfError
         Probabilities and labels are of different lengths.
     """
-    same_length(probabilities, labels)
-    announced, spam = np.asarray(probabilities, dtype=float), np.asarray(labels) == 1
-    bin_of = np.minimum((announced * bins).astype(int), bins - 1)
+    check_same_length(probabilities, labels)
+    predicted, spam = np.asarray(probabilities, dtype=float), np.asarray(labels) == 1
+    bin_of = np.minimum((predicted * bins).astype(int), bins - 1)
     rows = []
     for number in np.unique(bin_of):
         here = bin_of == number
         count, hits = int(here.sum()), int(spam[here].sum())
-        rows.append([count, announced[here].mean(), hits / count, *wilson_interval(hits, count)])
-    return pd.DataFrame(rows, columns=["messages", "announced", "true", "low", "high"])
+        rows.append([count, predicted[here].mean(), hits / count, *wilson_interval(hits, count)])
+    return pd.DataFrame(rows, columns=["messages", "predicted", "observed", "low", "high"])
 
 
 def expected_calibration_error(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> float:
-    """The mean distance of announced and true share, weighted by messages (Naeini and others 2015); NaN of none."""
+    """The mean distance of predicted and observed share, weighted by messages (Naeini and others 2015); NaN of none."""
     table = calibration_table(probabilities, labels, bins=bins)
     if table.empty:
         return float("nan")
-    return float(np.average((table["announced"] - table["true"]).abs(), weights=table["messages"]))
+    return float(np.average((table["predicted"] - table["observed"]).abs(), weights=table["messages"]))
 
 
 def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
@@ -202,13 +201,13 @@ def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
 
     Above 1 where the classifier was too sure. The order of the probabilities, and so every label, stays the same.
     """
-    same_length(logits, labels)
-    logits, labels = np.asarray(logits, dtype=float), np.asarray(labels)
+    check_same_length(logits, labels)
+    logits, label_numbers = np.asarray(logits, dtype=float), np.asarray(labels)
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         scaled = scaled - scaled.max(axis=1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), labels]))
+        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), label_numbers]))
 
     low, high = np.log(0.05), np.log(20.0)  # the loss has one valley: golden-section search
     ratio = (5**0.5 - 1) / 2

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError, progress
 from llmclf.data import SMS_LABELS, encode_labels, read_sms, split, undersample
-from llmclf.evaluation.near_duplicates import Resemblance
+from llmclf.evaluation.near_duplicates import HeldOutOverlap
 from llmclf.feature_cache import fingerprint
 from llmclf.head import Classifier
 from llmclf.interactive.student import STUDENT, truncate_vocabulary
@@ -231,7 +231,7 @@ def distil(
     texts
         Need no labels.
     held_out
-        Texts to test the student on. Nothing that resembles one is taught (see `Resemblance`).
+        Texts to test the student on. Nothing that overlaps with one is taught (see `HeldOutOverlap`).
     config
         The student's shape.
     epochs, learning_rate, dropout
@@ -251,7 +251,7 @@ def distil(
     LlmclfError
         No texts, no epochs, a vocabulary larger than the teacher's, or a teacher that reads elsewhere.
     """
-    forbidden = Resemblance(held_out)
+    forbidden = HeldOutOverlap(held_out)
     texts = [text for text in texts if text not in forbidden]
     check_distillation(teacher, texts, config, epochs)
     mixtures = make_mixtures(texts, forbidden, whole_words(teacher.tokenizer), random.Random(seed))
@@ -285,7 +285,7 @@ def distil(
 
 
 def make_mixtures(
-    texts: Sequence[str], forbidden: Resemblance, words: Sequence[str], generator: random.Random
+    texts: Sequence[str], forbidden: HeldOutOverlap, words: Sequence[str], generator: random.Random
 ) -> list[str]:
     """`MIXTURES` mixed texts for each text, none of which resembles what is held out."""
     mixtures: list[str] = []

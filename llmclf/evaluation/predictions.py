@@ -1,0 +1,179 @@
+"""Chapters 8 and 9: what every run of an experiment has predicted, a row for each message, and what counts of that say.
+
+Two files hold them: `predictions.parquet`, and `runs.csv` with a row for each run. Everything else is a `groupby`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from llmclf.console import LlmclfError
+from llmclf.evaluate import wilson_interval
+from llmclf.evaluation.statistics import Comparison, mcnemar
+from llmclf.files.storage import atomic_write
+
+PREDICTIONS, RUNS = "predictions.parquet", "runs.csv"
+RUN = ["experiment", "backbone", "precision", "fold"]  # what names a run
+PREDICTION_COLUMNS = [*RUN, "part", "row", "group", "label", "predicted", "probability_ham", "probability_spam"]
+RUN_COLUMNS = [*RUN, "table_messages", "train_messages", "train_correct"]
+RUN_COLUMNS += ["epochs", "learning_rate", "trained_parameters", "seconds"]
+
+
+class ExperimentError(LlmclfError):
+    """An experiment that is not known, or predictions that do not belong together."""
+
+
+class Run(NamedTuple):
+    """One experiment on one fold: its row of `runs.csv`, and its rows of `predictions.parquet`."""
+
+    record: dict[str, Any]
+    predictions: pd.DataFrame
+
+
+def read_predictions(path: str | Path, part: str | None = "test") -> pd.DataFrame:
+    """The predictions that the runs made for messages of one part, "test" or "validation", or for both (`None`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        `experiment`, `backbone`, `precision` and `fold` name the run; `part`, `row` (its number in the experiment's
+        table), `group` (near copies share one) and `label` (0 ham, 1 spam) the message; `predicted` is the model's
+        label, `probability_ham` and `probability_spam` are missing where only that was kept.
+
+    Raises
+    ------
+    ExperimentError
+        There is no such file, or it is not one of predictions.
+    """
+    predictions = _table(path, pd.read_parquet, PREDICTION_COLUMNS)
+    return predictions if part is None else predictions[predictions["part"] == part].reset_index(drop=True)
+
+
+def read_runs(path: str | Path) -> pd.DataFrame:
+    """The runs, a row for each experiment, model and fold.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `experiment`, `backbone`, `precision` and `fold` name the run; `table_messages` are those of all parts together,
+        `train_correct` those of the `train_messages` that it labels correctly in the end. `epochs`, `learning_rate` and
+        `trained_parameters` are missing for a model that counts words. In `seconds` the first fold of an experiment
+        computes what is frozen for all of them.
+
+    Raises
+    ------
+    ExperimentError
+        There is no such file, or it is not one of runs.
+    """
+    whole_numbers = {"epochs": "Int64", "trained_parameters": "Int64"}  # which may be missing
+    return _table(path, partial(pd.read_csv, dtype=whole_numbers), RUN_COLUMNS)
+
+
+def _table(path: str | Path, read: Callable[[str | Path], pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """The table in a file, if it has these columns."""
+    try:
+        table = read(path)
+    except FileNotFoundError:
+        raise ExperimentError(f"{path}: no such file; python -m llmclf experiments makes it") from None
+    except (ValueError, OSError) as error:  # the errors of pandas and pyarrow are ValueErrors
+        raise ExperimentError(f"{path}: cannot be read: {error}; name another --output") from None
+    if list(table.columns) != list(columns):
+        raise ExperimentError(f"{path}: not a table of experiments (expected the columns {', '.join(columns)})")
+    return table
+
+
+def runs_in(folder: Path) -> pd.DataFrame:
+    """The runs whose predictions lie in a folder; an empty table where there are none."""
+    there = (folder / RUNS).is_file() and (folder / PREDICTIONS).is_file()
+    return read_runs(folder / RUNS) if there else pd.DataFrame(columns=RUN_COLUMNS)
+
+
+def add_run(folder: Path, run: Run) -> None:
+    """Add a run to the two files of a folder, each replaced in one step.
+
+    Raises
+    ------
+    ExperimentError
+        The files are not those of experiments, or hold runs of the same experiment on another table.
+    """
+    runs, path = runs_in(folder), folder / PREDICTIONS
+    tables = runs["table_messages"][runs["experiment"] == run.record["experiment"]]
+    if (tables != run.record["table_messages"]).any():
+        raise ExperimentError(f"{folder}: holds runs on another table of messages; name another --output")
+    predictions = run.predictions
+    if path.is_file():
+        older = read_predictions(path, part=None)
+        others = (older[RUN] != predictions[RUN].iloc[0]).any(
+            axis=1
+        )  # a process may have been killed between the files
+        predictions = pd.concat([older[others], predictions], ignore_index=True)
+    with atomic_write(path) as unfinished:  # runs on the same fold repeat its rows, which dictionaries would hide
+        predictions.to_parquet(unfinished, index=False, compression="zstd", compression_level=9, use_dictionary=False)
+    record = pd.DataFrame([run.record], columns=RUN_COLUMNS)
+    with atomic_write(folder / RUNS) as unfinished:
+        (pd.concat([runs, record]) if len(runs) else record).to_csv(unfinished, index=False, lineterminator="\n")
+
+
+def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Count the messages and the mistakes of each group of predictions.
+
+    Parameters
+    ----------
+    predictions
+        From `read_predictions`.
+    by
+        Columns to group by, such as `["backbone", "fold"]`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each group, in the order of their first predictions: `messages`, `spam` (those that are spam),
+        `false_positives` (ham that was called spam) and `false_negatives` (spam that was called ham).
+    """
+    wrong, spam = predictions["predicted"] != predictions["label"], predictions["label"] == 1
+    counted = {"messages": 1, "spam": spam, "false_positives": wrong & ~spam, "false_negatives": wrong & spam}
+    return predictions[[*by]].assign(**counted).groupby([*by], sort=False)[[*counted]].sum()
+
+
+def pooled(predictions: pd.DataFrame) -> dict[str, float]:
+    """Accuracy over all of the predictions with its 95 % Wilson interval (`low`, `high`), and F1 of spam."""
+    correct = predictions["predicted"] == predictions["label"]
+    spam, called = predictions["label"] == 1, predictions["predicted"] == 1
+    low, high = wilson_interval(int(correct.sum()), len(predictions))
+    either = int(spam.sum() + called.sum())
+    f1 = 2 * int((spam & called).sum()) / either if either else float("nan")
+    return {"accuracy": float(correct.mean()), "low": low, "high": high, "f1": f1}
+
+
+def compare(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:
+    """Test two lots of predictions in pairs, on the messages that both have; near copies count as one.
+
+    Parameters
+    ----------
+    first, second
+        From `read_predictions`: of one experiment and one model each, on the same table, all or some of their messages.
+
+    Raises
+    ------
+    ExperimentError
+        The predictions are of different tables, or there are several of one message.
+    """
+    message = ["fold", "part", "row"]
+    if first.duplicated(message).any() or second.duplicated(message).any():
+        raise ExperimentError("several predictions of one message: compare one run of a fold with one other")
+    pairs = first.merge(second, on=message, suffixes=("", "_second"))
+    if (pairs["label"] != pairs["label_second"]).any() or (pairs["group"] != pairs["group_second"]).any():
+        raise ExperimentError("the predictions are of different tables of messages: they make no pairs")
+    correct, second_correct = (pairs["label"] == pairs[name] for name in ("predicted", "predicted_second"))
+    return mcnemar(correct, second_correct, pairs["group"])
+
+
+def leads(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
+    """How many more messages `first` got right than `second`, for each fold that both have."""
+    correct = [(some["predicted"] == some["label"]).groupby(some["fold"]).sum() for some in (first, second)]
+    return (correct[0] - correct[1]).dropna().astype(int)
