@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import hashlib
+import os
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from reference import gguf_fields, gguf_tensors, llama_pair, write_gguf
 from safetensors.torch import save_file
 
+from llmclf.files import assets
 from llmclf.files import gguf as gguf_file
+from llmclf.files.assets import Asset
 from llmclf.files.gguf import read_gguf
-from llmclf.files.storage import UNFINISHED, FileError
+from llmclf.files.storage import FileError
+from llmclf.tokenizer import load_tokenizer, printable_bytes
+from llmclf.weights import load_pretrained
 
 
 @pytest.fixture(autouse=True)
@@ -102,22 +107,28 @@ def test_copy_that_is_not_ours_does_not_count(path, tmp_path):
     assert read_gguf(path)[0]["plain"].any()
 
 
-def test_what_a_killed_process_left_half_unpacked_is_removed(path, tmp_path):
-    left = tmp_path / "cache" / "unpacked" / f"{UNFINISHED}abc"
-    left.mkdir(parents=True)
-    (left / "half.safetensors").write_bytes(b"half")
-    read_gguf(path)
-    assert kept(tmp_path).suffix == ".safetensors"
+def test_file_is_read_once_for_its_hash_when_model_and_tokenizer_are_loaded(tmp_path, monkeypatch):
+    shape = {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "num_kv_heads": 2, "intermediate_size": 32}
+    ours, theirs = llama_pair(vocab_size=257, **shape)
+    fields = gguf_fields(ours.config)
+    fields["tokenizer.ggml.tokens"] = [*printable_bytes(), "<|endoftext|>"]
+    fields["tokenizer.ggml.token_type"] = [1] * 256 + [3]
+    path = write_gguf(tmp_path / "tiny.gguf", fields, gguf_tensors(theirs))
+    os.utime(path, (0, 0))  # not written just now
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    asset = Asset("smollm2-135M", "tiny.gguf", "none", path.stat().st_size, digest, ())
+    monkeypatch.setitem(assets.ASSETS, "smollm2-135M", asset)
+    monkeypatch.setenv("LLMCLF_KIT", str(tmp_path))
+    read, count = hashlib.file_digest, []
 
+    def counted(file, name):
+        count.append(file.name)
+        return read(file, name)
 
-def test_while_another_process_keeps_its_copy_ours_is_not_kept(path, tmp_path, capsys):
-    hold = "import sys, llmclf.files.storage as f\nwith f.lock_folder(sys.argv[1]): print(flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", hold, str(tmp_path / "cache" / "unpacked")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        assert "plain" in read_gguf(path)[0]
-        assert "could not be kept: " in capsys.readouterr().err
-        other.stdin.close()
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    load_pretrained("smollm2-135M")
+    load_tokenizer("smollm2-135M")
+    assert count == [str(path)]
 
 
 def test_cache_that_cannot_be_written_costs_only_the_copy(path, tmp_path, capsys):

@@ -28,7 +28,7 @@ import pytest
 import llmclf.scale.score_files as scoring
 from llmclf.classify import TextClassifier
 from llmclf.cli.parser import main
-from llmclf.files.storage import FileError, lock_folder
+from llmclf.files.storage import FileError
 from llmclf.files.tables import DataError, Position
 from llmclf.scale import ray_engine, scorer
 from llmclf.scale.message_files import CsvFile, Cut
@@ -217,12 +217,6 @@ def test_two_processes_do_not_write_into_one_folder(folder, tmp_path):
             score_files(folder, source, out)
         other.kill()
     assert score_files(folder, source, out).now == len(TEXTS)
-
-
-def test_process_that_holds_a_folder_may_take_it_again(tmp_path):
-    with lock_folder(tmp_path / "new" / "deep"), lock_folder(tmp_path / "new" / "deep"):
-        assert (tmp_path / "new" / "deep").is_dir()
-    assert not (tmp_path / "new").exists()  # nothing has come into it
 
 
 def test_file_that_grows_meanwhile_is_noticed(folder, tmp_path, monkeypatch):

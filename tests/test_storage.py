@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import gguf
@@ -20,7 +24,6 @@ from llmclf.files.storage import (
     read_safetensors,
     read_with_checksum,
     sha256_of,
-    sweep,
     write_with_checksum,
 )
 
@@ -51,85 +54,92 @@ def gguf_path(tmp_path):
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-def test_replacing_makes_the_folder_and_leaves_only_the_finished_file(tmp_path):
+def test_a_file_takes_the_place_of_an_older_one_only_when_it_is_finished(tmp_path):
     target = tmp_path / "new" / "folder" / "note.txt"
-    with atomic_write(target) as temporary:
-        temporary.write_text("finished")
-        assert not target.exists()
-    assert target.read_text() == "finished"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_replacing_takes_the_place_of_an_older_file(tmp_path):
-    target = tmp_path / "note.txt"
-    target.write_text("old")
-    with atomic_write(str(target)) as temporary:
-        temporary.write_text("new")
-        assert target.read_text() == "old"
-    assert target.read_text() == "new"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
-def test_replacing_gives_a_file_the_usual_permissions_whoever_wrote_it(tmp_path):
-    with atomic_write(tmp_path / "file") as unfinished:
-        unfinished.write_text("x")
-        unfinished.chmod(0o600)
-    (tmp_path / "usual").write_text("x")
-    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
-def test_replacing_leaves_the_permissions_of_a_file_that_has_another_name_too(tmp_path):
-    (tmp_path / "kit").write_text("x")
-    (tmp_path / "kit").chmod(0o400)
-    with atomic_write(tmp_path / "cached") as unfinished:
-        os.link(tmp_path / "kit", unfinished)
-    assert (tmp_path / "kit").stat().st_mode & 0o777 == 0o400
-    assert (tmp_path / "cached").samefile(tmp_path / "kit")
-
-
-def test_sweeping_removes_what_is_unfinished_but_not_in_folders_with_a_lock_of_their_own(tmp_path):
-    for folder in ("", "below", "below/deep", "others", "others/deep", "cache/gpt2-bpe"):
-        (tmp_path / folder / ".llmclf-x").mkdir(parents=True)
-        (tmp_path / folder / ".llmclf-x" / "half").write_text("half")
-        (tmp_path / folder / "whole").write_text("whole")
-    (tmp_path / "others" / ".lock").touch()
-    (tmp_path / "cache" / "gpt2-bpe" / ".gpt2-bpe.lock").touch()  # of a download
-    sweep(tmp_path)
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".llmclf-x")}
-    assert left == {"others/.llmclf-x", "others/deep/.llmclf-x", "cache/gpt2-bpe/.llmclf-x"}
-    assert len(list(tmp_path.rglob("whole"))) == 6
-
-
-def test_what_an_interruption_leaves_goes_when_the_folder_is_given_up(tmp_path):
-    with pytest.raises(KeyboardInterrupt), lock_folder(tmp_path / "out"):
-        (tmp_path / "out" / "whole").touch()
-        with lock_folder(tmp_path / "out"):
-            pass
-        (tmp_path / "out" / ".llmclf-x").mkdir()  # and before it could be filled:
-        raise KeyboardInterrupt
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole"]
+    for old, new in ((None, "first"), ("first", "second")):
+        with atomic_write(str(target)) as unfinished:
+            unfinished.write_text(new)
+            assert (target.read_text() if target.exists() else None) == old
+        assert target.read_text() == new
+        assert list(target.parent.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt])
-def test_replacing_keeps_the_older_file_when_writing_fails(tmp_path, interruption):
+def test_the_older_file_stays_when_writing_fails(tmp_path, interruption):
     target = tmp_path / "note.txt"
     target.write_text("old")
-    with pytest.raises(interruption), atomic_write(target) as temporary:
-        temporary.write_text("half of the n")
+    with pytest.raises(interruption), atomic_write(target) as unfinished:
+        unfinished.write_text("half of the n")
         raise interruption
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_two_writers_of_one_file_do_not_meet(tmp_path):
+WRITE_AND_DIE = """
+import os, sys
+from llmclf.files.storage import atomic_write, lock_folder
+with lock_folder(sys.argv[1]), atomic_write(sys.argv[1] + "/note.txt") as unfinished:
+    unfinished.write_text("half of a very long note")
+    unfinished.with_name("beside").touch()
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_leaves_is_removed_by_the_next_and_no_lock_stays(tmp_path):
     target = tmp_path / "note.txt"
-    with atomic_write(target) as first, atomic_write(target) as second:
-        first.write_text("first")
-        second.write_text("second")
-        assert first.read_text() == "first"
-    assert target.read_text() == "first"  # the one that ended last
+    subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(tmp_path)])
+    assert not target.exists()
+    assert list(tmp_path.iterdir())
+    with lock_folder(tmp_path), atomic_write(target) as unfinished:
+        assert list(unfinished.parent.iterdir()) == [unfinished]
+        unfinished.write_text("whole")
+    assert target.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_file_gets_the_usual_permissions_whoever_wrote_it(tmp_path):
+    (tmp_path / "usual").write_text("x")
+    write_with_checksum(tmp_path / "file", TENSORS, {})  # safetensors writes for the owner's eyes alone
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+HOLD = """
+import sys
+from llmclf.files.storage import lock_folder
+with lock_folder(sys.argv[1]):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_belongs_to_one_process_and_others_are_refused_or_wait(tmp_path, capsys):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with (
+            pytest.raises(FileError, match=f"{tmp_path}: another process is writing here; wait"),
+            lock_folder(tmp_path),
+        ):
+            pass
+        threading.Timer(1.5, other.stdin.close).start()
+        with lock_folder(tmp_path, wait=True):
+            assert other.wait(10) == 0
+    assert capsys.readouterr().err == f"llmclf: another process is writing into {tmp_path}; waiting for it\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_may_lock_its_folder_again_and_leaves_no_lock_and_no_empty_folder_behind(tmp_path):
+    folder = tmp_path / "new"
+    with pytest.raises(KeyboardInterrupt), lock_folder(folder):
+        with lock_folder(folder):
+            (folder / "file").touch()
+        assert {path.name for path in folder.iterdir()} == {".lock", "file"}
+        raise KeyboardInterrupt
+    assert [path.name for path in folder.iterdir()] == ["file"]
+    with lock_folder(tmp_path / "empty"):
+        pass
+    assert not (tmp_path / "empty").exists()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +156,14 @@ def test_sha256_of_known_files(tmp_path, content, digest):
     assert sha256_of(path) == sha256_of(str(path)) == digest
 
 
+def test_a_file_that_has_changed_is_read_again(tmp_path):
+    path, now = tmp_path / "file", time.time_ns()
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        os.utime(path, ns=(now, now))  # as on a system whose clock is coarse
+        assert sha256_of(path) == hashlib.sha256(content).hexdigest()
+
+
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
@@ -154,11 +172,8 @@ def test_safetensors_are_read_with_their_metadata(safetensors_path):
     assert tensors.keys() == TENSORS.keys()
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
     assert metadata == {"made by": "a test"}
-
-
-def test_safetensors_without_metadata_have_an_empty_one(tmp_path):
-    save_file(TENSORS, tmp_path / "plain.safetensors")
-    assert read_safetensors(str(tmp_path / "plain.safetensors"))[1] == {}
+    save_file(TENSORS, safetensors_path)
+    assert read_safetensors(str(safetensors_path))[1] == {}
 
 
 def test_gguf_is_read(gguf_path):
@@ -214,27 +229,26 @@ def test_a_cut_safetensors_file_is_refused_wherever_it_was_cut(safetensors_path)
             read_safetensors(safetensors_path)
 
 
-def test_sealed_file_gives_back_tensors_and_record(tmp_path):
+def test_a_file_with_checksum_gives_back_tensors_and_record(tmp_path):
     record = {"name": "é", "numbers": [1, 2.5, None]}
-    write_with_checksum(tmp_path / "sealed", TENSORS, record)
-    tensors, found = read_with_checksum(tmp_path / "sealed", "")
+    write_with_checksum(tmp_path / "file", TENSORS, record)
+    tensors, found = read_with_checksum(tmp_path / "file", "")
     assert found == record
     assert tensors.keys() == TENSORS.keys()
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
 
 
-def test_every_flipped_bit_of_a_sealed_file_is_noticed(tmp_path):
-    path = tmp_path / "sealed"
+def test_a_flipped_bit_in_any_byte_of_a_file_with_checksum_is_noticed(tmp_path):
+    path = tmp_path / "file"
     write_with_checksum(path, {"a": torch.arange(4.0).view(2, 2), "b": torch.tensor(1)}, {"né": 1})
     content = path.read_bytes()
     for place in range(len(content)):
-        for bit in range(8):
-            path.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
-            with pytest.raises(FileError, match=r"; do something$"):
-                read_with_checksum(path, "do something")
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        with pytest.raises(FileError, match=r"; do something$"):
+            read_with_checksum(path, "do something")
 
 
-def test_file_that_is_not_sealed_is_refused(safetensors_path):
+def test_a_file_without_checksum_is_refused(safetensors_path):
     with pytest.raises(
         FileError, match=r"model\.safetensors: not written by this version of the library; write it anew"
     ):
@@ -272,21 +286,12 @@ def screen(monkeypatch):
     return draw
 
 
-def test_a_bar_is_drawn_in_a_terminal(screen):
+def test_a_bar_is_drawn_in_a_terminal_and_in_a_notebook_and_nowhere_else(screen, monkeypatch):
     assert "counting sheep" in screen()
-
-
-def test_a_bar_is_drawn_in_a_notebook(screen, monkeypatch):
+    assert screen(terminal=False) == ""
     kernel_shell = SimpleNamespace(kernel=object())
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel_shell))
     assert "counting sheep" in screen(terminal=False)
-
-
-def test_no_bar_is_drawn_where_nobody_watches(screen):
-    assert screen(terminal=False) == ""
-
-
-def test_no_bar_is_drawn_in_ci(screen, monkeypatch):
     monkeypatch.setenv("CI", "true")
     assert screen() == ""
 
@@ -303,11 +308,6 @@ def test_a_finished_bar_vanishes(screen):
         bar.refresh()
 
     assert screen(work_long).endswith(" \r")
-
-
-def test_a_notice_is_one_line_on_standard_error(capsys):
-    notice("something is worth knowing")
-    assert capsys.readouterr() == ("", "llmclf: something is worth knowing\n")
 
 
 def test_notice_goes_to_standard_error_and_in_a_notebook_to_the_output(capsys, monkeypatch):

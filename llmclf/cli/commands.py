@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from argparse import Namespace
@@ -46,8 +47,8 @@ def fetch(options: Namespace) -> None:
             asset, path = assets.resolve(name)
             if options.to:
                 target = Path(options.to) / asset.path
-                with assets.fetching_into(target.parent):
-                    assets.place(path, target)
+                with lock_folder(target.parent, wait=True), atomic_write(target) as unfinished:
+                    shutil.copyfile(path, unfinished)
                 path = target
             print(path)
         except (assets.AssetError, OSError) as error:

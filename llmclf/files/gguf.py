@@ -37,7 +37,7 @@ def read_gguf(path: str | Path) -> tuple[dict[str, Tensor], dict]:
             notice(str(error))
     tensors, entries = unpack(path)
     try:
-        with lock_folder(unpacked.parent):  # which also removes what a killed process left there
+        with lock_folder(unpacked.parent, wait=True):
             write_with_checksum(unpacked, tensors, entries)
     except (OSError, FileError) as error:  # a full disk or a read-only cache costs some seconds next time
         notice(f"the unpacked {Path(path).name} could not be kept: {error}")

@@ -6,21 +6,17 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmclf.console import LlmclfError
+from llmclf.console import LlmclfError, notice
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
     from torch import Tensor
-
-
-UNFINISHED = ".llmclf-"  # the names of temporary folders begin so
-ATTEMPTS = 5  # to remove a folder that a program may still write into, whose master was killed
 
 
 class FileError(LlmclfError):
@@ -31,86 +27,89 @@ class FileError(LlmclfError):
 def atomic_write(target: str | Path) -> Iterator[Path]:
     """A temporary path that takes the place of `target` when the block ends well, and vanishes when it does not.
 
-    Readers see the old file, the new one, or none, but never a part of one. What a process leaves behind that is killed
-    meanwhile, the next one that is `lock_folder` the folder sweeps away.
+    Readers see the old file or the new one, never a part of one. One process at a time may write a file: see
+    `lock_folder`. The path lies in a folder of its own beside the target, because some libraries write further files
+    beside theirs. What a killed process leaves in that folder goes when the same file is written again.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=target.parent) as folder:
-        temporary = Path(folder) / target.name
-        yield temporary
-        if temporary.is_file():
-            os.umask(umask := os.umask(0))  # it can be read only by being set
-            if temporary.stat().st_nlink == 1:  # not one that is linked to another's, such as a kit's
-                temporary.chmod(0o666 & ~umask)  # as any new file: some libraries write for the owner's eyes alone
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())  # or after a power cut the name could stand for an empty file
-        os.replace(temporary, target)
+    folder = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    unfinished = folder / target.name
+    try:
+        unfinished.touch()
+        usual = unfinished.stat().st_mode  # safetensors makes files that only their owner may read
+        yield unfinished
+        unfinished.chmod(usual)
+        with open(unfinished, "r+b") as file:
+            os.fsync(file.fileno())  # or after a power cut the name could stand for an empty file
+        os.replace(unfinished, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def lock_folder(folder: str | Path) -> Iterator[None]:
+def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a folder that this one writes into; a process that dies leaves it free.
 
-    The folder is made where it does not exist, and goes again where nothing has come into it.
+    Parameters
+    ----------
+    folder
+        Is made where it does not exist, and goes again where nothing has come into it. The process that has locked it
+        may lock it again.
+    wait
+        Wait for the process that is at work there, after a notice, instead of refusing.
 
     Raises
     ------
     FileError
-        Another process is at work there.
+        Another process is at work there, and `wait` is `False`.
     """
     from filelock import FileLock, Timeout
 
     folder = Path(folder).resolve()
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    lock = FileLock(folder / ".lock", is_singleton=True)  # may be taken once more by the process that has it
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", is_singleton=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
+        lock.acquire(timeout=1 if wait else 0)
+    except Timeout:
+        if not wait:
             raise FileError(f"{folder}: another process is writing here; wait for it, or name another folder") from None
-        sweep(folder)
+        notice(f"another process is writing into {folder}; waiting for it")
+        lock.acquire()
+    try:
         yield
     finally:
-        try:
-            if lock.lock_counter == 1:
-                sweep(folder)  # a signal may come at the very moment at which a temporary folder is made or removed
-        finally:
-            with suppress(OSError):  # Windows removes no file that is open
-                if lock.lock_counter == 1:
-                    os.unlink(lock.lock_file)  # while it is still held: whoever opened it meanwhile tries again
-            lock.release()
-        with suppress(OSError):
-            for path in made:
-                path.rmdir()  # only if it is empty
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes have left half-written; only for who holds the folder's lock.
-
-    Folders below that have a lock of their own are left to its holder.
-    """
-    for place, names, _ in os.walk(folder):
-        for name in [name for name in names if name.startswith(UNFINISHED)]:
-            remove(Path(place, name))
-        names[:] = [
-            name for name in names if not name.startswith(UNFINISHED) and not any(Path(place, name).glob(".*lock"))
-        ]
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder that a dying process may still write into."""
-    for _ in range(ATTEMPTS):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
+        if lock.lock_counter == 1:  # not locked again further out
+            with suppress(OSError):  # Windows removes no open file
+                os.unlink(lock.lock_file)  # while it is held: a process that has just opened it tries again
+        lock.release()
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()  # only if it is empty
 
 
 def sha256_of(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def read() -> str:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    return _once(path, "bytes", read)
+
+
+_known: dict[tuple[str | int, ...], str] = {}
+
+
+def _once(path: str | Path, what: str, compute: Callable[[], str]) -> str:
+    """What `compute` finds in a file; a process asks it once, as long as the file stays as it is."""
+    found = os.stat(path)
+    key = (what, os.path.abspath(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    if key not in _known or time.time() - found.st_mtime < 2:  # it could change again without a new time
+        _known[key] = compute()
+    return _known[key]
 
 
 def read_safetensors(
@@ -163,7 +162,7 @@ def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: di
 def write_with_checksum(path: str | Path, tensors: dict[str, Tensor], record: dict) -> None:
     """As `write_safetensors`, with a record, and a checksum by which `read_with_checksum` notices any change."""
     content = json.dumps(record)
-    write_safetensors(path, tensors, {"llmclf": content, "seal": checksum(content, tensors)})
+    write_safetensors(path, tensors, {"llmclf": content, "checksum": checksum(content, tensors)})
 
 
 def read_with_checksum(path: str | Path, advice: str) -> tuple[dict[str, Tensor], Any]:
@@ -175,9 +174,9 @@ def read_with_checksum(path: str | Path, advice: str) -> tuple[dict[str, Tensor]
         No such file; a folder; cut off; written by something else; a single bit has changed.
     """
     tensors, metadata = read_safetensors(path, advice)
-    if metadata.keys() != {"llmclf", "seal"}:
+    if metadata.keys() != {"llmclf", "checksum"}:
         raise FileError(f"{path}: not written by this version of the library; {advice}")
-    if checksum(metadata["llmclf"], tensors) != metadata["seal"]:
+    if _once(path, "content", lambda: checksum(metadata["llmclf"], tensors)) != metadata["checksum"]:
         raise FileError(f"{path}: damaged: its content has not the SHA-256 that was noted in it; {advice}")
     return tensors, json.loads(metadata["llmclf"])
 
@@ -190,7 +189,7 @@ def checksum(content: str, tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(uint8).cpu().numpy())
+        digest.update(tensor.flatten().view(uint8).cpu().numpy().data)
     return digest.hexdigest()
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from llmclf.console import LlmclfError
-from llmclf.files.storage import remove
 from llmclf.files.tables import Position
 from llmclf.scale.message_files import Cut
 from llmclf.scale.scorer import Part, Scorer
@@ -181,7 +181,7 @@ def connected(workers: int | None) -> Iterator[None]:
             join(address, quiet)
         else:
             folder = tempfile.mkdtemp(prefix="ray-", dir=os.environ.get("RAY_TMPDIR") or SHORT)
-            stack.callback(remove, Path(folder))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
             stack.callback(ray.shutdown)
             cores = max(cpu_count(), workers or 1)  # where there are more workers than cores they take turns
             ray.init("local", include_dashboard=False, num_cpus=cores, _temp_dir=folder, **quiet)

@@ -140,7 +140,7 @@ def begin(output: Path, work: dict) -> None:
     path = output / MANIFEST
     advice = "name another folder, or remove this one"
     if not path.exists():
-        if any(entry.name != ".lock" for entry in output.iterdir()):
+        if any(not entry.name.startswith(".") for entry in output.iterdir()):  # a lock, or what a killed run left
             raise FileError(f"{output}: not empty, and nothing was scored here before; {advice}")
         with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(work, indent=2) + "\n", encoding="utf-8")
