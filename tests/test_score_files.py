@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
-import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import textwrap
-import time
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
 import llmclf.scale.score_files as scoring
 from llmclf.classify import TextClassifier
 from llmclf.cli.parser import main
 from llmclf.files.storage import FileError
-from llmclf.files.tables import DataError, Position
-from llmclf.scale import ray_engine, scorer
-from llmclf.scale.message_files import CsvFile, Cut
+from llmclf.files.tables import DataError
+from llmclf.scale import ray_engine
 from llmclf.scale.score_files import score_files
 
 TEXTS = [
@@ -41,6 +33,7 @@ TEXTS = [
 ]  # fmt: skip
 ROWS = [{"id": str(number), "text": text, "note": ""} for number, text in enumerate(TEXTS)]
 needs_pyarrow = pytest.mark.skipif("not __import__('importlib').util.find_spec('pyarrow')", reason="needs pyarrow")
+KINDS = [".csv", ".tsv", ".TSV", ".jsonl", pytest.param(".parquet", marks=needs_pyarrow)]
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +88,7 @@ def check(table: pd.DataFrame, expected: np.ndarray, rows: list[dict] = ROWS) ->
     assert table["predicted"].tolist() == [("advert", "private")[number] for number in expected.argmax(axis=1)]
 
 
-KINDS = [".csv", ".tsv", ".TSV", ".jsonl", pytest.param(".parquet", marks=needs_pyarrow)]
-
-
-@pytest.mark.parametrize("rows_per_part", [1000, 10, 1])
+@pytest.mark.parametrize("rows_per_part", [1000, 10])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_message_of_a_file_is_labelled_as_predict_labels_it(folder, expected, tmp_path, kind, rows_per_part):
     source = write(tmp_path / f"mail{kind}")
@@ -116,44 +106,62 @@ def test_folder_is_searched_through_and_other_files_are_left_alone(folder, expec
     write(source / "deep" / "er" / "a.jsonl", ROWS[:5])
     write(source / ".hidden" / "b.csv")
     (source / "readme.txt").write_text("nothing")
+    (source / "none.csv").write_text("id,text\n")
     assert score_files(folder, source, tmp_path / "out").now == len(TEXTS) + 5
     check(read(tmp_path / "out" / "a.csv"), expected)
     check(read(tmp_path / "out" / "deep" / "er" / "a.jsonl"), expected[:5], ROWS[:5])
-    assert not (tmp_path / "out" / ".hidden").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "deep", "scoring.json"]
 
 
-def test_file_without_messages_gives_no_part(folder, expected, tmp_path):
-    source = write(tmp_path / "in" / "a.csv").parent
-    (source / "none.csv").write_text("id,text\n")
-    (source / "none.jsonl").write_text("")
-    assert score_files(folder, source, tmp_path / "out") == (len(TEXTS), 0)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "scoring.json"]
-    check(read(tmp_path / "out" / "a.csv"), expected)
+def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "half \\ud83c", "id": 1.50}\n')
+    score_files(folder, tmp_path / "a.jsonl", tmp_path / "out")
+    [record] = map(json.loads, (tmp_path / "out" / "a.jsonl" / "00000.jsonl").read_text().splitlines())
+    assert (record["text"], record["id"]) == ("half \ud83c", 1.5)
 
 
-@pytest.mark.parametrize(("name", "content"), [("none.csv", "id,text\n"), ("none.jsonl", "")])
-def test_no_message_at_all_is_a_mistake(folder, tmp_path, name, content):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(DataError, match=f"{name}: holds no messages"):
-        score_files(folder, tmp_path / name, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+@needs_pyarrow
+@pytest.mark.parametrize("rows_of_a_group", [1, 7, 1000])
+def test_columns_of_a_parquet_file_keep_their_types_whatever_its_groups(folder, tmp_path, rows_of_a_group):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = range(len(TEXTS))
+    table = pa.table(
+        {
+            "text": TEXTS,
+            "kind": pa.array([f"kind {number % 3}" for number in numbers]).dictionary_encode(),
+            "words": [[str(number)] * (number % 4) for number in numbers],
+            "seen": pa.array([number * 10**9 for number in numbers], pa.timestamp("ns", "UTC")),
+            "small": pa.array([number if number % 5 else None for number in numbers], pa.int8()),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=rows_of_a_group)
+    score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=10)
+    parts = [pq.read_table(path) for path in sorted((tmp_path / "out" / "a.parquet").iterdir())]
+    assert [len(part) for part in parts] == [10] * 5 + [len(TEXTS) - 50]
+    assert pa.concat_tables(parts).select(table.column_names).to_pylist() == table.to_pylist()
+    assert parts[0].schema.field("small").type == pa.int8()
 
 
-def test_classifier_that_is_changed_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
-    source, own = write(tmp_path / "a.csv"), tmp_path / "classifier"
-    shutil.copytree(folder, own)
+class Constant:
+    """A classifier that takes no time."""
 
-    def retrained(path, **options):
-        record = json.loads((own / "classifier.json").read_text())
-        classifier = TextClassifier.load(path, **options)
-        classifier.training = record["training"] | {"again": True}
-        classifier.save(own)
-        return TextClassifier.load(path, **options)
+    def predict_proba(self, texts):
+        return np.full((len(texts), 2), 0.5)
 
-    monkeypatch.setattr(scorer, "TextClassifier", SimpleNamespace(load=retrained))
-    with pytest.raises(FileError, match="classifier: was changed while it scored; name another output folder"):
-        score_files(own, source, tmp_path / "out", device="cpu")
-    assert not list((tmp_path / "out").rglob("*.csv/*"))
+
+def test_memory_does_not_grow_with_the_file(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "load_unchanged", lambda *_: Constant())
+    peaks = {}
+    for count in (1_000, 10_000):
+        rows = [{"id": str(n), "text": f"{n} {'x' * 500}", "note": ""} for n in range(count)]
+        source = write(tmp_path / f"{count}.csv", rows)
+        tracemalloc.start()
+        score_files(folder, source, tmp_path / f"out{count}", rows_per_part=200)
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[10_000] < 1.2 * peaks[1_000]
 
 
 # Interrupted ----------------------------------------------------------------------------------------------------------
@@ -173,6 +181,7 @@ def test_parts_that_are_there_are_not_scored_again(folder, expected, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         score_files(folder, source, out, rows_per_part=10)
     assert len(list((out / "mail.csv").iterdir())) == 3
+    assert not list(out.rglob(".*"))  # no lock
     monkeypatch.setattr(
         TextClassifier, "predict_proba", lambda self, texts: scored.extend(texts) or predict(self, texts)
     )
@@ -219,34 +228,30 @@ def test_two_processes_do_not_write_into_one_folder(folder, tmp_path):
     assert score_files(folder, source, out).now == len(TEXTS)
 
 
-def test_file_that_grows_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
-    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
-    cut = CsvFile.cut
-
-    def cut_and_grow(self, path, *options):
-        yield from cut(self, path, *options)
-        path.write_text(path.read_text() + "99,one more,\n")
-
-    monkeypatch.setattr(CsvFile, "cut", cut_and_grow)
-    assert score_files(folder, source, out).now == len(TEXTS)
-    monkeypatch.undo()
+@pytest.mark.parametrize("rows", [ROWS[:15], ROWS[::-1], [*ROWS, ROWS[0]]], ids=["shorter", "as long", "longer"])
+def test_file_that_is_changed_meanwhile_is_noticed(folder, tmp_path, monkeypatch, rows):
+    source, begin = write(tmp_path / "mail.csv"), scoring.begin
+    monkeypatch.setattr(scoring, "begin", lambda output, work: begin(output, work) or write(source, rows))
+    with pytest.raises(DataError, match=r"mail.csv: was changed while it was scored; name another output folder"):
+        score_files(folder, source, tmp_path / "out", rows_per_part=10)
     with pytest.raises(FileError, match="was begun with other files"):
-        score_files(folder, source, out)
+        score_files(folder, source, tmp_path / "out", rows_per_part=10)
 
 
-def test_file_that_shrinks_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
-    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
-    begin = scoring.begin
-    monkeypatch.setattr(scoring, "begin", lambda output, work: begin(output, work) or write(source, ROWS[:15]))
-    with pytest.raises(DataError, match=r"mail.csv: was changed while it was scored"):
-        score_files(folder, source, out, rows_per_part=10)
-    assert len(list((out / "mail.csv").iterdir())) == 1
+def test_classifier_that_is_changed_meanwhile_is_noticed(folder, tmp_path, monkeypatch):
+    source, own = write(tmp_path / "a.csv"), tmp_path / "classifier"
+    shutil.copytree(folder, own)
 
+    def retrained(path, **options):
+        classifier = TextClassifier.load(path, **options)
+        classifier.training = classifier.training | {"again": True}
+        classifier.save(own)
+        return TextClassifier.load(path, **options)
 
-def test_refused_options_claim_no_folder(folder, tmp_path):
-    with pytest.raises(ValueError, match="got workers=2"):
-        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", workers=2)
-    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(scoring, "TextClassifier", SimpleNamespace(load=retrained))
+    with pytest.raises(FileError, match="classifier: was changed while it scored; name another output folder"):
+        score_files(own, source, tmp_path / "out", device="cpu")
+    assert not list((tmp_path / "out").rglob("*.csv/*"))
 
 
 # Bad input ------------------------------------------------------------------------------------------------------------
@@ -258,12 +263,14 @@ BROKEN = {
     "d.jsonl": ('{"text": "a"}\n{"text": \n', "d.jsonl: line 2: not a JSON object in UTF-8"),
     "e.jsonl": ('{"text": "a"}\n\n{"text": 5}\n', "e.jsonl: line 3: expected an object with a string under 'text'"),
     "f.jsonl": ('[1]\n', "f.jsonl: line 1: expected an object with a string under 'text'"),
-    "l.jsonl": ('{"text": "a", "n": 1e400}\n', "l.jsonl: line 1: not a JSON object in UTF-8 (the number 1e400 has no"),
-    "k.jsonl": ('{"text": "a", "n": NaN}\n', "k.jsonl: line 1: not a JSON object in UTF-8 (the number NaN has no"),
     "g.jsonl": ('{"text": "a", "probability_advert": 1}\n', "g.jsonl: line 1: there is a column 'probability_advert'"),
-    "h.parquet": ("not parquet", "h.parquet: not a complete Parquet file"),
+    "h.parquet": ("not parquet", "h.parquet: damaged, or not a Parquet file"),
     "i.txt": ("hello", "i.txt: expected a file that ends in .csv, .tsv, .jsonl, .parquet"),
     "j.jsonl": ("[" * 100_000, "j.jsonl: line 1: not a JSON object in UTF-8"),
+    "k.jsonl": ('{"text": "a", "n": NaN}\n', "k.jsonl: line 1: not a JSON object in UTF-8 (the number NaN has no"),
+    "l.jsonl": ('{"text": "a", "n": 1e400}\n', "l.jsonl: line 1: not a JSON object in UTF-8 (the number 1e400 has no"),
+    "m.csv": ("id,text\n", "m.csv: holds no messages"),
+    "n.jsonl": ("", "n.jsonl: holds no messages"),
 }  # fmt: skip
 
 
@@ -273,50 +280,29 @@ def test_fault_is_named_before_anything_is_scored(folder, tmp_path, name, fault)
         pytest.importorskip("pyarrow")
     (tmp_path / name).write_text(fault[0])
     with pytest.raises(DataError) as error:
-        score_files(folder, tmp_path / name, tmp_path / "out")
+        score_files(folder, tmp_path / name, tmp_path / "out", rows_per_part=1)
     assert fault[1] in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
 @needs_pyarrow
 def test_faults_of_parquet_files_are_named(folder, tmp_path):
-    path = tmp_path / "a.parquet"
-    for rows, words in (
-        ([{"text": 5}], r"expected one column 'text' of strings, found 'text' \(int64\)"),
-        ([{"body": "x"}], r"expected one column 'text' of strings, found 'body' \("),
-        ([{"text": "x"}] * 9 + [{"text": None}], "row 10: no text in column 'text'; fill it in"),
-        ([{"text": "x", "predicted": "y"}], "there is a column 'predicted' already"),
-    ):
-        pd.DataFrame(rows).to_parquet(path, row_group_size=4)
-        with pytest.raises(DataError, match=f"a.parquet: {words}"):
-            score_files(folder, path, tmp_path / "out", rows_per_part=3)
-
-
-@needs_pyarrow
-def test_bytes_that_are_no_text_are_noticed_before_anything_is_scored(folder, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = pa.array([b"one", b"two", b"h\xe9llo"]).view(pa.string())
-    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"a.parquet: .*UTF8"):
-        score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=1)
-    assert not (tmp_path / "out").exists()
-
-
-def test_part_that_is_there_is_left_as_it_is(folder, tmp_path):
-    source, target = write(tmp_path / "mail.csv"), tmp_path / "out.csv"
-    [cut] = CsvFile().cut(source, "text", [], 1000)
-    target.write_text("scored by a worker that died before it could say so")
-    assert scorer.Scorer(folder, "", "text", "cpu").score(scorer.Part(source, cut, target)) == len(TEXTS)
-    assert target.read_text() == "scored by a worker that died before it could say so"
-
-
-def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "half \\ud83c", "id": 1.50}\n')
-    score_files(folder, tmp_path / "a.jsonl", tmp_path / "out")
-    [record] = map(json.loads, (tmp_path / "out" / "a.jsonl" / "00000.jsonl").read_text().splitlines())
-    assert (record["text"], record["id"]) == ("half \ud83c", 1.5)
+    not_utf_8 = pa.array([b"one", b"h\xe9llo"]).view(pa.string())
+    for columns, words in (
+        ({"text": [5]}, r"expected one column 'text' of strings, found 'text' \(int64\)"),
+        ({"body": ["x"]}, r"expected one column 'text' of strings, found 'body' \("),
+        ({"text": ["x"] * 9 + [None]}, "row 10: no text in column 'text'; fill it in"),
+        ({"text": ["x"], "predicted": ["y"]}, "there is a column 'predicted' already"),
+        ({"text": not_utf_8}, "damaged, or not a Parquet file .*UTF8"),
+        ({"text": not_utf_8.dictionary_encode()}, "damaged, or not a Parquet file .*UTF8"),
+    ):
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=4)
+        with pytest.raises(DataError, match=f"a.parquet: {words}"):
+            score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=3)
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -325,11 +311,14 @@ def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
         ({"engine": "spark"}, "engine must be one of stream, ray, got 'spark'"),
         ({"rows_per_part": 0}, "rows_per_part must be at least 1, got 0"),
         ({"workers": 2}, "the engine 'stream' is one process, got workers=2; the engine 'ray' takes several"),
+        ({"engine": "ray", "workers": 0}, "workers must be at least 1, got 0"),
     ],
 )
-def test_senseless_options_are_refused(folder, tmp_path, options, words):
+def test_senseless_options_are_refused(folder, tmp_path, monkeypatch, options, words):
+    monkeypatch.setattr(ray_engine, "find_spec", lambda name: True)
     with pytest.raises(ValueError, match=words):
         score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_places_that_cannot_be_are_refused(folder, tmp_path):
@@ -343,76 +332,14 @@ def test_places_that_cannot_be_are_refused(folder, tmp_path):
         score_files(folder, tmp_path / "in", tmp_path / "in" / "out")
 
 
-@needs_pyarrow
-@pytest.mark.parametrize("rows_of_a_group", [1, 7, 1000])
-def test_columns_of_a_parquet_file_keep_their_types_whatever_its_groups(folder, tmp_path, rows_of_a_group):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    numbers = range(len(TEXTS))
-    table = pa.table(
-        {
-            "text": TEXTS,
-            "kind": pa.array([f"kind {number % 3}" for number in numbers]).dictionary_encode(),
-            "words": [[str(number)] * (number % 4) for number in numbers],
-            "seen": pa.array([number * 10**9 for number in numbers], pa.timestamp("ns", "UTC")),
-            "small": pa.array([number if number % 5 else None for number in numbers], pa.int8()),
-        }
-    )
-    pq.write_table(table, tmp_path / "a.parquet", row_group_size=rows_of_a_group)
-    score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=10)
-    parts = [pq.read_table(path) for path in sorted((tmp_path / "out" / "a.parquet").iterdir())]
-    assert [len(part) for part in parts] == [10] * 5 + [len(TEXTS) - 50]
-    assert pa.concat_tables(parts).select(table.column_names).to_pylist() == table.to_pylist()
-    assert parts[0].schema.field("small").type == pa.int8()
-
-
-@needs_pyarrow
-def test_part_of_a_large_group_of_rows_is_read_without_the_rest_of_it(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows = 200_000
-    pq.write_table(pa.table({"text": [f"{number} {'x' * 90}" for number in range(rows)]}), tmp_path / "a.parquet")
-    script = f"""
-        from pathlib import Path
-        import pyarrow
-        from llmclf.scale.message_files import Cut, ParquetFile
-        from llmclf.files.tables import Position
-        cut = Cut(Position(1, {rows // 2}), 100)
-        print(ParquetFile().read(Path({str(tmp_path / "a.parquet")!r}), cut, "text")[1][0][:6])
-        print(pyarrow.default_memory_pool().max_memory())
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    first, most = done.stdout.split()
-    assert first == str(rows // 2)
-    assert int(most) < 0.5 * 90 * rows
-
-
-# Growth ---------------------------------------------------------------------------------------------------------------
-
-
-def test_memory_does_not_grow_with_the_file(folder, tmp_path, monkeypatch):
-    class Constant:
-        label_names = ("advert", "private")
-
-        def predict_proba(self, texts):
-            return np.full((len(texts), 2), 0.5)
-
-    monkeypatch.setattr(scorer.Scorer, "classifier", Constant())
-    peaks = {}
-    for count in (5_000, 50_000):
-        source = write(
-            tmp_path / f"{count}.csv", [{"id": str(n), "text": f"{n} {'x' * 200}", "note": ""} for n in range(count)]
-        )
-        tracemalloc.start()
-        score_files(folder, source, tmp_path / f"out{count}", rows_per_part=1000)
-        peaks[count] = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peaks[50_000] < 1.2 * peaks[5_000]
-
-
-# Through the command line, and with Ray -------------------------------------------------------------------------------
+def test_without_the_extra_it_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    (tmp_path / "a.parquet").write_text("")
+    with pytest.raises(DataError, match=r"Parquet files need pyarrow; install the extra: pip install llmclf\[ray\]"):
+        score_files(folder, tmp_path / "a.parquet", tmp_path / "out")
+    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"the engine 'ray' needs Ray; install the extra: pip install llmclf\[ray\]"):
+        score_files(folder, tmp_path / "a.parquet", tmp_path / "out", engine="ray")
 
 
 def test_command_tells_what_it_did(folder, tmp_path, capsys):
@@ -426,369 +353,90 @@ def test_command_tells_what_it_did(folder, tmp_path, capsys):
     assert "with --engine give two names" in capsys.readouterr().err
 
 
-needs_ray = pytest.mark.skipif("not __import__('importlib').util.find_spec('ray')", reason="needs Ray")
+# With Ray -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def rays_own() -> Iterator[dict[str, str]]:
-    """A folder for Ray's own files, whose name is short enough for them."""
-    with tempfile.TemporaryDirectory(dir=ray_engine.SHORT) as folder:
-        yield {"RAY_TMPDIR": folder}
+@pytest.mark.parametrize(
+    ("resources", "workers", "device", "expected"),
+    [
+        ({"CPU": 16.0}, None, "auto", (8, 0, 2)),
+        ({"CPU": 1.0}, None, "auto", (1, 0, 1)),
+        ({"CPU": 16.0}, 3, "cpu", (3, 0, 5)),
+        ({"CPU": 64.0, "GPU": 8.0}, None, "auto", (8, 1, 8)),
+        ({"CPU": 64.0, "GPU": 8.0}, 16, "cuda", (16, 0.5, 4)),
+        ({"CPU": 16.0, "GPU": 2.0}, 3, "auto", (3, 0.5, 5)),  # one GPU holds no two of 2/3
+        ({"CPU": 64.0, "GPU": 8.0}, None, "cpu", (32, 0, 2)),
+        ({"CPU": 2.0, "GPU": 4.0}, None, "auto", (2, 1, 1)),
+    ],
+)
+def test_workers_share_what_ray_has_to_give(resources, workers, device, expected):
+    assert ray_engine.divide(resources, workers, device) == expected
 
 
-@needs_ray
-def test_ray_gives_what_the_stream_gives(folder, expected, tmp_path, rays_own):
-    source = write(tmp_path / "mail.csv")
-    command = [sys.executable, "-m", "llmclf", "classify", folder, "--engine", "ray", "--workers", "2"]
-    command = [*map(str, [*command, "--rows-per-part", "5", source, tmp_path / "out"])]
-    score_files(folder, source, tmp_path / "out", rows_per_part=5)
+def test_more_workers_than_cores_are_refused():
+    with pytest.raises(ValueError, match="workers must be at most 4, one for each processor core, got 5"):
+        ray_engine.divide({"CPU": 4.0}, 5, "auto")
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A Ray on this machine, which all tests share; made before a test's network ban begins."""
+    ray = pytest.importorskip("ray")
+    with tempfile.TemporaryDirectory(dir="/tmp" if os.path.isdir("/tmp") else None) as folder:  # sockets: short names
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
+        yield ray
+        ray.shutdown()
+
+
+def test_ray_gives_what_the_stream_gives(ray, folder, expected, tmp_path):
+    files = [write(tmp_path / "in" / f"mail{kind}") for kind in (".csv", ".jsonl", ".parquet")]
+    assert score_files(folder, tmp_path / "in", tmp_path / "out", rows_per_part=5) == (3 * len(TEXTS), 0)
     kept = tmp_path / "out" / "mail.csv" / "00003.csv"
-    for path in set(kept.parent.iterdir()) - {kept}:
+    for path in set((tmp_path / "out").glob("*/*")) - {kept}:
         path.unlink()
     written = kept.stat().st_mtime_ns
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | rays_own)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"scored {len(TEXTS) - 5} messages in ")
-    assert "; 5 had been scored before" in done.stdout
-    check(read(kept.parent), expected)
+    again = score_files(folder, tmp_path / "in", tmp_path / "out", engine="ray", workers=2, rows_per_part=5)
+    assert again == (3 * len(TEXTS) - 5, 5)
+    for file in files:
+        check(read(tmp_path / "out" / file.name), expected)
     assert kept.stat().st_mtime_ns == written
-    assert not list((tmp_path / "out").rglob(".*"))
-    assert os.listdir(rays_own["RAY_TMPDIR"]) == []  # no session of Ray is left
+    assert ray.is_initialized()  # as the caller has left it
 
 
-@needs_ray
-def test_ray_tells_a_fault_as_the_stream_tells_it(folder, tmp_path):
+def test_worker_that_dies_is_replaced(ray, folder, expected, tmp_path, monkeypatch):
+    died = str(tmp_path / "died")
+
+    def deadly(folder, sha256, device):
+        class Deadly:
+            def predict_proba(self, texts):
+                if "message 20 " in texts[0] and not os.path.exists(died):
+                    open(died, "x").close()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return TextClassifier.load(folder, device=device).predict_proba(texts)
+
+        return Deadly()
+
+    monkeypatch.setattr(scoring, "load_unchanged", deadly)
     source = write(tmp_path / "mail.csv")
-    broken = tmp_path / "broken"
-    shutil.copytree(folder, broken)
-    next(broken.glob("weights-*")).write_bytes(b"")
-    command = [sys.executable, "-m", "llmclf", "classify", broken, "--engine", "ray", source, tmp_path / "out"]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("llmclf: error: ")
-    assert "not a complete safetensors file" in last
-    assert "Traceback" not in done.stderr
-
-
-ONE, FOUR = [{"CPU": 64.0, "GPU": 8.0}], [{"CPU": 16.0, "GPU": 2.0}] * 4
-
-
-@pytest.mark.parametrize(
-    ("nodes", "workers", "device", "expected"),
-    [
-        ([{"CPU": 16.0}], None, "auto", (8, {"num_cpus": 2, "num_gpus": 0})),
-        ([{"CPU": 1.0}], None, "auto", (1, {"num_cpus": 1, "num_gpus": 0})),
-        ([{"CPU": 16.0}], 3, "cpu", (3, {"num_cpus": 5, "num_gpus": 0})),
-        (ONE, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
-        (FOUR, None, "auto", (8, {"num_cpus": 8, "num_gpus": 1})),
-        (ONE, 16, "cuda", (16, {"num_cpus": 4, "num_gpus": 0.5})),
-        (FOUR, 2, "auto", (2, {"num_cpus": 16, "num_gpus": 1})),  # not 32 cores, which no machine has
-        ([{"CPU": 16.0, "GPU": 2.0}], 3, "auto", (3, {"num_cpus": 5, "num_gpus": 0.5})),  # one GPU holds no two of 2/3
-        ([{"CPU": 5.0}, {"CPU": 5.0}], 3, "auto", (3, {"num_cpus": 2, "num_gpus": 0})),  # 3 of 3 cores fit nowhere
-        (ONE, None, "cpu", (32, {"num_cpus": 2, "num_gpus": 0})),
-        ([{"CPU": 2.0, "GPU": 4.0}, {}], None, "auto", (2, {"num_cpus": 1, "num_gpus": 1})),
-        ([{"CPU": 64.0}, {"CPU": 4.0, "GPU": 4.0}], None, "auto", (4, {"num_cpus": 1, "num_gpus": 1})),
-        ([{"CPU": 1.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}], 5, "auto", (5, {"num_cpus": 1, "num_gpus": 0.25})),
-        ([{"CPU": 4.0}, {"GPU": 1.0}], None, "auto", (2, {"num_cpus": 2, "num_gpus": 0})),  # nobody could use that GPU
-    ],
-)
-def test_workers_share_what_all_machines_together_have(nodes, workers, device, expected):
-    assert ray_engine.shares(nodes, workers, device) == expected
-
-
-@pytest.mark.parametrize(
-    ("nodes", "words"),
-    [
-        ([{"CPU": 2.0}, {"CPU": 2.0}], ", got 5"),
-        (
-            [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 4.0}],
-            r" of the machines with a GPU \(--device cpu takes all machines\), got 5",
-        ),
-    ],
-)
-def test_more_workers_than_cores_are_refused(nodes, words):
-    with pytest.raises(ValueError, match=f"workers must be at most 4, one for each processor core{words}"):
-        ray_engine.shares(nodes, 5, "auto")
-
-
-def test_cluster_without_cores_is_refused():
-    with pytest.raises(ValueError, match="the machines of the Ray cluster have no processor cores to give; start it"):
-        ray_engine.shares([{"GPU": 1.0}, {}], None, "auto")
-
-
-@pytest.fixture
-def cluster(monkeypatch):
-    """A cluster of one machine, whose processes stand in another folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    words = ["start", "--head", "--block", "--port", port, "--num-cpus", 2, "--include-dashboard", "false"]
-    program = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, *map(str, [*words, "--node-ip-address", "127.0.0.1"])]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd="/", start_new_session=True, **quiet) as head:
-        try:
-            wait_for(lambda: answers(port), head)
-            monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(head.pid, signal.SIGKILL)
-
-
-def answers(port: int) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket() as ours:
-        return ours.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(condition, process: subprocess.Popen) -> None:
-    """Wait until a process has brought something about."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, f"ended with {process.returncode}"
-        assert time.monotonic() < deadline, "nothing has come"
-        time.sleep(0.05)
-
-
-@needs_ray
-def test_cluster_gives_what_the_stream_gives(folder, expected, tmp_path, monkeypatch, cluster):
-    shutil.copytree(folder, tmp_path / "classifier")
-    write(tmp_path / "mail.csv")
-    monkeypatch.chdir(tmp_path)
-    assert score_files("classifier", "mail.csv", "out", engine="ray", rows_per_part=20) == (len(TEXTS), 0)
+    now = score_files(folder, source, tmp_path / "out", engine="ray", workers=1, rows_per_part=29).now
+    assert (now, os.path.exists(died)) == (len(TEXTS), True)
     check(read(tmp_path / "out" / "mail.csv"), expected)
-    assert not list(tmp_path.rglob(".*"))
 
 
-@needs_ray
-def test_cluster_that_does_not_answer_is_named(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-    with pytest.raises(
-        ValueError, match=r"no Ray cluster answers at RAY_ADDRESS=127.0.0.1:9: see whether it runs there"
-    ):
-        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray")
-
-
-@needs_ray
-def test_termination_with_ray_is_tidy(folder, tmp_path, rays_own):
-    source, out = (
-        write(tmp_path / "mail.csv", [{"id": str(n), "text": f"{n} hello", "note": ""} for n in range(40_000)]),
-        tmp_path / "out",
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "llmclf",
-        "classify",
-        folder,
-        "--engine",
-        "ray",
-        "--rows-per-part",
-        "200",
-        source,
-        out,
-    ]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": os.environ | rays_own}
-    with subprocess.Popen([*map(str, command)], **pipes) as process:
-        wait_for(lambda: list(out.rglob("00000.csv")), process)
-        process.terminate()
-        _, told = process.communicate(timeout=120)
-    assert process.returncode == 143
-    assert "llmclf: interrupted; with --engine, the same command does the rest" in told
-    assert not list(out.rglob(".*"))
-    assert len(list(out.rglob("0*.csv"))) < 200
-    assert os.listdir(rays_own["RAY_TMPDIR"]) == []
-
-
-@needs_ray
-def test_place_where_ray_cannot_be_is_named(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"^\[Errno 2\] No such file or directory: .*nowhere"):
-        score_files(folder, write(tmp_path / "a.csv"), tmp_path / "out", engine="ray")
-
-
-def with_scorer(body: str, retries: int = ray_engine.RETRIES) -> str:
-    """The program of Ray's process with another way to score; only Ray can take it to its workers."""
-    return f"""
-import os
-from llmclf.scale import ray_engine
-
-class Other(ray_engine.Scorer):
-    def score(self, part):
-{textwrap.indent(textwrap.dedent(body).strip(), " " * 8)}
-        return super().score(part)
-
-ray_engine.Scorer = Other
-ray_engine.RETRIES = {retries}
-ray_engine.main()
-"""
-
-
-@needs_ray
-def test_part_that_ends_its_worker_again_and_again_ends_the_work(folder, tmp_path, monkeypatch):
-    deadly = """
-        if part.target.name == "00002.csv":
-            os.kill(os.getpid(), 9)
-    """
-    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer(deadly))
-    with pytest.raises(ValueError, match=r"^a part has lost its worker 3 times \(\w+\), perhaps for want of"):
-        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray", rows_per_part=10)
-    assert not list((tmp_path / "out").rglob(".*"))
-
-
-@needs_ray
-def test_worker_may_die_over_every_part_once(folder, expected, tmp_path, monkeypatch):
-    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
-    once = f"""
-        try:
-            open({str(tmp_path)!r} + "/died-" + part.target.name, "x").close()
-        except FileExistsError:
-            return super().score(part)
-        os.kill(os.getpid(), 9)
-    """
-    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer(once, retries=1))  # no part pays for another
-    assert score_files(folder, source, out, engine="ray", rows_per_part=12, workers=1) == (len(TEXTS), 0)
-    assert len(list(tmp_path.glob("died-*"))) == 5
-    check(read(out / "mail.csv"), expected)
-    assert not list(out.rglob(".*"))
-
-
-@needs_ray
-def test_error_that_nobody_foresaw_is_told(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_engine, "PROGRAM", with_scorer("raise RuntimeError('CUDA out of memory')"))
-    with pytest.raises(ValueError, match=r"^a worker failed: RuntimeError\('CUDA out of memory'\)$"):
-        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray")
-
-
-def test_what_is_printed_in_rays_process_is_no_answer(folder, tmp_path, monkeypatch):
-    program = """
-        import os
-        from llmclf.scale import ray_engine
-
-        def score(scorer, parts, workers):
-            os.system("echo by a program")
-            print("by Python", flush=True)
-            yield 5
-
-        ray_engine.score = score
-        ray_engine.main()
-    """
-    monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(program))
-    part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
-    assert list(ray_engine.with_ray(scorer.Scorer(folder, "", "text", "cpu"), [part], 1)) == [5]
-
-
-@pytest.mark.parametrize(
-    ("program", "message"),
-    [
-        ("import os, sys; print(input(), file=sys.stderr); os.kill(os.getpid(), 9)", "Ray has ended (status -9)"),
-        ("import sys; input(); sys.exit('no room\\n\\n')", "Ray has ended (status 1: no room)"),
-        ("print(input() and 3, flush=True); 1 / 0", "Ray has ended (status 1: ZeroDivisionError: division by zero)"),
-    ],
-    ids=["killed", "refused", "crashed"],
-)
-def test_ray_that_dies_is_told_and_leaves_the_rest_to_the_same_command(folder, tmp_path, monkeypatch, program, message):
-    monkeypatch.setattr(ray_engine, "require_ray", lambda workers: None)
-    monkeypatch.setattr(ray_engine, "PROGRAM", program)
+def test_error_in_a_worker_is_told(ray, folder, tmp_path, monkeypatch):
     source = write(tmp_path / "mail.csv")
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}; the same command tries the rest again$"):
-        score_files(folder, source, tmp_path / "out", engine="ray")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["scoring.json"]
-    assert score_files(folder, source, tmp_path / "out") == (len(TEXTS), 0)
 
+    def without_memory(*_):
+        raise RuntimeError("CUDA out of memory")
 
-def test_ray_that_dies_before_it_has_read_its_job_is_told(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_engine, "PROGRAM", "raise SystemExit(3)")
-    part = scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")
-    with pytest.raises(ValueError, match=r"Ray has ended \(status 3\)"):
-        list(ray_engine.with_ray(scorer.Scorer(folder, "", "", "cpu"), [part] * 10_000, 2))  # more than a pipe holds
+    def retrained(*_):
+        raise FileError("classifier: was changed")
 
-
-LASTING = """
-    import os, signal, subprocess, sys, time
-    from pathlib import Path
-    from llmclf.scale import ray_engine
-
-    def score(scorer, parts, workers):
-        if {deaf}:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
-        Path({noted!r}).write_text(f"{{os.getpid()}} {{below.pid}}")
-        yield 1
-        time.sleep(300)
-
-    ray_engine.score, ray_engine.PATIENCE = score, 1.0
-    ray_engine.main()
-"""
-
-
-@pytest.mark.parametrize("deaf", [False, True])
-def test_what_ends_the_work_ends_rays_processes(folder, tmp_path, monkeypatch, deaf):
-    noted = tmp_path / "noted"
-    monkeypatch.setattr(ray_engine, "PROGRAM", textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted))))
-    monkeypatch.setattr(ray_engine, "PATIENCE", 1.0)
-    parts = [scorer.Part(tmp_path / "a.csv", Cut(Position(2, 5), 1), tmp_path / "b.csv")]
-    rows = ray_engine.with_ray(scorer.Scorer(folder, "", "text", "cpu"), parts, 2)
-    assert next(rows) == 1
-    rows.close()
-    assert not psutil.pid_exists(int(noted.read_text().split()[0]))
-    assert all(map(ended, map(int, noted.read_text().split())))
-
-
-@pytest.mark.parametrize("deaf", [False, True])
-def test_ray_ends_when_the_process_that_started_it_is_killed(tmp_path, deaf):
-    noted = tmp_path / "noted"
-    script = f"""
-        from pathlib import Path
-        from llmclf.scale import ray_engine, scorer
-        from llmclf.scale.message_files import Cut
-        from llmclf.files.tables import Position
-        ray_engine.PROGRAM = {textwrap.dedent(LASTING.format(deaf=deaf, noted=str(noted)))!r}
-        part = scorer.Part(Path("a.csv"), Cut(Position(2, 5), 1), Path("b.csv"))
-        list(ray_engine.with_ray(scorer.Scorer(Path("classifier"), "", "text", "cpu"), [part], 2))
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
-    try:
-        wait_for(lambda: noted.exists() and noted.read_text(), process)
-    finally:
-        process.kill()
-        process.wait()
-    ray, below = map(int, noted.read_text().split())
-    try:
-        assert ended(ray)
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(below).kill()  # which in truth is Ray's own: it ends with the process above it
-
-
-def ended(number: int) -> bool:
-    """Whether a process ends soon."""
-    deadline = time.monotonic() + 30
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(number)
-        while process.status() != psutil.STATUS_ZOMBIE:  # which only waits for its end to be noticed
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-    return True
-
-
-@pytest.mark.parametrize("name", ["ray", "pyarrow"])
-def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, name):
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(
-        ValueError, match=r"the engine 'ray' needs Ray Data; install the extra: pip install llmclf\[ray\]"
+    for load, words in (
+        (without_memory, r"a worker failed: RuntimeError\('CUDA out of memory'\); the same command does the rest"),
+        (retrained, "classifier: was changed"),
     ):
-        score_files(folder, write(tmp_path / "mail.csv"), tmp_path / "out", engine="ray")
-
-
-def test_without_pyarrow_the_extra_is_named(folder, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    (tmp_path / "a.parquet").write_text("")
-    with pytest.raises(
-        DataError, match=r"a.parquet: Parquet files need pyarrow; install the extra: pip install llmclf\[ray\]"
-    ):
-        score_files(folder, tmp_path / "a.parquet", tmp_path / "out")
+        monkeypatch.setattr(scoring, "load_unchanged", load)
+        with pytest.raises(ValueError, match=f"^{words}$"):
+            score_files(folder, source, tmp_path / "out", engine="ray", workers=1)
+    assert not list((tmp_path / "out").rglob(".*"))

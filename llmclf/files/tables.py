@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, TextIO
 
 import pandas as pd
 
@@ -15,13 +14,6 @@ from llmclf.console import LlmclfError
 
 class DataError(LlmclfError):
     """A table that cannot be used as it is."""
-
-
-class Position(NamedTuple):
-    """Where a row begins: the line, from 1, and the bytes before it."""
-
-    line: int
-    byte: int
 
 
 class Row(NamedTuple):
@@ -33,13 +25,10 @@ class Row(NamedTuple):
         Its values, as text.
     line
         Where it begins; a quoted field may run over several lines.
-    behind
-        Where the next one begins.
     """
 
     fields: list[str]
     line: int
-    behind: Position
 
 
 def read_table(path: str | Path, *, text_column: str = "text", label_column: str | None = "label") -> pd.DataFrame:
@@ -79,7 +68,7 @@ def read_table(path: str | Path, *, text_column: str = "text", label_column: str
     return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
 
 
-def read_rows(path: Path, columns: Sequence[str] = (), *, start: Position | None = None) -> tuple[Row, Iterator[Row]]:
+def read_rows(path: Path, columns: Sequence[str] = ()) -> tuple[Row, Iterator[Row]]:
     """Header and rows of a CSV file (blank lines left out), one after the other: no file is too large.
 
     Parameters
@@ -88,8 +77,6 @@ def read_rows(path: Path, columns: Sequence[str] = (), *, start: Position | None
         The file; fields are parted by tabs where its name ends in `.tsv`, by commas otherwise.
     columns
         Must stand in the header, each once.
-    start
-        Begin with the row there.
 
     Raises
     ------
@@ -104,7 +91,7 @@ def read_rows(path: Path, columns: Sequence[str] = (), *, start: Position | None
         if header.fields.count(column) != 1:
             found = ", ".join(map(repr, header.fields))
             raise DataError(f"{path}: line {header.line}: expected one column {column!r}, found {found}")
-    return header, _checked(path, rows if start is None else _rows(path, start), len(header.fields))
+    return header, _checked(path, rows, len(header.fields))
 
 
 def _checked(path: Path, rows: Iterator[Row], width: int) -> Iterator[Row]:
@@ -117,22 +104,22 @@ def _checked(path: Path, rows: Iterator[Row], width: int) -> Iterator[Row]:
         yield row
 
 
-def _rows(path: Path, start: Position | None = None) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[Row]:
     """Every row that is not blank.
 
     Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
     ones, renames doubled columns, and counts rows instead of lines.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a byte order mark
             csv.field_size_limit(max(csv.field_size_limit(), min(path.stat().st_size, 2**31 - 1)))  # else no long text
-            lines = _Lines(path, file, start)
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            first = lines.place.line
-            for fields in csv.reader(lines, delimiter=separator, strict=True):
+            reader = csv.reader(_without_nul(path, file), delimiter=separator, strict=True)
+            first = 1
+            for fields in reader:
                 if fields:
-                    yield Row(fields, first, lines.place)
-                first = lines.place.line
+                    yield Row(fields, first)
+                first = reader.line_num + 1
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -147,28 +134,12 @@ def _rows(path: Path, start: Position | None = None) -> Iterator[Row]:
         ) from None
 
 
-class _Lines:
-    """The lines of a file, their line breaks as they are; `place` is where the next one begins."""
-
-    def __init__(self, path: Path, file: BinaryIO, start: Position | None) -> None:
-        self.path = path
-        if start is None:
-            marked = file.read(3) == b"\xef\xbb\xbf"  # spreadsheets begin a file with a byte order mark
-            start = Position(1, 3 if marked else 0)
-        self.place = start
-        file.seek(start.byte)
-        self.text = TextIOWrapper(file, encoding="utf-8", newline="")
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self.text)
-        number, byte = self.place
+def _without_nul(path: Path, file: TextIO) -> Iterator[str]:
+    """The lines of a file, their line breaks as they are."""
+    for number, line in enumerate(file, start=1):
         if "\0" in line:
-            raise DataError(f"{self.path}: line {number}: a NUL byte; this is not a text file, or not saved as UTF-8")
-        self.place = Position(number + 1, byte + len(line.encode()))
-        return line
+            raise DataError(f"{path}: line {number}: a NUL byte; this is not a text file, or not saved as UTF-8")
+        yield line
 
 
 def _undecodable(path: Path) -> tuple[int, str]:

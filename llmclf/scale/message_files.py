@@ -1,7 +1,6 @@
 """Chapter 10: files of messages that may be larger than memory: CSV, JSON Lines and Parquet.
 
-Each kind can be cut into parts; a part is read without what stands before it (in a Parquet file: without the groups of
-rows before its own), and written with further columns.
+Each kind is read forward, some rows at a time, and such a part can be written again with further columns.
 """
 
 from __future__ import annotations
@@ -9,57 +8,58 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from llmclf.files.tables import DataError, Position, read_rows
+from llmclf.files.tables import DataError, read_rows
 
 if TYPE_CHECKING:
     import pyarrow
-    import pyarrow.parquet
 
 
-class Cut(NamedTuple):
-    """A run of rows: where it begins (in Parquet files `byte` counts the rows before it), and how many they are."""
+class Part(NamedTuple):
+    """A run of rows of one file.
 
-    start: Position
-    rows: int
+    Attributes
+    ----------
+    target
+        The file that they are written to, with their scores.
+    content, texts
+        As `MessageFile.parts` gives them.
+    """
+
+    target: Path
+    content: Any
+    texts: list[str]
 
 
 class MessageFile(Protocol):
-    """A kind of file. All raise `DataError`, naming file and line, for what cannot be used."""
+    """A kind of file."""
 
-    def cut(self, path: Path, text_column: str, taken: Sequence[str], size: int) -> Iterator[Cut]:
-        """Check the whole file, and cut it into parts of `size` rows; `taken` are names that no column may have."""
+    def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
+        """The rows in their order, `size` at a time (at the end fewer): the content for `write`, and its texts.
 
-    def read(self, path: Path, cut: Cut, text_column: str) -> tuple[Any, list[str]]:
-        """A part's content, to be handed to `write`, and its texts."""
+        Raises `DataError`, naming file and line, for what cannot be used; a column with a name of `added` is such.
+        """
 
-    def write(self, path: Path, content: Any, columns: dict[str, list]) -> None:
-        """The content with further columns."""
+    def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
+        """A file of such content with further columns."""
 
 
 class CsvFile:
-    """Values parted by commas, or by tabs where the name ends in `.tsv`; a header; UTF-8."""
+    """Values separated by commas, or by tabs where the name ends in `.tsv`; a header; UTF-8."""
 
-    def cut(self, path: Path, text_column: str, taken: Sequence[str], size: int) -> Iterator[Cut]:
+    def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
         header, rows = read_rows(path, [text_column])
-        refuse_taken(f"{path}: line {header.line}", header.fields, taken)
-        start = header.behind
-        while chunk := list(islice(rows, size)):
-            yield Cut(start, len(chunk))
-            start = chunk[-1].behind
-
-    def read(self, path: Path, cut: Cut, text_column: str) -> tuple[Any, list[str]]:
-        header, rows = read_rows(path, [text_column], start=cut.start)
-        records = [row.fields for row in islice(rows, cut.rows)]
+        refuse_taken(f"{path}: line {header.line}", header.fields, added)
         place = header.fields.index(text_column)
-        return (header.fields, records), [record[place] for record in records]
+        while records := [row.fields for row in islice(rows, size)]:
+            yield (header.fields, records), [record[place] for record in records]
 
-    def write(self, path: Path, content: Any, columns: dict[str, list]) -> None:
+    def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
         header, records = content
         separator = "\t" if path.suffix == ".tsv" else ","
         with open(path, "w", encoding="utf-8", newline="") as file:
@@ -71,34 +71,22 @@ class CsvFile:
 class JsonLinesFile:
     """A JSON object a line, in UTF-8."""
 
-    def cut(self, path: Path, text_column: str, taken: Sequence[str], size: int) -> Iterator[Cut]:
-        records = self.records(path, text_column, Position(1, 0))
-        start = Position(1, 0)
+    def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
+        records = self._records(path, text_column, added)
         while chunk := list(islice(records, size)):
-            for record, place in chunk:
-                refuse_taken(f"{path}: line {place.line - 1}", record, taken)
-            yield Cut(start, len(chunk))
-            start = chunk[-1][1]
+            yield chunk, [record[text_column] for record in chunk]
 
-    def read(self, path: Path, cut: Cut, text_column: str) -> tuple[Any, list[str]]:
-        records = [record for record, _ in islice(self.records(path, text_column, cut.start), cut.rows)]
-        return records, [record[text_column] for record in records]
-
-    def write(self, path: Path, content: Any, columns: dict[str, list]) -> None:
+    def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
         with open(path, "w", encoding="utf-8") as file:
             for record, *new in zip(content, *columns.values(), strict=True):
                 # Escapes beyond ASCII: half a character, which JSON may hold and UTF-8 may not, stays what it is.
                 file.write(json.dumps(record | dict(zip(columns, new, strict=True))) + "\n")
 
-    def records(self, path: Path, text_column: str, start: Position) -> Iterator[tuple[dict, Position]]:
-        """The objects from a place on, each with the place behind it; blank lines are left out."""
-        number, byte = start
-        with readable(path), open(path, "rb") as file:
-            file.seek(byte)
-            for line in file:
-                byte += len(line)
+    def _records(self, path: Path, text_column: str, added: Sequence[str]) -> Iterator[dict]:
+        """The objects, one after the other; blank lines are left out."""
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
                 where = f"{path}: line {number}"
-                number += 1
                 if not line.strip():
                     continue
                 try:
@@ -107,68 +95,67 @@ class JsonLinesFile:
                     raise DataError(f"{where}: not a JSON object in UTF-8 ({error})") from None
                 if not isinstance(record, dict) or not isinstance(record.get(text_column), str):
                     raise DataError(f"{where}: expected an object with a string under {text_column!r}")
-                yield record, Position(number, byte)
+                refuse_taken(where, record, added)
+                yield record
 
 
 class ParquetFile:
     """Apache Parquet, with the extra `ray` (or with pyarrow alone)."""
 
-    def cut(self, path: Path, text_column: str, taken: Sequence[str], size: int) -> Iterator[Cut]:
-        with readable(path):
-            file = self.open(path)
+    def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
+        with parquet_library(path) as pyarrow:
+            file = pyarrow.parquet.ParquetFile(path)
             names = file.schema_arrow.names
             if names.count(text_column) != 1 or not holds_strings(file.schema_arrow.field(text_column).type):
                 kinds = ", ".join(f"{field.name!r} ({field.type})" for field in file.schema_arrow)
                 raise DataError(f"{path}: expected one column {text_column!r} of strings, found {kinds}")
-            refuse_taken(str(path), names, taken)
-            rows = 0
-            for batch in file.iter_batches(size, columns=[text_column]):
-                batch.validate(full=True)  # of the texts that they are UTF-8
-                if batch.column(0).null_count:
-                    row = rows + batch.column(0).is_null().to_pylist().index(True) + 1
+            refuse_taken(str(path), names, added)
+            before = 0
+            for table in tables_of_size(file.iter_batches(size), size):
+                texts = table.column(text_column)
+                texts.validate(full=True)  # that they are UTF-8
+                if texts.null_count:
+                    row = before + texts.is_null().to_pylist().index(True) + 1
                     raise DataError(f"{path}: row {row}: no text in column {text_column!r}; fill it in")
-                rows += len(batch)
-        yield from (Cut(Position(start + 1, start), min(size, rows - start)) for start in range(0, rows, size))
+                before += len(table)
+                yield table, texts.to_pylist()
 
-    def read(self, path: Path, cut: Cut, text_column: str) -> tuple[Any, list[str]]:
-        import pyarrow
-
-        with readable(path):
-            file = self.open(path)
-            start, stop = cut.start.byte, cut.start.byte + cut.rows
-            found, passed = [], 0
-            for number in range(file.num_row_groups):
-                rows = file.metadata.row_group(number).num_rows
-                if passed + rows <= start:
-                    passed += rows
-                    continue
-                for batch in file.iter_batches(max(cut.rows, 1024), row_groups=[number]):  # a group may be large
-                    if wanted := batch[max(start - passed, 0) : max(stop - passed, 0)]:
-                        found.append(wanted)
-                    passed += len(batch)
-                    if passed >= stop:
-                        break
-                if passed >= stop:
-                    break
-            table = pyarrow.Table.from_batches(found, file.schema_arrow)
-            return table, table.column(text_column).to_pylist()
-
-    def write(self, path: Path, content: Any, columns: dict[str, list]) -> None:
+    def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
         import pyarrow.parquet
 
         for name, values in columns.items():
             content = content.append_column(name, pyarrow.array(values))
         pyarrow.parquet.write_table(content, path)
 
-    def open(self, path: Path) -> pyarrow.parquet.ParquetFile:
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise DataError(f"{path}: Parquet files need pyarrow; install the extra: pip install llmclf[ray]") from None
-        try:
-            return pyarrow.parquet.ParquetFile(path)
-        except pyarrow.ArrowInvalid as error:
-            raise DataError(f"{path}: not a complete Parquet file ({error})") from None
+
+@contextmanager
+def parquet_library(path: Path) -> Iterator[Any]:
+    """pyarrow, whose errors, or whose absence, become one that names the file."""
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(f"{path}: Parquet files need pyarrow; install the extra: pip install llmclf[ray]") from None
+    try:
+        yield pyarrow
+    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: damaged, or not a Parquet file ({error})") from None
+
+
+def tables_of_size(batches: Iterable[pyarrow.RecordBatch], size: int) -> Iterator[pyarrow.Table]:
+    """The rows of batches, `size` at a time; with some types of columns a batch ends where a row group ends."""
+    from pyarrow import Table
+
+    waiting: list[pyarrow.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += len(batch)
+        if rows >= size:
+            table = Table.from_batches(waiting)
+            yield table[:size]
+            waiting, rows = table[size:].to_batches(), rows - size
+    if rows:
+        yield Table.from_batches(waiting)
 
 
 KINDS: dict[str, MessageFile] = {
@@ -199,20 +186,3 @@ def finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"the number {text} has no place in JSON")
     return number
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn the system's errors into one that names the file."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: a text is not UTF-8 ({error}); convert the file") from None
-    except Exception as error:
-        if type(error).__module__.startswith("pyarrow"):  # which need not be installed
-            raise DataError(f"{path}: damaged ({error})") from None
-        raise

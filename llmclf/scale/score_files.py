@@ -1,24 +1,28 @@
 """Chapter 10: score more messages than fit into memory. Files in, files out, part by part.
 
-A part is a run of rows of one file: read, scored and written by itself, in one step. Whatever ends the work early, the
-parts that are there are whole, and the same command does the others. In what order, and by how many workers, does not
-matter: one engine takes them one after the other, the other leaves them to Ray Data.
+A part is a run of rows of one file, and is written in one step. Whatever ends the work early, the parts that are there
+are whole, and the same command does the others. An engine takes parts and gives their probabilities: this process, one
+part after the other, or several workers of Ray.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from llmclf.classify import RECORD, read_record
+import numpy as np
+
+from llmclf.classify import CLASSIFIER_FILE, TextClassifier, read_classifier
 from llmclf.console import LlmclfError, progress, require_one_of
 from llmclf.files.storage import FileError, atomic_write, lock_folder, sha256_of
 from llmclf.files.tables import DataError
-from llmclf.scale.message_files import KINDS
+from llmclf.scale.message_files import KINDS, Part
 from llmclf.scale.ray_engine import require_ray, with_ray
-from llmclf.scale.scorer import Part, Scorer, kind_of
 
 MANIFEST = "scoring.json"
 ROWS_PER_PART = 10_000
@@ -57,15 +61,14 @@ def score_files(
     output
         A folder; is made where it does not exist.
     engine
-        "stream": this process, one part after the other. "ray": Ray Data, several workers, on this machine or, where
-        `RAY_ADDRESS` names one, on a cluster that sees the same files.
+        "stream": this process does all. "ray": this process reads and writes, and workers of Ray classify, on this
+        machine or on the cluster that `RAY_ADDRESS` names, whose machines must find the classifier under the same path.
     text_column
         Where the messages stand.
     rows_per_part
-        What is in memory at a time, and what is lost at most when the work is interrupted.
+        How many rows are read at a time, and lost at most, for each worker, when the work is interrupted.
     workers
-        Of the engine "ray"; by default one a GPU of all machines together, or where none has any, one for two processor
-        cores.
+        Of the engine "ray"; by default one for each GPU, or where there is none, one for two processor cores.
     device
         See `evaluate.choose_device`.
 
@@ -76,41 +79,38 @@ def score_files(
         a message.
     FileError
         The output folder belongs to other work, or another process is writing there.
+    LlmclfError
+        Options that make no sense; a worker of Ray that fails.
     """
-    source, output, classifier = Path(source), Path(output), Path(classifier)
-    require_one_of("engine", engine, ENGINES)
+    classifier, source, output = Path(classifier).absolute(), Path(source), Path(output)
+    require_one_of("engine", engine, ("stream", "ray"))
     if rows_per_part < 1:
         raise LlmclfError(f"rows_per_part must be at least 1, got {rows_per_part}")
-    if engine == "stream" and workers not in (None, 1):
-        raise LlmclfError(f"the engine 'stream' is one process, got workers={workers}; the engine 'ray' takes several")
     if engine == "ray":
         require_ray(workers)
-    labels = read_record(classifier)["labels"]
+    elif workers not in (None, 1):
+        raise LlmclfError(f"the engine 'stream' is one process, got workers={workers}; the engine 'ray' takes several")
+    labels = read_classifier(classifier)[1]["labels"]
+    added = ["predicted", *(f"probability_{label}" for label in labels)]
     files = find_files(source, output)
     with lock_folder(output):
-        hashes = {name: sha256_of(path) for name, path in files.items()}  # first: what grows from here on is noticed
-        taken = ["predicted", *(f"probability_{label}" for label in labels)]
-        parts = [
-            Part(path, cut, output / name / f"{number:05}{path.suffix.lower()}")
-            for name, path in files.items()
-            for number, cut in enumerate(kind_of(path).cut(path, text_column, taken, rows_per_part))
-        ]
-        if not parts:
+        sources = {name: Source(path, output / name, text_column, rows_per_part, added) for name, path in files.items()}
+        total = sum(file.rows for file in sources.values())
+        if not total:
             raise DataError(f"{source}: holds no messages")
-        work = {
-            "format": FORMAT,
-            "classifier": sha256_of(classifier / RECORD),
-            "text_column": text_column,
-            "rows_per_part": rows_per_part,
-            "files": hashes,
-        }
+        sha256, hashes = sha256_of(classifier / CLASSIFIER_FILE), {name: file.sha256 for name, file in sources.items()}
+        work = {"classifier": sha256, "text_column": text_column, "rows_per_part": rows_per_part, "files": hashes}
         begin(output, work)
-        todo = [part for part in parts if not part.target.is_file()]
-        total = sum(part.cut.rows for part in parts)
-        before = total - sum(part.cut.rows for part in todo)
-        with progress(total=total, initial=before, description="scoring", unit=" messages") as bar:
-            for rows in ENGINES[engine](Scorer(classifier, work["classifier"], text_column, device), todo, workers):
-                bar.update(rows)
+        before = sum(file.rows_done() for file in sources.values())
+        if before < total:
+            load = partial(load_unchanged, classifier, sha256, device)
+            parts = chain.from_iterable(file.parts_to_do() for file in sources.values())
+            answers = stream(load, parts) if engine == "stream" else with_ray(load, parts, workers, device)
+            bar = progress(total=total, initial=before, description="scoring", unit=" messages")
+            with closing(answers), bar:
+                for part, probabilities in answers:
+                    write_part(part, labels, probabilities)
+                    bar.update(len(part.texts))
     return Scored(total - before, before)
 
 
@@ -135,8 +135,48 @@ def find_files(source: Path, output: Path) -> dict[str, Path]:
     return files
 
 
+class Source:
+    """A file to score; it is read once when this is made, to find every fault and count the rows, and once to score it.
+
+    Parameters
+    ----------
+    path, folder
+        The file, and where its parts go.
+    text_column, rows_per_part
+        As in `score_files`.
+    added
+        The columns that its parts will have besides its own.
+    """
+
+    def __init__(self, path: Path, folder: Path, text_column: str, rows_per_part: int, added: Sequence[str]) -> None:
+        self.path, self.folder, self.rows_per_part = path, folder, rows_per_part
+        self.read = partial(KINDS[path.suffix.lower()].parts, path, text_column, rows_per_part, added)
+        self.modified = path.stat().st_mtime_ns  # first: whatever changes from here on is noticed
+        self.sha256 = sha256_of(path)
+        self.rows = sum(len(texts) for _, texts in self.read())
+
+    def target(self, number: int) -> Path:
+        """The file of the part of this number."""
+        return self.folder / f"{number:05}{self.path.suffix.lower()}"
+
+    def rows_done(self) -> int:
+        """How many rows are in parts that are there."""
+        starts = range(0, self.rows, self.rows_per_part)
+        done = [start for number, start in enumerate(starts) if self.target(number).is_file()]
+        return sum(min(self.rows_per_part, self.rows - start) for start in done)
+
+    def parts_to_do(self) -> Iterator[Part]:
+        """The parts that are not there, in order; `DataError` where the file is another one in the end."""
+        for number, (content, texts) in enumerate(self.read()):
+            if not (target := self.target(number)).is_file():
+                yield Part(target, content, texts)
+        if self.path.stat().st_mtime_ns != self.modified:
+            raise DataError(f"{self.path}: was changed while it was scored; name another output folder")
+
+
 def begin(output: Path, work: dict) -> None:
     """Note in the output folder what is done there, or raise `FileError` where it is something else."""
+    work = {"format": FORMAT, **work}
     path = output / MANIFEST
     advice = "name another folder, or remove this one"
     if not path.exists():
@@ -154,9 +194,24 @@ def begin(output: Path, work: dict) -> None:
         raise FileError(f"{output}: was begun with other {differing[0].replace('_', ' ')}; {advice}")
 
 
-def stream(scorer: Scorer, parts: list[Part], workers: int | None) -> Iterator[int]:
-    """One part after the other, in this process."""
-    yield from map(scorer.score, parts)
+def load_unchanged(folder: Path, sha256: str, device: str) -> TextClassifier:
+    """The classifier, or `FileError` where it is another one by now: each worker loads it for itself."""
+    classifier = TextClassifier.load(folder, device=device)
+    if sha256_of(folder / CLASSIFIER_FILE) != sha256:
+        raise FileError(f"{folder}: was changed while it scored; name another output folder")
+    return classifier
 
 
-ENGINES = {"stream": stream, "ray": with_ray}
+def stream(load: Callable[[], TextClassifier], parts: Iterable[Part]) -> Generator[tuple[Part, np.ndarray]]:
+    """Parts with the probabilities of their texts, (texts, classes), one after the other in this process."""
+    classifier = load()
+    for part in parts:
+        yield part, classifier.predict_proba(part.texts)
+
+
+def write_part(part: Part, labels: Sequence[str], probabilities: np.ndarray) -> None:
+    """Write a part's rows with their labels and (rows, classes) probabilities, in one step."""
+    columns = {"predicted": [labels[number] for number in probabilities.argmax(axis=1)]}
+    columns |= {f"probability_{label}": probabilities[:, number].tolist() for number, label in enumerate(labels)}
+    with atomic_write(part.target) as unfinished:
+        KINDS[part.target.suffix].write(unfinished, part.content, columns)
