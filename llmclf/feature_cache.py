@@ -134,7 +134,7 @@ class FeatureDataset(Dataset):
 
         unique = list(dict.fromkeys(map(tuple, self.messages)))
         ends = np.cumsum(rows_of_features(classifier, unique, self.pad_to)).tolist()
-        starts = [0, *ends[:-1]]
+        starts = [0, *ends][:-1]
         self.rows = {message: slice(*ends) for message, *ends in zip(unique, starts, ends, strict=True)}
         self.hidden_states = torch.zeros(
             ends[-1] if ends else 0,

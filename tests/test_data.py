@@ -102,7 +102,7 @@ def test_prepare_sms_is_the_whole_chapter(sms_splits):
 def test_prepare_sms_is_short_when_asked(sms_path, monkeypatch):
     monkeypatch.setenv("LLMCLF_FAST", "1")
     splits = data.prepare_sms()
-    assert [len(part) for part in splits] == [80, 20, 40]
+    assert [len(part) for part in splits] == list(data.FAST_SIZES)
     assert all(set(part["label"]) == {0, 1} for part in splits)
 
 
@@ -436,7 +436,7 @@ def test_fast_runs_are_asked_for_by_llmclf_fast(monkeypatch, value, fast):
         monkeypatch.setenv("LLMCLF_FAST", value)
     splits = Splits(*(labelled([0, 1] * half) for half in (200, 100, 100)))
     assert data.is_fast() == fast
-    assert [len(part) for part in data.shorten_if_fast(splits)] == ([80, 20, 40] if fast else [400, 200, 200])
+    assert [len(part) for part in data.shorten_if_fast(splits)] == (list(data.FAST_SIZES) if fast else [400, 200, 200])
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

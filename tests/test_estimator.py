@@ -19,10 +19,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from llmclf import classify
 from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError
-from llmclf.evaluation import estimator
 from llmclf.evaluation.estimator import LLMClassifier
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
@@ -37,8 +35,8 @@ def put_tiny_models(patch: pytest.MonkeyPatch, model=tiny_gpt2) -> None:
     """Every `fit` begins with the same tiny model, whatever name the backbone has."""
     tokenizer = tiny_tokenizer.__wrapped__()
     patch.setenv("LLMCLF_BACKBONE", "random-tiny")
-    patch.setattr(estimator, "load_tokenizer", lambda backbone: tokenizer)
-    patch.setattr(estimator, "load_pretrained", lambda backbone, device: model().to(device))
+    patch.setattr("llmclf.finetune.load_tokenizer", lambda backbone: tokenizer)
+    patch.setattr("llmclf.finetune.load_pretrained", lambda backbone, device: model().to(device))
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +98,8 @@ def test_named_backbone_is_taken_and_put_on_the_device(monkeypatch, texts, label
         asked.append((backbone, device))
         return tiny_gpt2()
 
-    monkeypatch.setattr(estimator, "load_pretrained", load_pretrained)
-    monkeypatch.setattr(estimator, "choose_device", lambda name: torch.device("cpu", {"mine": 0}[name]))
+    monkeypatch.setattr("llmclf.finetune.load_pretrained", load_pretrained)
+    monkeypatch.setattr("llmclf.finetune.choose_device", lambda name: torch.device("cpu", {"mine": 0}[name]))
     classifier = LLMClassifier("random-other", epochs=1, device="mine").fit(texts, labels)
     assert asked == [("random-other", torch.device("cpu", 0))]
     assert classifier.text_classifier_.backbone == "random-other"
@@ -132,9 +130,7 @@ def test_failed_fit_leaves_what_was_learnt(fitted, texts, labels):
 
 
 def test_with_last_position_texts_are_read_as_long_as_they_were_learnt(texts, labels, monkeypatch):
-    monkeypatch.setattr(
-        "llmclf.evaluation.estimator.LONGEST_MESSAGE", 10
-    )  # in place of 1024, which the tiny model cannot read
+    monkeypatch.setattr("llmclf.finetune.LONGEST_MESSAGE", 10)  # in place of 1024, which the tiny model cannot read
     fitted = LLMClassifier(epochs=1, pooling="last_position", device="cpu").fit(texts, labels).text_classifier_
     assert fitted.max_length == fitted.pad_to == max(map(len, texts)) > 10
 
@@ -254,6 +250,7 @@ class TinyInAnyProcess(LLMClassifier):
             return super().fit(X, y)
 
 
+@pytest.mark.slow
 def test_folds_run_in_other_processes_with_the_same_result(texts, labels):
     folds = StratifiedKFold(2)
     here, there = (
@@ -270,8 +267,10 @@ def test_grid_search_finds_the_rate_that_learns(texts, labels):
     assert search.predict(["WIN 5 NOW!!!"]).tolist() == ["spam"]
 
 
-def test_found_classifier_is_saved_and_loaded_without_scikit_learn(texts, labels, tmp_path, monkeypatch):
-    monkeypatch.setattr(classify, "load_tokenizer", estimator.load_tokenizer)
+def test_found_classifier_is_saved_and_loaded_without_scikit_learn(
+    texts, labels, tmp_path, monkeypatch, tiny_tokenizer
+):
+    monkeypatch.setattr("llmclf.classify.load_tokenizer", lambda backbone: tiny_tokenizer)
     settings = {"epochs": np.int64(1), "batch_size": np.int64(8), "max_length": np.int64(30)}
     for pooling in ("last_token", "last_position"):
         found = LLMClassifier(**settings, pooling=pooling, random_state=np.int64(3), device="cpu").fit(texts, labels)

@@ -56,7 +56,7 @@ folder = Path("output", "fast" if is_fast() else "full")
 classifier = TextClassifier.load(folder / "classifier", device="cpu")
 student = load_student("play/student.safetensors")
 texts = read_sms(every_row=True)["text"].tolist()
-sample = texts[::50] if is_fast() else texts[::10]
+sample = texts[::100] if is_fast() else texts[::10]
 
 # %%
 import time
@@ -155,11 +155,11 @@ place = folder / "growing"
 shutil.rmtree(place, ignore_errors=True)
 source = place / "messages"
 source.mkdir(parents=True)
-table = pd.DataFrame({"id": range(180), "text": texts[:180]})
-table[:75].to_csv(source / "january.csv", index=False)
-lines = table[75:125].to_json(orient="records", lines=True)
+table = pd.DataFrame({"id": range(90), "text": texts[:90]})
+table[:38].to_csv(source / "january.csv", index=False)
+lines = table[38:63].to_json(orient="records", lines=True)
 (source / "february.jsonl").write_text(lines, encoding="utf-8")
-table[125:].to_parquet(source / "march.parquet", row_group_size=20)
+table[63:].to_parquet(source / "march.parquet", row_group_size=10)
 
 # %% [markdown]
 # One function does the rest; in the shell it is the command `classify` with the option `--engine stream`, an {term}`engine`
@@ -169,7 +169,7 @@ table[125:].to_parquet(source / "march.parquet", row_group_size=20)
 from llmclf.scale.score_files import score_files
 
 scored = place / "scored"
-work = {"rows_per_part": 20}
+work = {"rows_per_part": 10}
 result = score_files(folder / "classifier", source, scored, **work)
 print(result)
 for path in sorted(scored.rglob("*.*/*")):
@@ -231,7 +231,7 @@ import sys
 
 shared = place / "shared"
 command = [sys.executable, "-m", "llmclf", "classify"]
-command += ["--engine", "ray", "--workers", "2", "--rows-per-part", "20"]
+command += ["--engine", "ray", "--workers", "2", "--rows-per-part", "10"]
 command += [folder / "classifier", source, shared]
 done = subprocess.run(command, check=True, capture_output=True, text=True)
 print(done.stdout, end="")

@@ -40,7 +40,7 @@ from llmclf.weights import RANDOM, load_pretrained
 SEED = 123  # of the cut into ten parts and of the first fold; each later fold has the next one
 FOLDS = 5
 MINIMUM_STEPS = 100  # a few messages are gone through more often than five times
-FAST_TABLE = 140  # messages under LLMCLF_FAST
+FAST_TABLE = 80  # messages under LLMCLF_FAST
 
 
 @dataclass(frozen=True)
