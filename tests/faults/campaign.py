@@ -122,7 +122,7 @@ result. Messages that were read in spite of the damage had to come out as they s
 Two limits are known. A bit that flips in the weights of a *backbone of your own* makes another model, and one in a file
 of *messages* may make another message, which nothing can tell from the one that was meant: only registered files have a
 known {{term}}`SHA-256`. Above, these count as right results, and so does a training from a GGUF file with bytes behind
-its end, which are never read. And after a `SIGKILL` hidden files may stay until the next command sweeps them away.
+its end, which are never read. And after a `SIGKILL` hidden files may stay until the same file is written again.
 
 The table was written by `python tests/faults/campaign.py`, which runs the whole campaign again ({seconds:.0f} s here,
 with {cores} processor cores); `make test` tries a few of each kind.
