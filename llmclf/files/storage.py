@@ -141,8 +141,8 @@ def read_safetensors(
         raise FileError(f"{path}: not a complete safetensors file ({error}); {advice}") from None
 
 
-def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors and metadata as a safetensors file, in one step.
+def write_with_checksum(path: str | Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write tensors and a record as one safetensors file, in one step, with a checksum of both.
 
     Raises
     ------
@@ -152,17 +152,13 @@ def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: di
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    content = json.dumps(record)
+    metadata = {"llmclf": content, "checksum": checksum(content, tensors)}
     try:
         with atomic_write(path) as unfinished:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
     except SafetensorError as error:  # the system's own error, wrapped
         raise FileError(f"{path}: cannot be written ({error})") from None
-
-
-def write_with_checksum(path: str | Path, tensors: dict[str, Tensor], record: dict) -> None:
-    """As `write_safetensors`, with a record, and a checksum by which `read_with_checksum` notices any change."""
-    content = json.dumps(record)
-    write_safetensors(path, tensors, {"llmclf": content, "checksum": checksum(content, tensors)})
 
 
 def read_with_checksum(path: str | Path, advice: str) -> tuple[dict[str, Tensor], Any]:
