@@ -1,7 +1,7 @@
-"""How fast files are scored, and in how much memory, as the work grows: in one process, and by workers of Ray Data.
+"""How fast files are scored, and in how much memory, as the work grows: in one process, and by workers of Ray.
 
-A very small GPT-2 shape, so that a million messages take minutes, and reading, cutting and writing are measured as much
-as the model; and GPT-2 in its smallest real size, for fewer messages. Both have random weights. The collection is
+A very small GPT-2 shape, so that a million messages take minutes, and reading and writing are measured as much as the
+model; and GPT-2 in its smallest real size, for fewer messages. Both have random weights. The collection is
 repeated with a number before each message. Each way is run for two numbers of messages: what the larger one takes
 longer is what messages take; the rest is loading, and the start of Ray.
 """

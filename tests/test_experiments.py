@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,8 @@ def tiny_world(monkeypatch, tiny_tokenizer, request):
         monkeypatch.setattr(module, "load_tokenizer", lambda name: tiny_tokenizer)
         monkeypatch.setattr(module, "load_pretrained", load)
     monkeypatch.setattr(experiments, "MINIMUM_STEPS", 1)
-    monkeypatch.setitem(EXPERIMENTS, "context", Experiment("", pad_to=80, pooling="last_position"))  # fits a tiny model
+    shorter = replace(EXPERIMENTS["context"], pad_to=80)  # fits a tiny model
+    monkeypatch.setitem(EXPERIMENTS, "context", shorter)
 
 
 def command(folder: Path, *words: str) -> int:
@@ -134,6 +135,15 @@ def test_what_a_row_changes_reaches_the_model(name):
     base = "one-by-one" if name == "accumulated" else EXPERIMENTS[name].base
     same = np.allclose(probabilities(name), probabilities(base), atol=1e-5, rtol=0)
     assert same == (name == "ignore-index")
+
+
+def test_a_label_that_is_ignored_is_not_learnt(monkeypatch):
+    monkeypatch.setitem(
+        EXPERIMENTS, "ignore-index", replace(EXPERIMENTS["ignore-index"], ignore_index=1, batch_size=16)
+    )
+    monkeypatch.setattr(experiments, "MINIMUM_STEPS", 100)
+    (found,) = run("ignore-index", [1], TINY)
+    assert set(found.predictions["predicted"]) == {0}
 
 
 def test_the_feature_cache_changes_no_prediction(monkeypatch):
@@ -267,16 +277,18 @@ def test_runs_on_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):
     assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
 
 
-def test_a_run_that_was_killed_between_the_two_files_is_not_there_twice(tmp_path):
+def test_a_run_of_which_one_file_does_not_know_is_done_again(tmp_path):
+    words = ["--rows", "natural", "--folds", "1", "2", "--backbone", "keywords"]
     first, second = run("natural", [1, 2], ModelSettings("keywords", CPU))
     add_run(tmp_path, first)
     before = (tmp_path / "runs.csv").read_bytes()
     add_run(tmp_path, second)
-    (tmp_path / "runs.csv").write_bytes(before)
-    assert command(tmp_path, "--rows", "natural", "--folds", "1", "2", "--backbone", "keywords") == 0
     whole = pd.concat([first.predictions, second.predictions], ignore_index=True)
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "predictions.parquet", part=None), whole)
-    assert read_runs(tmp_path / "runs.csv")["fold"].tolist() == [1, 2]
+    for lose in (lambda: (tmp_path / "runs.csv").write_bytes(before), (tmp_path / "predictions.parquet").unlink):
+        lose()  # the process was killed between the two files; somebody has removed one
+        assert command(tmp_path, *words) == 0
+        pd.testing.assert_frame_equal(read_predictions(tmp_path / "predictions.parquet", part=None), whole)
+        assert read_runs(tmp_path / "runs.csv")["fold"].tolist() == [1, 2]
 
 
 def predictions_of(**wrong: list[int]) -> pd.DataFrame:

@@ -196,9 +196,9 @@ again = score_files(folder / "classifier", source, scored, **work)
 print(f"{again.now} now, {again.before} before")
 
 # %% [markdown]
-# Only the missing part. What was there is neither read by the model nor written again. How do memory and time grow? A benchmark in the
-# project's folder has classified up to a million messages with a very small model, so that reading and writing
-# count as well. Here is what it measured:
+# Only the missing part. The file is read again from its beginning, but the model sees only the rows of that part, and the other parts
+# stay as they are. How do memory and time grow? A benchmark in the project's folder has classified up to a million messages with a very
+# small model, so that reading and writing count as well. Here is what it measured:
 
 # %%
 import json
@@ -214,16 +214,17 @@ for one in measured["by number"]:
 
 # %% [markdown]
 # From the second line to the third, ten times as many messages take ten times as long (in the first, loading weighs too), and the memory
-# stays the same. So far as we measured, then, the laptop runs out of time and not of memory: all that grows is a list
-# with one line for each part. (`python -m benchmarks scoring` measures it on yours.)
+# stays the same: at any time it holds one part. Up to a million messages, then, the laptop runs out of time and not of memory.
+# (`python -m benchmarks scoring` measures it on yours.)
 
 # %% [markdown]
 # ## Several workers
 #
-# No part knows of another, so several may be done at once. The difficulty is everything around the model: starting processes, handing out
-# parts, noticing that one has died, keeping memory in bounds. Ray {cite:p}`moritz2018` does that for us. It starts workers on one machine or
-# on many, a {term}`cluster`, and its part {term}`Ray Data <Ray>` hands them the work. Our function takes `engine="ray"`, the command
-# `--engine ray`; this time we use the command:
+# No part depends on another, so several can be done at once. The difficulty is everything around the model: starting processes, handing
+# out parts, and noticing that a process has died. {term}`Ray` {cite:p}`moritz2018` does that for us, on one machine or on many, a
+# {term}`cluster`. Our process reads the files as before. It hands the texts of each part to a worker that is free, gets
+# probabilities back, and writes the part. Each worker holds a classifier of its own. If a worker dies, Ray starts another one and gives it the same part.
+# Our function takes `engine="ray"`, the command `--engine ray`; this time we use the command:
 
 # %%
 import subprocess
@@ -237,8 +238,7 @@ done = subprocess.run(command, check=True, capture_output=True, text=True)
 print(done.stdout, end="")
 
 # %% [markdown]
-# Two processes each load the classifier and take part after part; the seconds hold the start of Ray and
-# both loads. Are the answers the same? Compare January:
+# Most of these seconds went into starting Ray and loading the classifier twice. Are the answers the same? Compare January:
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -256,7 +256,7 @@ print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 
 # %% [markdown]
 # They are, but for rounding: another number of threads adds in another order, so the numbers need not agree to the last bit. Which worker
-# took which part has left no trace in them.
+# took which part makes no difference.
 
 # %% [markdown]
 # Was it faster? On so few messages certainly not: starting takes longer than working. The benchmark has measured more of them, with the very
@@ -288,9 +288,8 @@ for size, ways in measured["ways"].items():
 # processor of its own: a second machine, a second GPU.
 
 # %% [markdown]
-# On a cluster the command is the same. The environment variable `RAY_ADDRESS` names it, its machines need the library and must see the same files
-# under the same full paths, and the workers share the cores or GPUs of all of them. The library's tests start a cluster of a single
-# machine and score with it; we had no larger one to try it on, nor a work of very many parts.
+# On a cluster the command is the same. The environment variable `RAY_ADDRESS` names the cluster. Its machines need the library, and the
+# classifier under the same full path; the messages come from our process. We have tried this on one machine only, never on several.
 
 # %% [markdown]
 # ## Training with several workers
@@ -384,13 +383,12 @@ print("the same head:", torch.allclose(*heads, atol=1e-4))
 # %% [markdown]
 # ### When the model itself is too large
 #
-# Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. All of that can be dealt out:
-# each worker keeps a piece, and lends its weights to the others while they compute. The name in PyTorch is
-# *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023`; here it is the option `--shard`.
-#
-# Our loading still needs room for all weights in each
-# worker, and the frozen states are not kept. The project's tests compare the losses of two processes on tiny models. Memory, and
-# GPUs, we have not measured.
+# Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. Where one GPU cannot hold all that, it can be
+# split: with *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023` each worker keeps a share of everything, and lends its
+# weights to the others while they compute. This library does not offer it. The models of this book are small enough without, and we had
+# no GPUs to try it on. For a larger model, first train fewer weights: {term}`LoRA` (chapter 9) needs gradients and averages only for its
+# small corrections. If the weights alone are too large, use PyTorch's `fully_shard`, or a library that calls it for you, such as
+# Hugging Face's Accelerate.
 
 # %% [markdown]
 # ## A billion messages, on paper
@@ -440,15 +438,14 @@ from llmclf.scale.message_files import CsvFile
 
 kind, path = CsvFile(), place / "all.csv"
 pd.DataFrame({"text": texts}).to_csv(path, index=False)
-(whole_file,) = kind.cut(path, "text", [], len(texts))
 columns = ["predicted", "probability_ham", spam]
 answers = {name: alone[name].to_list() for name in columns}
 answers = {n: list(np.resize(a, len(texts))) for n, a in answers.items()}
 
 
 def read_and_write(_):
-    content, _ = kind.read(path, whole_file, "text")
-    kind.write(place / "again.csv", content, answers)
+    for content, _ in kind.parts(path, "text", len(texts), columns):
+        kind.write(place / "again.csv", content, answers)
 
 
 # %%
@@ -458,7 +455,8 @@ def cut(items):
 
 
 def check_all(_):
-    list(kind.cut(path, "text", ["predicted"], 10_000))
+    for _ in kind.parts(path, "text", 10_000, columns):
+        pass
     sha256_of(path)
 
 
@@ -509,35 +507,39 @@ pd.DataFrame.from_dict(plan, orient="index", columns=columns)
 # chip waits meanwhile: the faster the model, the more the rest weighs.
 
 # %% [markdown]
-# What does it cost, and do more GPUs help? Each brings its own cores, to read and to cut. The check of all files does not get faster: it runs in one process,
-# and whoever has rented the GPUs by then pays for them while they wait.
+# What does it cost, and do more GPUs help? Each brings its own worker, which cuts and computes. Meanwhile one process reads and writes
+# for all of them, so the slower of the two sets the pace. The same process checks all files before, and whoever has rented the GPUs by then pays
+# for them while they wait.
 #
 # **Predict before you run.** A hundred GPUs instead of one: what becomes of the wait, and of the bill?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 checking = 10**9 / once
+reading = 10**9 / stages["read and write"]
 for name in ("GPU, same fraction", "GPU, a tenth of it"):
     for count in (1, 10, 100):
-        wait = checking + seconds_of(name) / count
+        computing = (seconds_of(name) - reading) / count
+        wait = checking + max(reading, computing)
         bill = wait / 3600 * count * PRICE
         print(f"{name}, {count:>3}: {duration(wait):>12},", end=" ")
         print(f"{bill:>5,.0f} dollars")
-print(f"of these, the check: {duration(checking)}")
+print(f"the check: {duration(checking)},", end=" ")
+print(f"reading and writing: {duration(reading)}")
 
 # %% [markdown]
-# Ten GPUs shorten the wait a great deal, for some dollars more. With a hundred, most of the wait is the check, so that the bill grows many times
-# with little to show for it. Where that matters, give each machine a folder of messages of its own, and a command of its own:
-# then the checks run side by side, and nothing else changes.
+# Ten GPUs shorten the wait a great deal. A hundred shorten it little or not at all: they wait for the one process that checks, reads and
+# writes, and the bill grows many times. If that matters, give each machine a folder of messages of its own and a command of its
+# own. Then checking, reading and writing run side by side too, and nothing else changes.
 
 # %% [markdown]
 # A plan that counts operations only would have shown none of this. Two questions are left: how many cores keep a GPU busy, and what has to be carried?
-# Each file is read three times: for its {term}`SHA-256`, by which a changed file is noticed, for the check, and to be classified. As the speed of a disk or line
-# we assume 100 MB a second, a round number too.
+# The check reads each file twice: for its {term}`SHA-256`, by which a changed file is noticed, and row by row. Scoring reads it a third time.
+# As the speed of a disk or line we assume 100 MB a second, a round number too.
 
 # %%
-prepare = sum(1 / one for one in stages.values())
 for name in ("GPU, same fraction", "GPU, a tenth of it"):
-    print(f"{name}: {models[name] * prepare:.1f} cores to prepare")
+    cores = models[name] / stages["cut into tokens"]
+    print(f"{name}: {cores:.1f} cores to cut into tokens")
 each = {"read": (path, 3), "write": (place / "again.csv", 1)}
 for name, (file, times) in each.items():
     size = times * file.stat().st_size / len(texts) * 10**9
@@ -546,15 +548,15 @@ for name, (file, times) in each.items():
 print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
 
 # %% [markdown]
-# Up to about one core for each GPU, two workers on each are enough (`--workers`, twice the number of GPUs): one prepares while the other computes.
-# Texts and answers fit onto a pocket-sized disk, and at the assumed speed carrying them takes less time than one GPU computes. Two of the three
-# readings belong to the check, though: where the disk is that slow, the check takes longer than was printed above.
+# Up to about one core for each GPU, two workers on each are enough (`--workers`, twice the number of GPUs): one cuts while the other computes.
+# Texts and answers fit onto a pocket-sized disk, and at the assumed speed carrying them takes less time than one GPU computes. If the disk is that slow,
+# though, the check takes longer than printed above, because two of the three readings belong to it.
 #
 # So many files are unwieldy: for so much work choose larger parts.
 
 # %% [markdown]
-# Hours of work on rented machines may well be interrupted; after that the check runs again, and everything else goes on where it was. That is
-# why the parts matter more than the engine.
+# Hours of work on rented machines may well be interrupted. Then the same command checks the files again, skips the parts that are there, and goes
+# on. That is why the parts matter more than the engine.
 
 # %% [markdown]
 # ### What the plan leaves out

@@ -256,14 +256,12 @@ def run_missing(names: Sequence[str], folds: Sequence[int], model: ModelSettings
         for name in names:
             own = replace(model, backbone=EXPERIMENTS[name].backbone or model.backbone)
             done = set(runs_in(folder)[RUN].itertuples(index=False, name=None))
-            missing = [
-                number for number in dict.fromkeys(folds) if (name, own.backbone, own.precision, number) not in done
-            ]
+            missing = [n for n in dict.fromkeys(folds) if (name, own.backbone, own.precision, n) not in done]
             try:
-                for record, predictions in run(name, missing, own, features) if missing else ():
-                    add_run(folder, Run(record, predictions))
-                    found = pooled(predictions[predictions["part"] == "test"])
-                    print(f"{name}, fold {record['fold']}: {found['accuracy']:.2%} of the test set right", end=" ")
-                    print(f"({record['seconds']:.0f} s)", flush=True)
+                for finished in run(name, missing, own, features) if missing else ():
+                    add_run(folder, finished)
+                    accuracy = pooled(finished.predictions.query("part == 'test'"))["accuracy"]
+                    answer = f"{accuracy:.2%} of the test set right ({finished.record['seconds']:.0f} s)"
+                    print(f"{name}, fold {finished.record['fold']}: {answer}", flush=True)
             except AssetError as error:
                 notice(f"{name} is left out: {str(error).splitlines()[0]}")

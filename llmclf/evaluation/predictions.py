@@ -108,10 +108,9 @@ def add_run(folder: Path, run: Run) -> None:
     predictions = run.predictions
     if path.is_file():
         older = read_predictions(path, part=None)
-        others = (older[RUN] != predictions[RUN].iloc[0]).any(
-            axis=1
-        )  # a process may have been killed between the files
-        predictions = pd.concat([older[others], predictions], ignore_index=True)
+        # Without those of the same run: a process may have been killed between the two files.
+        others = older[(older[RUN] != predictions[RUN].iloc[0]).any(axis=1)]
+        predictions = pd.concat([others, predictions], ignore_index=True)
     with atomic_write(path) as unfinished:  # runs on the same fold repeat its rows, which dictionaries would hide
         predictions.to_parquet(unfinished, index=False, compression="zstd", compression_level=9, use_dictionary=False)
     record = pd.DataFrame([run.record], columns=RUN_COLUMNS)
