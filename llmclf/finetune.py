@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +27,7 @@ class FineTuned(NamedTuple):
     classifier
         Ready to use and to save.
     history
-        How training went.
+        How training went; its seconds include those of the cached features.
     loaders
         The three tables as they were used, over cached features where there are some: to evaluate on.
     """
@@ -105,12 +106,13 @@ def finetune(
         seed=settings.seed,
     )
     pad_to = dataset_of(loaders.train).max_length if padding == "fixed" else None
+    started = time.perf_counter()
     if features is not None:
         pairs = zip(loaders, splits, strict=True)
         loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
     elif reason_not_cacheable(model, loaders.train) is None and features_fit(model, *loaders):
         loaders = Loaders(*cache_features(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
-
+    seconds_before_training = time.perf_counter() - started
     history = train(
         model,
         loaders.train,
@@ -120,6 +122,7 @@ def finetune(
         on_measurement=on_measurement,
         quiet=quiet,
     )
+    history.seconds += seconds_before_training
     record = {"settings": asdict(settings), "batch_size": batch_size, "padding": padding, "trainable": trainable}
     classifier = TextClassifier(
         model, tokenizer, list(label_names), name, max_length=pad_to or limit, pad_to=pad_to, training=record

@@ -113,7 +113,6 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
         trained, weights = table.trainable["sum"], table.loc["sum"].sum()
         print(f"backbone: {backbone} on {device}; training {trained:,} of {weights:,} weights", flush=True)
 
-    started = time.perf_counter()
     classifier, history, loaders = finetune(
         splits,
         names,
@@ -132,7 +131,7 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
     )
     if not is_main_process():
         return
-    print(f"fine-tuned in {time.perf_counter() - started:.0f} s")
+    print(f"fine-tuned in {history.seconds:.0f} s")
     classifier.training["results"] = evaluate_splits(classifier.model, loaders)
     save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
     classifier.save(output, complete=options.complete)
