@@ -32,7 +32,7 @@ END_OF_TEXT = 256  # of the tiny tokenizer: every byte is a token, and this one 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)  # tiny models gain nothing from more, and lose much where the cores are shared
     if not config.option.markexpr:
-        config.option.markexpr = "not download"
+        config.option.markexpr = "not download and not slow"
 
 
 def pytest_report_header() -> str:
