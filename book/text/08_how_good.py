@@ -369,7 +369,8 @@ for name, rows in by_model.items():
 
 # %%
 right = natural["predicted"] == natural["label"]
-each = right.groupby([natural["backbone"], natural["fold"]], sort=False).mean()
+folds = natural.assign(right=right).groupby(["backbone", "fold"], sort=False)
+each = folds["right"].mean()
 spread = each.groupby("backbone", sort=False).agg(["min", "max"])
 spread.columns = ["worst fold", "best fold"]
 spread.style.format("{:.2%}")
@@ -390,9 +391,9 @@ rows = {}
 for name in rivals:
     theirs = by_model[name]
     rows[f"{name}, ham and spam"] = compare(ours, theirs)
-    for number, label in enumerate(["ham", "spam"]):
-        some = ours[ours["label"] == number], theirs[theirs["label"] == number]
-        rows[f"{name}, {label}"] = compare(*some)
+    for label, word in enumerate(["ham", "spam"]):
+        some = ours[ours["label"] == label]
+        rows[f"{name}, {word}"] = compare(some, theirs)
 columns = ["only SmolLM2 right", "only it right", "p"]
 table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 table.style.format("{:.2g}", subset="p")
@@ -635,9 +636,13 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 # stays, and with it every answer.
 
 # %%
-from llmclf.evaluation.statistics import expected_calibration_error, fit_temperature
+from llmclf.evaluation.statistics import fit_temperature
 
 temperature = fit_temperature(checked.numpy(), checked_labels.numpy())
+
+# %%
+from llmclf.evaluation.statistics import expected_calibration_error
+
 cooled = (logits / temperature).softmax(dim=1)[:, 1].numpy()
 loss = torch.nn.functional.cross_entropy
 for name, divided, score in (
@@ -860,8 +865,9 @@ for name, some in tests.items():
 for prevalence in (0.5, messages["label"].mean(), 0.01):
     precision = precision_at(**shares["balanced"], prevalence=prevalence)
     print(f"prevalence {prevalence:.1%}: precision {precision:.1%}")
-print(f"share of ham accused: {shares['balanced']['alarms']:.2%}", end=" ")
-print(f"after balanced training, {shares['natural']['alarms']:.2%} after natural")
+print("share of ham accused:", end=" ")
+print(f"{shares['balanced']['alarms']:.2%} after balanced training,", end=" ")
+print(f"{shares['natural']['alarms']:.2%} after natural")
 
 # %% [markdown]
 # The same classifier, the same recall, and a precision that falls with the prevalence: what was measured on balanced data

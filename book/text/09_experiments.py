@@ -118,7 +118,7 @@ print(f"{first.record['trained_parameters']:,} parameters trained")
 # holds the predictions in full precision as well:
 
 # %%
-from llmclf.evaluation.predictions import compare, read_predictions, read_runs
+from llmclf.evaluation.predictions import compare, read_predictions
 
 predictions = read_predictions("predictions.parquet")
 predictions = predictions[predictions["backbone"] == "smollm2-135M"]
@@ -150,8 +150,9 @@ print("right only in one of them:", compare(half, full)[:2])
 from llmclf.evaluation.predictions import leads
 
 ours = predictions[predictions["precision"] == "bfloat16"]
+folds = ours.groupby("experiment")["fold"].nunique()
 by_row = dict(iter(ours.groupby("experiment")))
-by_row = {n: rows for n, rows in by_row.items() if rows["fold"].nunique() > 2}
+by_row = {n: rows for n, rows in by_row.items() if folds[n] > 2}
 shown = [n for n in ablations if {n, ablations[n].base} <= set(by_row)]
 lines = {}
 for name in shown:
@@ -159,9 +160,9 @@ for name in shown:
     found, by_fold = pooled(rows), leads(rows, base)
     spread = "{low:.1%} to {high:.1%}".format(**found)
     ahead, behind = (by_fold > 0).sum(), (by_fold < 0).sum()
-    folds = f"{ahead} : {behind} of {rows['fold'].nunique()}"
     pair = compare(rows, base)
-    lines[name] = [found["accuracy"], spread, *pair, folds]
+    lines[name] = [found["accuracy"], spread, *pair]
+    lines[name].append(f"{ahead} : {behind} of {folds[name]}")
     lines[name].append(ablations[name].reference / 100)
 columns = ["right", "interval", "+", "-", "p", "folds", "GPT-2"]
 table = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
@@ -225,6 +226,8 @@ for name, row in differing.iterrows():
 # same work differ here by a factor of two.)
 
 # %%
+from llmclf.evaluation.predictions import read_runs
+
 runs = read_runs("runs.csv")
 runs["learnt"] = runs["train_correct"] / runs["train_messages"]
 runs = runs[runs["precision"] == "bfloat16"]

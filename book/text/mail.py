@@ -274,7 +274,7 @@ print(drawn["label"].value_counts().to_string())
 # copies <near copy>` share half of all their runs of three words.)
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.evaluation.near_duplicates import near_duplicate_groups, split_by_groups
+from llmclf.evaluation.near_duplicates import near_duplicate_groups
 
 shares = {"train_share": 0.6, "validation_share": 0.1}
 numbered = drawn.assign(group=near_duplicate_groups(drawn["text"]))
@@ -302,6 +302,8 @@ for number in sizes.index[:3]:
 # no group is torn apart, and each part gets nearly the same share of each class.
 
 # %%
+from llmclf.evaluation.near_duplicates import split_by_groups
+
 splits = split_by_groups(numbered, numbered["group"], **shares)
 train, validation, test = splits
 for name, part in splits._asdict().items():

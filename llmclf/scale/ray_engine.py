@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import cached_property
 from importlib.util import find_spec
@@ -83,7 +84,8 @@ def start() -> None:
     import ray
 
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        address = os.environ.get("RAY_ADDRESS") or "local"  # not one that a Ray that was killed has left behind
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of many kinds, as Ray likes
         raise LlmclfError(f"Ray could not be started ({error}); the same command tries again") from error
 
