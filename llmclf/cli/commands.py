@@ -105,10 +105,10 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
     splits, names = prepare_data(options)
     print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
     backbone, checkpoint = choose_backbone(options.backbone), output / CHECKPOINT
-    if is_main_process():
-        data.save_splits(splits, output)
 
-    def print_weights(model: Classifier) -> None:
+    def begin(model: Classifier) -> None:
+        if is_main_process():
+            data.save_splits(splits, output)  # only now: a backbone that cannot be loaded leaves nothing behind
         table = parameter_table(model)
         trained, weights = table.trainable["sum"], table.loc["sum"].sum()
         print(f"backbone: {backbone} on {device}; training {trained:,} of {weights:,} weights", flush=True)
@@ -125,7 +125,7 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
         batch_size=options.batch_size,
         bfloat16=options.bfloat16,
         device=device,
-        before_training=print_weights,
+        before_training=begin,
         on_measurement=print_measurement,
         checkpoint=checkpoint,
     )

@@ -9,6 +9,7 @@ A trial is a function that returns how it ended, "right result" or "clear error"
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import signal
 import sys
@@ -39,13 +40,14 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
     def some(many: int, few: int) -> range:
         return range(many if full else few)
 
-    for what in ("train", "score", "fetch", "kit", *(["ray"] if full else [])):
-        for how in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
-            if what not in things.done:
-                things.do(what)
-            many = 3 if what == "ray" else 20 if how == signal.SIGKILL else 10
-            trials = [ended_early(things, what, how, seed) for seed in some(many, 1)]
-            yield f"{how.name} at a random moment while {DOING[what]}; then the same command again", trials
+    kills = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
+    kinds = itertools.product(("train", "score", "fetch", "kit", "ray"), kills)
+    for what, how in kinds if full else zip(("train", "score", "fetch"), kills, strict=True):
+        if what not in things.done:
+            things.do(what)
+        many = 3 if what == "ray" else 20 if how == signal.SIGKILL else 10
+        trials = [ended_early(things, what, how, seed) for seed in some(many, 1)]
+        yield f"{how.name} at a random moment while {DOING[what]}; then the same command again", trials
     trials = [worker_killed(things, seed) for seed in some(10, 1)]
     yield "SIGKILL for one of two workers that train together; then the same command again", trials
     for what in TARGETS:
@@ -63,16 +65,17 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
         "a text of any bytes, as an argument and by standard input, in a terminal that has another encoding than UTF-8",
         [any_bytes(things, seed) for seed in some(64, 8)],
     )
-    for what in ("load", "train", "score", "fetch"):
+    for what in ("load", "train", "score", "fetch") if full else ("train", "fetch"):
         place = "" if what == "load" else " into one folder"
         for count in (2, 8) if full else (2,):
             yield f"{count} processes at once {DOING[what]}{place}", [at_once(things, what, count)]
     if can_mount():
-        for what in ("train", "score", "fetch"):
+        writing = ("train", "score", "fetch") if full else ("train",)
+        for what in writing:
             sizes = (16, 100, 400, 800, 1200, 2000, 4000, 30_000) if full else (100,)
             trials = [full_disk(things, what, size) for size in sizes]
             yield f"a disk that is too small while {DOING[what]}; then room", trials
-        trials = [read_only_disk(things, what) for what in ("train", "score", "fetch")]
+        trials = [read_only_disk(things, what) for what in writing]
         yield "a disk that is read-only, for results or for the cache", trials
 
 

@@ -10,7 +10,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import NamedTuple
@@ -127,16 +127,9 @@ def refuses(use: Callable[[], object], path: Path) -> End:
     raise LostError("went unnoticed")
 
 
-def record(things: Things, folder: Path) -> Target:
+def classifier(things: Things, folder: Path) -> Target:
     copy = shutil.copytree(things.done["train"], folder / "copy")
-    another = things.done["other"] / "classifier.json"
-    return Target(copy / another.name, lambda: refusal(in_process(["classify", copy, "hello"])), another)
-
-
-def weights(things: Things, folder: Path) -> Target:
-    target = record(things, folder)
-    path, another = (next(where.glob("weights-*")) for where in (target.path.parent, things.done["other"]))
-    return Target(path, target.use, another)
+    return Target(copy / "classifier.safetensors", lambda: refusal(in_process(["classify", copy, "hello"])))
 
 
 def manifest(things: Things, folder: Path) -> Target:
@@ -160,8 +153,8 @@ def checkpoint(things: Things, folder: Path) -> Target:
         weight.grad = torch.ones_like(weight)
     optimizer.step()
     path, another = folder / "checkpoint.safetensors", folder / "another.safetensors"
-    save_checkpoint(path, {"model": "tiny"}, trainable, optimizer, History(), 1)
-    save_checkpoint(another, {"model": "another"}, trainable, optimizer, History(), 1)
+    save_checkpoint(path, {"model": "tiny"}, trainable, optimizer, asdict(History()), 1)
+    save_checkpoint(another, {"model": "another"}, trainable, optimizer, asdict(History()), 1)
     before = {name: weight.clone() for name, weight in trainable.items()}
 
     def use() -> End:
@@ -328,20 +321,16 @@ def all_rows(path: Path) -> list[list[tuple[str, object]]]:
     return [[*json.loads(line).items()] for line in lines if line.strip()]
 
 
-# Newer versions: the true content, with a higher number of the format, and sealed again ------------------------------
+# Newer versions: the true content, with a higher number of the format, and a checksum of its own ----------------------
 
 
 def newer_json(path: Path) -> None:
-    from llmclf.classify import seal
-
     record = json.loads(path.read_text(encoding="utf-8"))
     record["format"] += 1
-    if "sha256" in record:
-        record["sha256"] = seal(record)
     path.write_text(json.dumps(record, indent=2), encoding="utf-8")
 
 
-def newer_sealed(path: Path) -> None:
+def newer_with_checksum(path: Path) -> None:
     from llmclf.files.storage import read_with_checksum, write_with_checksum
 
     tensors, record = read_with_checksum(path, "")
@@ -363,16 +352,15 @@ class NewerVersion(NamedTuple):
 
 
 NEWER_VERSIONS = {
-    "the record of a classifier": NewerVersion(newer_json, "written by llmclf"),
-    "a checkpoint": NewerVersion(newer_sealed, "written by another version"),
+    "a classifier": NewerVersion(newer_with_checksum, "written by llmclf"),
+    "a checkpoint": NewerVersion(newer_with_checksum, "written by another version"),
     "the manifest of scored files": NewerVersion(newer_json, "other format"),
-    "a student": NewerVersion(newer_sealed, "not a student of this library, format"),
+    "a student": NewerVersion(newer_with_checksum, "not a student of this library, format"),
     "a backbone of one's own, GGUF": NewerVersion(newer_gguf, "version 4"),
 }
 
 TARGETS: dict[str, Callable[[Things, Path], Target]] = {
-    "the record of a classifier": record,
-    "the weights of a classifier": weights,
+    "a classifier": classifier,
     "a checkpoint": checkpoint,
     "the manifest of scored files": manifest,
     "a student": student,
@@ -390,5 +378,8 @@ OWN = "a backbone of one's own"  # of which nobody knows what it should be
 
 def damages(what: str) -> list[str]:
     """The kinds of damage that a kind of file can have."""
-    exchangeable = what.startswith((OWN, "a student", "the unpacked", *MESSAGES))  # or of another run, and as good
+    # Of another run they are as good.
+    exchangeable = what.startswith(
+        (OWN, "a student", "a classifier", "the unpacked", *MESSAGES)
+    )  # or of another run, and as good
     return [*DAMAGES, *([NEWER] if what in NEWER_VERSIONS else []), *([] if exchangeable else [ANOTHER])]

@@ -50,7 +50,7 @@ def ended_early(things: Things, what: str, how: signal.Signals, seed: int) -> Tr
                     again = run(words, **more)
                     if judge(again) == ERROR and "holds a classifier already" not in again.stderr:
                         raise LostError(again.stderr)
-                if left_behind(output):
+                if how != signal.SIGKILL and left_behind(output):
                     raise LostError(f"left behind: {left_behind(output)}")
                 things.check(what, output)
                 return RIGHT
@@ -84,7 +84,7 @@ def worker_killed(things: Things, seed: int) -> Trial:
                 killed, told = kill_worker(words, worker, moment)
                 if not killed:
                     continue
-                if "the same command" not in told and not (output / "classifier.json").exists():
+                if "the same command" not in told and not (output / "classifier.safetensors").exists():
                     raise LostError(told)
                 again = run(words)
                 if again.returncode != 0 and "holds a classifier already" not in again.stderr:

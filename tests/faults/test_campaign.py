@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,15 +12,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign import Things, attempt, can_mount, damaged, plan
 
+from llmclf.files.storage import read_safetensors
+
 KINDS = {  # words of their names, and how many there are
-    "at a random moment while": 12,
+    "at a random moment while": 3,
     "one of two workers": 1,
-    "damaged in": 12,
+    "damaged in": 11,
     "a table broken": 1,
     "a random text": 2,
     "a text of any bytes": 1,
-    "processes at once": 4,
-    "disk": 4 if can_mount() else 0,
+    "processes at once": 2,
+    "disk": 2 if can_mount() else 0,
 }
 
 
@@ -41,8 +44,10 @@ def test_nothing_is_lost(things):
 
 
 def test_campaign_notices_what_is_not_noticed(things, monkeypatch):
-    monkeypatch.setattr("llmclf.classify.seal", lambda record: record.get("sha256"))
-    trials = [
-        damaged(things, "the record of a classifier", "a bit near the beginning flipped", seed) for seed in range(20)
-    ]
+    def unchecked(path, advice):
+        tensors, metadata = read_safetensors(path, advice)
+        return tensors, json.loads(metadata["llmclf"])
+
+    monkeypatch.setattr("llmclf.classify.read_with_checksum", unchecked)
+    trials = [damaged(things, "a classifier", "a bit flipped", seed) for seed in range(20)]
     assert attempt(trials)[1]

@@ -36,12 +36,11 @@ def broken_table(things: Things, seed: int) -> Trial:
             try:
                 table = read_table(path)
                 label_names(table)
-                cuts = list(KINDS[path.suffix].cut(path, "text", [], 7))
+                texts = [text for _, some in KINDS[path.suffix].parts(path, "text", 7, []) for text in some]
             except LlmclfError as error:
                 if str(path) not in str(error) and "labels" not in str(error):
                     raise LostError(f"the file is not named: {error}") from error
                 return ERROR
-            texts = [text for part in cuts for text in KINDS[path.suffix].read(path, part, "text")[1]]
         rows = rows or rows_of(content, suffix)
         if table[["label", "text"]].to_numpy().tolist() != rows or texts != [text for _, text in rows]:
             raise LostError(f"not the rows of the table: {content!r}")
@@ -155,7 +154,7 @@ def typed_texts(things: Things, seed: int, count: int) -> Iterator[Trial]:
     def trial(text: str) -> str:
         if surplus := Tags(typed(text)).found - usual:
             raise LostError(f"{text!r} became markup: {surplus}")
-        shown = demo.readings[0].course(demo.name)[-1]
+        shown = demo.readings[0].probability_of(demo.name)[-1]
         if not abs(shown - things.classifier.predict_proba(text)[-1]) <= 1e-4:
             raise LostError(f"{text!r}: the demo shows {shown}")
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):

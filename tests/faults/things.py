@@ -121,10 +121,10 @@ class Things:
             if ours != theirs:
                 raise LostError(f"{output} differs from the undisturbed run's: {sorted(map(str, ours))}")
             return
-        names = [{path.name.split("-")[0] for path in where.iterdir()} for where in (output, self.done["train"])]
+        names = [set(contents(where)) for where in (output, self.done["train"])]
         if names[0] != names[1]:
-            raise LostError(f"{output} holds {sorted(names[0])}")
-        weights = [load_file(next(where.glob("weights-*"))) for where in (output, self.done["train"])]
+            raise LostError(f"{output} holds {sorted(map(str, names[0]))}")
+        weights = [load_file(where / "classifier.safetensors") for where in (output, self.done["train"])]
         for name, tensor in weights[1].items():
             if not (tensor - weights[0][name]).abs().max() <= tolerance:
                 raise LostError(f"{output}: {name} differs from the undisturbed run's")
@@ -147,14 +147,14 @@ def write_index(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """All files below a folder; the cache's own locks, which stay, aside."""
-    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.suffix != ".lock"}
-    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+    """All files below a folder, hidden ones aside."""
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not any(part[0] == "." for part in name.parts)}
 
 
 def left_behind(output: Path) -> list[Path]:
-    """Temporary files and folders, and locks of an output folder."""
-    return [path for path in output.rglob(".*") if not (path.suffix == ".lock" and path.parent.name == "gpt2-bpe")]
+    """Temporary files and folders, and locks."""
+    return list(output.rglob(".*"))
 
 
 def command(*words: object) -> list[str]:
