@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import tracemalloc
@@ -216,18 +215,6 @@ def test_folder_of_somebody_else_is_left_alone(folder, tmp_path):
         score_files(folder, source, out)
 
 
-def test_two_processes_do_not_write_into_one_folder(folder, tmp_path):
-    source, out = write(tmp_path / "mail.csv"), tmp_path / "out"
-    hold = "import time\nfrom llmclf.files.storage import lock_folder\nwith lock_folder({!r}):"
-    hold = hold.format(str(out)) + " print(flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        with pytest.raises(FileError, match="out: another process is writing here; wait for it"):
-            score_files(folder, source, out)
-        other.kill()
-    assert score_files(folder, source, out).now == len(TEXTS)
-
-
 @pytest.mark.parametrize("rows", [ROWS[:15], ROWS[::-1], [*ROWS, ROWS[0]]], ids=["shorter", "as long", "longer"])
 def test_file_that_is_changed_meanwhile_is_noticed(folder, tmp_path, monkeypatch, rows):
     source, begin = write(tmp_path / "mail.csv"), scoring.begin
@@ -267,10 +254,9 @@ BROKEN = {
     "h.parquet": ("not parquet", "h.parquet: damaged, or not a Parquet file"),
     "i.txt": ("hello", "i.txt: expected a file that ends in .csv, .tsv, .jsonl, .parquet"),
     "j.jsonl": ("[" * 100_000, "j.jsonl: line 1: not a JSON object in UTF-8"),
-    "k.jsonl": ('{"text": "a", "n": NaN}\n', "k.jsonl: line 1: not a JSON object in UTF-8 (the number NaN has no"),
-    "l.jsonl": ('{"text": "a", "n": 1e400}\n', "l.jsonl: line 1: not a JSON object in UTF-8 (the number 1e400 has no"),
-    "m.csv": ("id,text\n", "m.csv: holds no messages"),
-    "n.jsonl": ("", "n.jsonl: holds no messages"),
+    "k.jsonl": ('{"text": "a", "n": 1e400}\n', "k.jsonl: line 1: not a JSON object in UTF-8 (the number 1e400 has no"),
+    "l.csv": ("id,text\n", "l.csv: holds no messages"),
+    "m.jsonl": ("", "m.jsonl: holds no messages"),
 }  # fmt: skip
 
 

@@ -260,9 +260,9 @@ print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 
 # %% [markdown]
 # Was it faster? On so few messages certainly not: starting takes longer than working. The benchmark has measured more of them, with the very
-# small model and with GPT-2 in its smallest real size (random weights, which take the same time). As 1 counts the speed of reading the
-# whole table and one call of `predict_proba`. The last number leaves loading and the start of Ray out: it compares how much
-# longer a way takes than for fewer messages.
+# small model and with GPT-2 in its smallest real size (random weights, which take the same time). The speeds are relative to reading the
+# whole table and calling `predict_proba` once, which counts as 1. The last number leaves out loading and the start of Ray: it compares how
+# much longer a way takes than for fewer messages.
 
 # %%
 def times(ways, name):
@@ -277,15 +277,14 @@ for size, ways in measured["ways"].items():
         print(f"  {name:<15}{whole:.2f}, running {running:.2f}")
 
 # %% [markdown]
-# `stream` is slower than 1. With the small model it checks and writes files besides. With the real size that takes no time worth mention; we
-# suppose that its parts are to blame, which were of 150 messages here: among so few, fewer are of like length, so there is more
-# {term}`padding`. Once it runs, one worker of Ray is nearly as fast as `stream`: Ray costs little but its start.
+# `stream` is slower than 1, because it also checks and writes files. With the real size that takes hardly any time. There we suspect the
+# parts, which had only 150 messages: among so few, fewer have a similar length, so there is more {term}`padding`. One worker of Ray is
+# about as fast as `stream` once it runs. What Ray costs is its start.
 
 # %% [markdown]
-# That start weighs heavily, though, on less than a minute of work: with it, neither one nor two workers reach the 1. Running, a second worker
-# adds between a third and a half with the small model, where most of the time goes into Python, which keeps one core busy. It
-# adds little with the real size, where one process keeps both cores busy already. A second worker pays best where it brings a
-# processor of its own: a second machine, a second GPU.
+# That start takes a large share of a minute's work: with it, neither one nor two workers reach 1. While they run, a second worker helps the
+# small model, where most of the time goes into Python, which keeps one core busy. It adds little with the real size, where one
+# process keeps both cores busy already. A second worker pays best if it brings a processor of its own: a second machine, a second GPU.
 
 # %% [markdown]
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names the cluster. Its machines need the library, and the
@@ -385,8 +384,8 @@ print("the same head:", torch.allclose(*heads, atol=1e-4))
 #
 # Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. Where one GPU cannot hold all that, it can be
 # split: with *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023` each worker keeps a share of everything, and lends its
-# weights to the others while they compute. This library does not offer it. The models of this book are small enough without, and we had
-# no GPUs to try it on. For a larger model, first train fewer weights: {term}`LoRA` (chapter 9) needs gradients and averages only for its
+# weights to the others while they compute. This library does not offer it. The models of this book are small enough without it, and we have
+# not tried it on GPUs. For a larger model, first train fewer weights: {term}`LoRA` (chapter 9) needs gradients and averages only for its
 # small corrections. If the weights alone are too large, use PyTorch's `fully_shard`, or a library that calls it for you, such as
 # Hugging Face's Accelerate.
 
