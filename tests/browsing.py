@@ -54,22 +54,23 @@ class Visit:
         self.loaded: list[str] = []
         self.tab.on("console", self.note_errors)
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", self.note_request)
         self.address = address
-        self.tab.route("**/*", self.only_ours)
-        self.tab.goto(address + page)
-        self.tab.wait_for_load_state("networkidle")
+        self.go(page)
+
+    def go(self, page: str) -> None:
+        """Forget what was noted of the page before, and load this one, as a click on a link does."""
+        for noted in (self.complaints, self.elsewhere, self.loaded):
+            noted.clear()
+        self.tab.goto(self.address + page)
 
     def note_errors(self, message) -> None:
         if message.type == "error":
             self.complaints.append(f"{message.text} ({message.location['url']})")
 
-    def only_ours(self, route) -> None:
-        if route.request.url.startswith((self.address, "data:")):
-            self.loaded.append(route.request.url)
-            route.continue_()
-        else:
-            self.elsewhere.append(route.request.url)
-            route.abort()
+    def note_request(self, request) -> None:
+        ours = request.url.startswith((self.address, "data:"))
+        (self.loaded if ours else self.elsewhere).append(request.url)
 
     def __enter__(self) -> Visit:
         return self

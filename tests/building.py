@@ -21,7 +21,8 @@ def toc_entries() -> list[str]:
 def build_book(output: Path, *options: str) -> Path:
     command = [Path(sys.executable).with_name("jupyter-book"), "build", str(BOOK), "--path-output", str(output)]
     command += ["--config", str(ROOT / "_config.yml"), "--toc", str(ROOT / "_toc.yml"), "-n", "-W", "--keep-going"]
-    no_network = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    result = subprocess.run([*command, *options], capture_output=True, text=True, env=os.environ | no_network)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    environment |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    result = subprocess.run([*command, *options], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
     return output / "_build"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from browsing import CHROMIUM, served
 from building import build_book
+from filelock import FileLock
 from safetensors.torch import save_file
 
 from llmclf.classify import TextClassifier
@@ -33,6 +35,17 @@ def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)  # tiny models gain nothing from more, and lose much where the cores are shared
     if not config.option.markexpr:
         config.option.markexpr = "not download and not slow"
+
+
+LONGEST = (
+    *("10_growing_up", "06_fine_tuning", "test_campaign", "mail", "test_book", "08_how_good", "play", "09_experiments"),
+    *("07_classifying", "03_pretrained", "test_demo_live", "test_score_files", "test_security", "test_distributed"),
+)  # files that take a while
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: with `--dist loadfile --no-loadscope-reorder` no worker is left alone with one at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_report_header() -> str:
@@ -70,8 +83,15 @@ def calm_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
 
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The HTML folder of a strict build."""
-    return build_book(tmp_path_factory.mktemp("book")) / "html"
+    """The HTML folder of a strict build, which workers of pytest-xdist share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with FileLock(folder / "book.lock"):
+        if not (folder / "book" / "built").exists():
+            build_book(folder / "book")
+            (folder / "book" / "built").touch()
+    return folder / "book" / "_build" / "html"
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +106,8 @@ def browser():
     """A browser without window; tests that ask for it are marked `needs_browser`."""
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as program:
-        browser = program.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        browser = program.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", nowhere_else])
         yield browser
         browser.close()
 

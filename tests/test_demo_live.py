@@ -48,7 +48,7 @@ def notebook(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["jupyterlab", "voila"])
+@pytest.fixture(scope="module", params=[pytest.param("jupyterlab", marks=pytest.mark.slow), "voila"])
 def page(request, notebook, browser):
     """The demo as a reader sees it, whichever server brings it; every other host is out of reach."""
     port = free_port()

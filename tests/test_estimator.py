@@ -36,7 +36,7 @@ def put_tiny_models(patch: pytest.MonkeyPatch, model=tiny_gpt2) -> None:
     tokenizer = tiny_tokenizer.__wrapped__()
     patch.setenv("LLMCLF_BACKBONE", "random-tiny")
     patch.setattr("llmclf.finetune.load_tokenizer", lambda backbone: tokenizer)
-    patch.setattr("llmclf.finetune.load_pretrained", lambda backbone, device: model().to(device))
+    patch.setattr("llmclf.finetune.load_pretrained", lambda name, device, seed: model().to(device))
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +94,8 @@ def test_settings_are_the_ones_recommended_for_the_backbone(monkeypatch, texts, 
 def test_named_backbone_is_taken_and_put_on_the_device(monkeypatch, texts, labels):
     asked = []
 
-    def load_pretrained(backbone, device):
-        asked.append((backbone, device))
+    def load_pretrained(name, device, seed):
+        asked.append((name, device))
         return tiny_gpt2()
 
     monkeypatch.setattr("llmclf.finetune.load_pretrained", load_pretrained)
