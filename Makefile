@@ -5,8 +5,11 @@ BUILD := $(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(C
 # Debian: apt-get install chromium
 CHROMIUM ?= chromium
 CLASSIFIER ?= output/classifier
+WORKERS ?= 2
+# A whole notebook goes to one worker, and each process has one thread: more would only wait for each other.
+PYTEST := $(BIN)/python -m pytest book tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval-lax --durations 10
 
-.PHONY: help book pdf epub test test-all finetune demo lab execute student lock audit clean
+.PHONY: help book pdf epub check test test-all finetune demo lab execute student lock audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -43,22 +46,17 @@ epub: .venv/installed
 	cp output/epub/_build/epub/from-gpt-to-classifier.epub output
 	@echo "The book is ready: output/from-gpt-to-classifier.epub"
 
-# Two processes for two cores, with one thread each; the notebooks, which take longest, come first.
-PYTEST := CI=true LLMCLF_FAST=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval-lax book tests --cov --durations=10 \
-  --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+test test-all: export OMP_NUM_THREADS = 1
+test: check
+	$(PYTEST) -m "not slow and not download" --cov
 
-.PHONY: lint
-lint: .venv/installed
+test-all: check
+	$(PYTEST) -m "not download" --cov
+
+check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-test: lint
-	$(PYTEST)
-
-# Whatever takes long as well: every exercise of the fault campaign's short form, a wheel, several processes …
-test-all: lint
-	$(PYTEST) -m "not download"
 
 finetune: .venv/installed
 	$(BIN)/python -m llmclf train --output $(CLASSIFIER) --overwrite
@@ -66,11 +64,11 @@ finetune: .venv/installed
 	  "You are a winner you have been specially selected to receive 1000 cash or a 2000 award." \
 	  "Hey, just wanted to check if we're still on for dinner tonight? Let me know!"
 
-output/classifier/classifier.json: | .venv/installed
+output/classifier/classifier.safetensors: | .venv/installed
 	$(BIN)/python -m llmclf train --output output/classifier
 
 # A page of its own, on this computer only; its settings keep it from asking other hosts for anything.
-demo: .venv/installed output/classifier/classifier.json
+demo: .venv/installed output/classifier/classifier.safetensors
 	$(BIN)/jupytext --quiet --to ipynb --output output/demo.ipynb book/play/demo.py
 	$(BIN)/voila output/demo.ipynb --Voila.config_file_paths=book/play $(VOILA)
 
