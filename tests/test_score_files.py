@@ -23,6 +23,7 @@ from llmclf.cli.parser import main
 from llmclf.files.storage import FileError
 from llmclf.files.tables import DataError
 from llmclf.scale import ray_engine
+from llmclf.scale.message_files import tables_of_size
 from llmclf.scale.score_files import score_files
 
 TEXTS = [
@@ -117,6 +118,15 @@ def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
     score_files(folder, tmp_path / "a.jsonl", tmp_path / "out")
     [record] = map(json.loads, (tmp_path / "out" / "a.jsonl" / "00000.jsonl").read_text().splitlines())
     assert (record["text"], record["id"]) == ("half \ud83c", 1.5)
+
+
+@needs_pyarrow
+def test_batches_of_any_size_become_tables_of_one_size():
+    import pyarrow as pa
+
+    batches = [pa.record_batch({"n": range(start, start + 7)}) for start in (0, 7, 14)]
+    tables = [table["n"].to_pylist() for table in tables_of_size(batches, 8)]
+    assert tables == [[*range(8)], [*range(8, 16)], [*range(16, 21)]]
 
 
 @needs_pyarrow

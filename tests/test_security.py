@@ -35,8 +35,6 @@ def offences(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            if names == ["cpu_count", "joblib"]:  # which counts, and reads nothing
-                continue
             found += [name for name in names if name.split(".")[0] in FORBIDDEN_MODULES]
             found += ["load from torch"] if names[-1] == "torch" and "load" in names else []
         if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES:
@@ -66,7 +64,6 @@ def test_no_code_is_made_from_data(path):
         "eval('1')",
         "builtins.eval('1')",
         "from builtins import eval as calculate",
-        "from joblib import cpu_count, load",
         "__builtins__['eval']('1')",
         "calculate = eval",
         "torch.load(path)",
