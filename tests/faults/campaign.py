@@ -52,18 +52,18 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
     yield "SIGKILL for one of two workers that train together; then the same command again", trials
     for what in TARGETS:
         kinds = damages(what)
-        many, few = (50, 5) if what.startswith(MESSAGES) else (3, 1)
+        many, few = (50, 1) if what.startswith(MESSAGES) else (3, 1)
         trials = [damaged(things, what, damage, seed) for damage in kinds for seed in some(many, few)]
         yield f"{what}, damaged in {len(kinds)} ways", trials
-    yield "a table broken at random", [broken_table(things, seed) for seed in some(200, 60)]
+    yield "a table broken at random", [broken_table(things, seed) for seed in some(200, 40)]
     yield (
         "a random text, alone and among others, through `predict`",
-        [*fuzzed_texts(things, 0, 10_000 if full else 300)],
+        [*fuzzed_texts(things, 0, 10_000 if full else 100)],
     )
     yield "a random text on the command line and in the demo", [*typed_texts(things, 1, 500 if full else 20)]
     yield (
         "a text of any bytes, as an argument and by standard input, in a terminal that has another encoding than UTF-8",
-        [any_bytes(things, seed) for seed in some(64, 8)],
+        [any_bytes(things, seed) for seed in some(64, 2)],
     )
     for what in ("load", "train", "score", "fetch") if full else ("train", "fetch"):
         place = "" if what == "load" else " into one folder"
