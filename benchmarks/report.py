@@ -150,7 +150,9 @@ def growth(_: str, found: dict) -> str:
     ]
     columns = [f"{part}, s a million tokens" for part in parts]
     return (
-        "## Growth\n\nA GPT-2 of 6 blocks of 256, its features in memory. Memory is the process's own, the model and "
+        "## Growth\n\nA GPT-2 of 6 blocks of 256"
+        + (", measured when features beyond 67 MB still went to a file" if "budget" in found else "")
+        + ". Memory is the process's own, the model and "
         + "PyTorch included. Time grows with the tokens as long as the columns stay level.\n\n"
         + table(["messages", "tokens", *columns, "features, MB", "memory, MB"], by_number)
         + "\nMessages of one length, a quarter of a million tokens each time:\n\n"

@@ -24,7 +24,9 @@ from llmclf.weights import CONFIGS, load_pretrained
 if TYPE_CHECKING:
     import transformers
 
-SETTINGS = TrainingSettings()  # five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each
+SETTINGS = TrainingSettings(
+    learning_rate=5e-5
+)  # five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each
 
 
 class Way(NamedTuple):

@@ -92,10 +92,6 @@ def finetune(
     model = Classifier(
         pretrained, len(label_names), pooling=pooling, trainable=trainable, seed=settings.seed, bfloat16=bfloat16
     )
-    if before_training is not None:
-        before_training(model)
-    settings = with_learning_rate(settings, model)
-
     limit = min(LONGEST_MESSAGE if max_length is None else max_length, pretrained.config.context_length)
     loaders = make_loaders(
         splits,
@@ -105,6 +101,9 @@ def finetune(
         max_length=max_length if padding == "fixed" else limit,
         seed=settings.seed,
     )
+    if before_training is not None:
+        before_training(model)
+    settings = with_learning_rate(settings, model)
     pad_to = dataset_of(loaders.train).max_length if padding == "fixed" else None
     started = time.perf_counter()
     if features is not None:

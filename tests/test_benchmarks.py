@@ -74,6 +74,7 @@ def test_classification_benchmark_gives_rates_and_ratios(monkeypatch, gpt2_encod
     assert set(found["ratios"]) == {"ours/one padded message", "ours/pipeline"}
 
 
+@pytest.mark.slow
 def test_scoring_benchmark_compares_ways_on_the_same_messages(monkeypatch, gpt2_encoding, any_sms_path):
     monkeypatch.setattr(scoring, "COUNTS", (10, 20, 50))
     monkeypatch.setattr(scoring, "REAL_COUNTS", (10, 15))

@@ -121,6 +121,7 @@ def names_in(folder: Path) -> set[str]:
     return {path.name.split("-")[0] for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_two_workers_train_through_the_command_line_and_one_of_them_speaks(arguments, tmp_path):
     alone, folder = tmp_path / "alone", tmp_path / "together"
     one = start([sys.executable, *arguments, "--output", alone])

@@ -237,6 +237,7 @@ def mails_path():
     return _resolve("spam-assassin")[1]
 
 
+@pytest.mark.slow
 def test_the_corpus_has_so_many_mails_of_each_class(mails_path):
     table = mail.read_mails(mails_path)
     assert table["label"].value_counts().to_dict() == {"ordinary": 3900, "spam": 1896, "newsletter": 250}

@@ -112,7 +112,7 @@ def in_words(arguments: list[str]) -> str:
     return f"from llmclf.cli.parser import main; assert main({arguments!r}) == 0"
 
 
-@pytest.fixture(params=["safetensors", "gguf"])
+@pytest.fixture(params=["safetensors", pytest.param("gguf", marks=pytest.mark.slow)])
 def train_arguments(request, tiny_files, tmp_path, monkeypatch):
     backbone, table = tiny_files
     if request.param == "gguf":

@@ -348,7 +348,8 @@ print("agrees:", np.isclose(eighth, alone, atol=1e-4))
 # %% tags=["nbval-check-output"]
 from llmclf.interactive.token_probabilities import token_probabilities
 
-library = token_probabilities(classifier, messages[0]).probability_of("spam")
+reading = token_probabilities(classifier, messages[0])
+library = reading.probability_of("spam")
 same = np.allclose(library, advert["spam so far"], atol=1e-4)
 print("read agrees:", same)
 
@@ -667,7 +668,8 @@ from IPython.display import HTML
 
 from llmclf.interactive.token_probabilities import EXAMPLES, render
 
-readings = [token_probabilities(classifier, text) for text in EXAMPLES.values()]
+texts = EXAMPLES.values()
+readings = [token_probabilities(classifier, text) for text in texts]
 HTML("".join(render(reading, "spam") for reading in readings))
 
 # %% [markdown]

@@ -369,7 +369,8 @@ for name, rows in by_model.items():
 
 # %%
 right = natural["predicted"] == natural["label"]
-folds = natural.assign(right=right).groupby(["backbone", "fold"], sort=False)
+answered = natural.assign(right=right)
+folds = answered.groupby(["backbone", "fold"], sort=False)
 each = folds["right"].mean()
 spread = each.groupby("backbone", sort=False).agg(["min", "max"])
 spread.columns = ["worst fold", "best fold"]
@@ -866,8 +867,9 @@ for prevalence in (0.5, messages["label"].mean(), 0.01):
     precision = precision_at(**shares["balanced"], prevalence=prevalence)
     print(f"prevalence {prevalence:.1%}: precision {precision:.1%}")
 print("share of ham accused:", end=" ")
-print(f"{shares['balanced']['alarms']:.2%} after balanced training,", end=" ")
-print(f"{shares['natural']['alarms']:.2%} after natural")
+alarms = {name: share["alarms"] for name, share in shares.items()}
+print(f"{alarms['balanced']:.2%} after balanced training,", end=" ")
+print(f"{alarms['natural']:.2%} after natural")
 
 # %% [markdown]
 # The same classifier, the same recall, and a precision that falls with the prevalence: what was measured on balanced data

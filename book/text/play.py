@@ -347,7 +347,9 @@ from IPython.display import HTML
 
 from llmclf.interactive.token_probabilities import EXAMPLES, percent, render
 
-shown = [render(token_probabilities(student, text), "spam") for text in EXAMPLES.values()]
+examples = EXAMPLES.values()
+readings = [token_probabilities(student, text) for text in examples]
+shown = [render(reading, "spam") for reading in readings]
 HTML("".join(shown))
 
 # %% [markdown]
