@@ -11,11 +11,11 @@ from typing import NamedTuple
 from llmclf.classify import LONGEST_MESSAGE, TextClassifier
 from llmclf.data import Splits
 from llmclf.evaluate import choose_device
-from llmclf.feature_cache import FeatureDataset, cache_features, features_fit, reason_not_cacheable, with_features
+from llmclf.feature_cache import FeatureDataset, with_features
 from llmclf.head import Classifier
 from llmclf.loaders import Loaders, dataset_of, make_loaders
 from llmclf.tokenizer import load_tokenizer
-from llmclf.train import History, TrainingSettings, train, with_learning_rate
+from llmclf.train import History, TrainingSettings, train, try_to_cache, with_learning_rate
 from llmclf.weights import choose_backbone, load_pretrained
 
 
@@ -109,8 +109,8 @@ def finetune(
     if features is not None:
         pairs = zip(loaders, splits, strict=True)
         loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
-    elif reason_not_cacheable(model, loaders.train) is None and features_fit(model, *loaders):
-        loaders = Loaders(*cache_features(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
+    else:
+        loaders = Loaders(*try_to_cache(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
     seconds_before_training = time.perf_counter() - started
     history = train(
         model,
@@ -119,6 +119,7 @@ def finetune(
         settings,
         checkpoint=checkpoint,
         on_measurement=on_measurement,
+        use_feature_cache=False,  # tried above
         quiet=quiet,
     )
     history.seconds += seconds_before_training
