@@ -9,7 +9,7 @@ WORKERS ?= 2
 # A whole notebook goes to one worker, and each process has one thread: more would only wait for each other.
 PYTEST := $(BIN)/python -m pytest book tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval-lax --durations 10
 
-.PHONY: help book pdf epub check test test-all finetune demo lab execute student lock audit clean
+.PHONY: help book pdf epub test test-all finetune demo lab execute student lock audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -47,16 +47,11 @@ epub: .venv/installed
 	@echo "The book is ready: output/from-gpt-to-classifier.epub"
 
 test test-all: export OMP_NUM_THREADS = 1
-test: check
+test: .venv/installed
 	$(PYTEST) -m "not slow and not download" --cov
 
-test-all: check
+test-all: .venv/installed
 	$(PYTEST) -m "not download" --cov
-
-check: .venv/installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 finetune: .venv/installed
 	$(BIN)/python -m llmclf train --output $(CLASSIFIER) --overwrite

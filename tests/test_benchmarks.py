@@ -24,7 +24,7 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=SHAPES)
+@pytest.fixture(params=[pytest.param("gpt2-tiny", marks=pytest.mark.slow), "llama-tiny"])
 def backbone(request, monkeypatch, gpt2_encoding, tiny_splits) -> str:
     monkeypatch.setitem(weights.CONFIGS, request.param, SHAPES[request.param])
     for module in (training, classifying):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,52 +24,39 @@ def start(command: list, **options) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> dict[int, dict[str, dict]]:
-    """What one process and two workers have learnt, in each of the ways."""
+def folders(tmp_path_factory) -> dict[int, Path]:
+    """Where one process and two workers have trained, in each of the ways."""
     found = {}
     for count, launcher in ((1, [sys.executable]), (2, [*TORCHRUN, 2])):
-        folder = tmp_path_factory.mktemp(f"workers{count}")
-        process = start([*launcher, HERE / "worker.py", folder])
+        found[count] = tmp_path_factory.mktemp(f"workers{count}")
+        process = start([*launcher, HERE / "worker.py", found[count]])
         assert process.returncode == 0, process.stderr
         assert process.stdout == f"worker (0, {count})\n"
         assert not re.search(r"(User|Future|Deprecation)Warning", process.stderr), process.stderr
-        found[count] = {way: json.loads((folder / way / "result.json").read_text()) for way in WAYS}
     return found
 
 
+def learnt(folders: dict[int, Path], way: str) -> list[dict]:
+    """By one process alone, and by each of two workers."""
+    ranks = [(1, 0), (2, 0), (2, 1)]
+    return [json.loads((folders[count] / way / f"result-{rank}.json").read_text()) for count, rank in ranks]
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_two_workers_learn_what_one_process_learns(results, way):
-    one, two = results[1][way], results[2][way]
+def test_two_workers_learn_what_one_process_learns(folders, way):
+    one, two, same = learnt(folders, way)
     tolerance = 2e-2 if way == "bfloat16" else 1e-4  # which rounds to three digits
     assert len(one["train_losses"]) >= 4
     assert one["train_losses"][-1] != one["train_losses"][0]
     for part in ("train_losses", "validation_losses", "weights", "features"):
         assert two[part] == pytest.approx(one[part], rel=tolerance, abs=tolerance), part
+        assert two[part] == pytest.approx(same[part], rel=1e-6), part
 
 
-def test_workers_each_computed_a_share_of_the_frozen_part(tmp_path):
-    counted = tmp_path / "count.py"
-    counted.write_text(
-        "import sys, json, pathlib\n"
-        f"sys.path.insert(0, {str(HERE)!r})\n"
-        "import worker, torch\n"
-        "from llmclf.head import Classifier\n"
-        "rows, run_blocks = [], Classifier.run_blocks\n"
-        "def counting(self, states, lengths, start, stop):\n"
-        "    rows.append(len(states)) if (start, stop) == (0, 2) else None\n"
-        "    return run_blocks(self, states, lengths, start, stop)\n"
-        "Classifier.run_blocks = counting\n"
-        "with worker.workers(torch.device('cpu')):\n"
-        "    worker.run(pathlib.Path(sys.argv[1]))\n"
-        "    number = worker.rank_and_world_size()[0]\n"
-        "pathlib.Path(sys.argv[1], f'rows{number}.json').write_text(json.dumps(sum(rows)))\n"
-    )
-    assert start([*TORCHRUN, 2, counted, tmp_path]).returncode == 0
-    assert start([sys.executable, counted, tmp_path / "alone"]).returncode == 0
-    mine, other = (json.loads((tmp_path / f"rows{number}.json").read_text()) for number in (0, 1))
-    alone = json.loads((tmp_path / "alone" / "rows0.json").read_text())
-    assert mine + other == alone
-    assert min(mine, other) > alone / 4
+def test_workers_each_computed_a_share_of_the_frozen_part(folders):
+    alone, *shares = (one["computed"] for one in learnt(folders, "gpt2"))
+    assert sum(shares) == alone
+    assert min(shares) > alone / 4
 
 
 TOGETHER = """
@@ -91,10 +79,10 @@ def together(script: Path, work: str) -> subprocess.CompletedProcess:
     return start([*TORCHRUN, 2, script])
 
 
-def test_checkpoint_that_not_all_workers_find_is_told(tmp_path):
+def test_checkpoint_that_not_all_workers_find_is_told(folders, tmp_path):
     work = f"worker.run(pathlib.Path({str(tmp_path)!r}) / str(number))"
-    assert start([sys.executable, HERE / "worker.py", tmp_path, "gpt2"]).returncode == 0
-    (tmp_path / "gpt2").rename(tmp_path / "1")
+    (tmp_path / "1").mkdir()
+    shutil.copy(folders[1] / "gpt2" / "checkpoint.safetensors", tmp_path / "1")
     process = together(tmp_path / "script.py", work)
     assert process.returncode != 0
     assert "1/checkpoint.safetensors: not every worker finds this file; all must see the same output" in process.stderr

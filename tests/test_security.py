@@ -5,16 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import yaml
-
-from llmclf.cli.parser import main
 
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 
@@ -89,6 +85,14 @@ import pickle, collections
 pickle.loads(pickle.dumps(collections.OrderedDict()))
 assert seen
 """
+COMMANDS = """
+from unittest import mock
+from llmclf.cli.parser import main
+with mock.patch("llmclf.classify.TextClassifier.save", side_effect=KeyboardInterrupt):
+    assert main([*{train!r}, "1"]) == 130
+assert main([*{train!r}, "2"]) == 0
+assert main(["classify", {classifier!r}, "hello"]) == 0
+"""
 STUDENT = """
 sys.path.insert(0, {tests!r})
 from conftest import build_tiny_tokenizer, tiny_gpt2
@@ -108,10 +112,6 @@ def audited(work: str) -> str:
     return done.stderr
 
 
-def in_words(arguments: list[str]) -> str:
-    return f"from llmclf.cli.parser import main; assert main({arguments!r}) == 0"
-
-
 @pytest.fixture(params=["safetensors", pytest.param("gguf", marks=pytest.mark.slow)])
 def train_arguments(request, tiny_files, tmp_path, monkeypatch):
     backbone, table = tiny_files
@@ -122,18 +122,10 @@ def train_arguments(request, tiny_files, tmp_path, monkeypatch):
     return ["train", "--backbone", str(backbone), *columns, "--output", str(tmp_path / "classifier"), "--epochs"]
 
 
-def test_nothing_is_unpickled_while_training_going_on_saving_and_loading(train_arguments, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("llmclf.classify.TextClassifier.save", Mock(side_effect=KeyboardInterrupt))
-        assert main([*train_arguments, "1"]) == 130
-    assert "continuing after epoch 1 of 2" in audited(in_words([*train_arguments, "2"]))
-    shutil.rmtree(tmp_path / "cache", ignore_errors=True)  # so that a GGUF file is unpacked once more
-    audited(in_words([*train_arguments, "1", "--overwrite"]))
-    audited(in_words(["classify", str(tmp_path / "classifier"), "hello"]))
-
-
-def test_nothing_is_unpickled_while_saving_and_loading_a_student(tmp_path):
-    audited(STUDENT.format(tests=str(ROOT / "tests"), path=str(tmp_path / "student.safetensors")))
+def test_nothing_is_unpickled_while_training_going_on_saving_and_loading(train_arguments, tmp_path):
+    commands = COMMANDS.format(train=train_arguments, classifier=str(tmp_path / "classifier"))
+    student = STUDENT.format(tests=str(ROOT / "tests"), path=str(tmp_path / "student.safetensors"))
+    assert "continuing after epoch 1 of 2" in audited(commands + student)
 
 
 def test_servers_listen_on_this_computer_only():

@@ -353,6 +353,7 @@ def test_a_gguf_file_that_is_something_else_is_refused(tmp_path):
         load_pretrained(path)
 
 
+@pytest.mark.slow  # transformers takes long to unpack it
 def test_smollm2_is_read_as_transformers_reads_it(smollm2_path, smollm2_encoding):
     ours = load_pretrained("smollm2-135M")
     assert parameter_count(ours) == 134_515_008

@@ -13,7 +13,6 @@ import torch
 from conftest import build_tiny_tokenizer, make_tiny_splits, tiny_gpt2, tiny_llama
 
 from llmclf.collectives import rank_and_world_size
-from llmclf.console import is_main_process
 from llmclf.feature_cache import FeatureDataset
 from llmclf.head import Classifier
 from llmclf.loaders import every_message, make_loaders
@@ -44,13 +43,16 @@ def run(
             classifier, loaders.train, loaders.validation, recipe, checkpoint=folder / "checkpoint.safetensors",
             quiet=True, **options,
         )  # fmt: skip
-    features = FeatureDataset(Classifier(model(), 2), every_message(loaders.test)).hidden_states
+    classifier_of_features, computed = Classifier(model(), 2), []
+    classifier_of_features.backbone.blocks[0].register_forward_hook(lambda block, inputs, _: computed.extend(inputs[0]))
+    features = FeatureDataset(classifier_of_features, every_message(loaders.train)).hidden_states
     weights = torch.cat([weight.flatten() for weight in classifier.parameters()]).double()
     return {
         "train_losses": history.train_losses,
         "validation_losses": history.validation_losses,
         "weights": [weights.sum().item(), weights.square().sum().item()],
         "features": [features.double().sum().item(), features.double().square().sum().item()],
+        "computed": len(computed),  # messages, by this worker
     }
 
 
@@ -61,8 +63,7 @@ def main(output: str, *names: str) -> None:
         for name in names or WAYS:
             folder = Path(output) / name
             result = run(folder, **WAYS[name])
-            if is_main_process():
-                (folder / "result.json").write_text(json.dumps(result))
+            (folder / f"result-{rank_and_world_size()[0]}.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -20,17 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from damage import MESSAGES, OWN, TARGETS, damaged, damages
-from endings import at_once, can_mount, ended_early, full_disk, read_only_disk, worker_killed
+from endings import at_once, can_mount, ended_early, full_disk, read_only_disk
 from texts import any_bytes, broken_table, fuzzed_texts, typed_texts
 from things import ERROR, RIGHT, ROOT, Things, Trial
 
 DOING = {
     "train": "training",
     "score": "scoring files",
-    "ray": "scoring files with two workers of Ray",
     "fetch": "fetching",
-    "kit": "copying what was fetched into a kit",
-    "load": "loading one classifier",
 }
 
 
@@ -41,17 +38,11 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
         return range(many if full else few)
 
     kills = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
-    kinds = itertools.product(("train", "score", "fetch", "kit", "ray"), kills)
-    for what, how in kinds if full else zip(("train", "score", "fetch"), kills, strict=True):
-        if what not in things.done:
-            things.do(what)
-        many = 3 if what == "ray" else 20 if how == signal.SIGKILL else 10
-        trials = [ended_early(things, what, how, seed) for seed in some(many, 1)]
+    for what, how in itertools.product(DOING, kills) if full else zip(DOING, kills, strict=True):
+        trials = [ended_early(things, what, how, seed) for seed in some(20 if how == signal.SIGKILL else 10, 1)]
         yield f"{how.name} at a random moment while {DOING[what]}; then the same command again", trials
-    trials = [worker_killed(things, seed) for seed in some(10, 1)]
-    yield "SIGKILL for one of two workers that train together; then the same command again", trials
     for what in TARGETS:
-        kinds = damages(what) if full or not what.startswith(OWN) else damages(what)[:2]  # each is a training
+        kinds = damages(what) if full or not what.startswith((OWN, "a kit")) else damages(what)[:2]  # a command each
         many, few = (50, 1) if what.startswith(MESSAGES) else (3, 1)
         trials = [damaged(things, what, damage, seed) for damage in kinds for seed in some(many, few)]
         yield f"{what}, damaged in {len(kinds)} ways", trials
@@ -65,12 +56,10 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
         "a text of any bytes, as an argument and by standard input, in a terminal that has another encoding than UTF-8",
         [any_bytes(things, seed) for seed in some(64, 2)],
     )
-    for what in ("load", "train", "score", "fetch") if full else ("train", "fetch"):
-        place = "" if what == "load" else " into one folder"
-        for count in (2, 8) if full else (2,):
-            yield f"{count} processes at once {DOING[what]}{place}", [at_once(things, what, count)]
+    for what, count in itertools.product(DOING, (2, 8)) if full else [("train", 2)]:
+        yield f"{count} processes at once {DOING[what]} into one folder", [at_once(things, what, count)]
     if can_mount():
-        writing = ("train", "score", "fetch") if full else ("train",)
+        writing = DOING if full else ["train"]
         for what in writing:
             sizes = (16, 100, 400, 800, 1200, 2000, 4000, 30_000) if full else (100,)
             trials = [full_disk(things, what, size) for size in sizes]
@@ -119,8 +108,8 @@ error means that one or more of them were refused, and what the others wrote is 
 A file was damaged by cutting it, flipping a bit anywhere or near its beginning, appending bytes, emptying it, putting
 something else in its place, or, where the file has a number of its format, what a newer version of the library would
 write, and, where that makes a difference, by exchanging it for another run's: {kinds} kinds of damage in all. A damaged
-copy in the cache is made anew, and a damaged kit is passed over where the cache has the file; these end in the right
-result. Messages that were read in spite of the damage had to come out as they stand in the damaged file.
+copy in the cache is made anew, which ends in the right result. Messages that were read in spite of the damage had to
+come out as they stand in the damaged file.
 
 Two limits are known. A bit that flips in the weights of a *backbone of your own* makes another model, and one in a file
 of *messages* may make another message, which nothing can tell from the one that was meant: only registered files have a

@@ -166,19 +166,6 @@ def checkpoint(things: Things, folder: Path) -> Target:
     return Target(path, use, another)
 
 
-def student(things: Things, folder: Path) -> Target:
-    from conftest import build_tiny_tokenizer, tiny_gpt2
-
-    from llmclf.classify import TextClassifier
-    from llmclf.head import Classifier
-    from llmclf.interactive.student import load_student, save_student
-
-    path = folder / "student.safetensors"
-    model = Classifier(tiny_gpt2(tied_embeddings=False), 2)
-    save_student(TextClassifier(model, build_tiny_tokenizer(), ["ham", "spam"], "student"), path)
-    return Target(path, lambda: refuses(lambda: load_student(path), path))
-
-
 def training_with(things: Things, folder: Path, backbone: Path) -> Callable[[], End]:
     """Train with a backbone; what fails leaves no output."""
 
@@ -250,21 +237,6 @@ def kit_alone(things: Things, folder: Path) -> Target:
         return refusal(done)
 
     return Target(kit / "gpt2-bpe" / "encoder.json", use, kit / "gpt2-bpe" / "vocab.bpe")
-
-
-def kit_and_cache(things: Things, folder: Path) -> Target:
-    """A damaged kit before a cache that is whole."""
-    target = kit_alone(things, folder)
-    environment = NO_NETWORK | {"LLMCLF_KIT": str(folder / "kit"), "LLMCLF_CACHE": str(things.done["fetch"])}
-
-    def use() -> End:
-        done = run(command("fetch", *VOCABULARY), **environment)
-        path = things.done["fetch"] / target.path.relative_to(folder / "kit")
-        if judge(done) != RIGHT or str(path) not in done.stdout or "is passed over" not in done.stderr:
-            raise LostError(done.stderr)
-        return RIGHT, done.stderr
-
-    return Target(target.path, use, target.another)
 
 
 def messages(ending: str) -> Callable[[Things, Path], Target]:
@@ -355,7 +327,6 @@ NEWER_VERSIONS = {
     "a classifier": NewerVersion(newer_with_checksum, "written by llmclf"),
     "a checkpoint": NewerVersion(newer_with_checksum, "written by another version"),
     "the manifest of scored files": NewerVersion(newer_json, "other format"),
-    "a student": NewerVersion(newer_with_checksum, "not a student of this library, format"),
     "a backbone of one's own, GGUF": NewerVersion(newer_gguf, "version 4"),
 }
 
@@ -363,12 +334,10 @@ TARGETS: dict[str, Callable[[Things, Path], Target]] = {
     "a classifier": classifier,
     "a checkpoint": checkpoint,
     "the manifest of scored files": manifest,
-    "a student": student,
     "a backbone of one's own, safetensors": own_safetensors,
     "a backbone of one's own, GGUF": own_gguf,
     "the unpacked copy of a GGUF file": unpacked_copy,
     "a kit, without cache and network": kit_alone,
-    "a kit, with a whole cache": kit_and_cache,
     "a Parquet file of messages": messages(".parquet"),
     "a JSON Lines file of messages": messages(".jsonl"),
 }
@@ -379,7 +348,5 @@ OWN = "a backbone of one's own"  # of which nobody knows what it should be
 def damages(what: str) -> list[str]:
     """The kinds of damage that a kind of file can have."""
     # Of another run they are as good.
-    exchangeable = what.startswith(
-        (OWN, "a student", "a classifier", "the unpacked", *MESSAGES)
-    )  # or of another run, and as good
+    exchangeable = what.startswith((OWN, "a classifier", "the unpacked", *MESSAGES))
     return [*DAMAGES, *([NEWER] if what in NEWER_VERSIONS else []), *([] if exchangeable else [ANOTHER])]

@@ -16,12 +16,11 @@ from llmclf.files.storage import read_safetensors
 
 KINDS = {  # words of their names, and how many there are
     "at a random moment while": 3,
-    "one of two workers": 1,
-    "damaged in": 11,
+    "damaged in": 9,
     "a table broken": 1,
     "a random text": 2,
     "a text of any bytes": 1,
-    "processes at once": 2,
+    "processes at once": 1,
     "disk": 2 if can_mount() else 0,
 }
 
