@@ -53,11 +53,11 @@ class CsvFile:
     """Values separated by commas, or by tabs where the name ends in `.tsv`; a header; UTF-8."""
 
     def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
-        header, rows = read_rows(path, [text_column])
-        refuse_taken(f"{path}: line {header.line}", header.fields, added)
-        place = header.fields.index(text_column)
-        while records := [row.fields for row in islice(rows, size)]:
-            yield (header.fields, records), [record[place] for record in records]
+        (line, header), rows = read_rows(path, [text_column])
+        refuse_taken(f"{path}: line {line}", header, added)
+        place = header.index(text_column)
+        while records := [fields for _, fields in islice(rows, size)]:
+            yield (header, records), [record[place] for record in records]
 
     def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
         header, records = content
