@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from argparse import Namespace
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -265,11 +265,8 @@ def classify(options: Namespace) -> None:
 
 def utf_8(text: str, where: str) -> str:
     """The text, or `LlmclfError` that names the place where bytes stand that are none."""
-    with suppress(UnicodeEncodeError):
-        text.encode("utf-8")
-        return text
-    try:
-        return os.fsencode(text).decode("utf-8")  # UTF-8, but the terminal is set to ASCII
+    try:  # in a terminal that is set to ASCII, all that is beyond it comes as escaped bytes
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
         raise LlmclfError(f"{where}: not UTF-8: {text!r}; convert it") from None
 
