@@ -257,15 +257,8 @@ def test_errors_name_what_is_wrong(tmp_path, capsys):
     assert "mean changes something in a GPT: majority can run natural," in error(
         "--rows", "mean", "--backbone", "majority"
     )
-    path = tmp_path / "predictions.parquet"
-    pd.DataFrame({"label": ["ham"]}).to_parquet(path)
-    assert f"{path}: not a table of experiments (expected the columns experiment, backbone" in error("--rows", "mean")
-    path.write_bytes(b"\xff\xfe\x00\x01")
-    assert f"{path}: cannot be read" in error("--rows", "mean")
     with pytest.raises(ExperimentError, match="there are the folds 1 to 5, not 6"):
         next(run("mean", [6], TINY))
-    with pytest.raises(ExperimentError, match=r"no such file; python -m llmclf experiments makes it"):
-        read_runs(tmp_path / "none.csv")
 
 
 def test_runs_on_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):
