@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from sklearn.metrics import f1_score
 
 from llmclf.console import LlmclfError
 from llmclf.evaluate import wilson_interval
@@ -117,10 +118,8 @@ def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFra
 def pooled(predictions: pd.DataFrame) -> dict[str, float]:
     """Accuracy over all of the predictions with its 95 % Wilson interval (`low`, `high`), and F1 of spam."""
     correct = predictions["predicted"] == predictions["label"]
-    spam, called = predictions["label"] == 1, predictions["predicted"] == 1
     low, high = wilson_interval(int(correct.sum()), len(predictions))
-    either = int(spam.sum() + called.sum())
-    f1 = 2 * int((spam & called).sum()) / either if either else float("nan")
+    f1 = f1_score(predictions["label"], predictions["predicted"], zero_division=float("nan"))
     return {"accuracy": float(correct.mean()), "low": low, "high": high, "f1": f1}
 
 
