@@ -24,10 +24,10 @@ def ngrams(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
     return (words[start : start + size] for start in range(len(words) - size + 1))
 
 
-def shingles(text: str, size: int = SHINGLE_SIZE) -> frozenset[tuple[str, ...]]:
-    """The runs of `size` words in a text (Broder 1997 calls them shingles); a shorter text is one run."""
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """The runs of three words in a text (Broder 1997 calls them shingles); a shorter text is one run."""
     words = words_of(text) or (text.strip(),)
-    return frozenset(ngrams(words, min(size, len(words))))
+    return frozenset(ngrams(words, min(SHINGLE_SIZE, len(words))))
 
 
 def jaccard_similarity(one: frozenset, other: frozenset) -> float:

@@ -19,10 +19,9 @@ def bootstrap_interval(
     *columns: Sequence[float],
     groups: Sequence[int] | None = None,
     samples: int = 1000,
-    confidence: float = 0.95,
     seed: int = 123,
 ) -> tuple[float, float]:
-    """Where a number would lie if other messages had been drawn (percentile bootstrap, Efron 1979).
+    """Where a number would lie in 95 % of cases if other messages had been drawn (percentile bootstrap, Efron 1979).
 
     Parameters
     ----------
@@ -34,8 +33,6 @@ def bootstrap_interval(
         (messages,) numbers: messages of one group are drawn together. Near copies are one piece of evidence, not many.
     samples
         How many times to draw.
-    confidence
-        Of the interval.
     seed
         Of the drawing.
 
@@ -54,7 +51,7 @@ def bootstrap_interval(
         drawn = generator.integers(len(rows_of), size=len(rows_of))
         rows = np.concatenate([rows_of[group] for group in drawn])
         found.append(statistic(*(array[rows] for array in arrays)))
-    low, high = np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.nanquantile(found, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -99,7 +99,7 @@ def _rows(path: Path) -> Iterator[Row]:
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a byte order mark
-            csv.field_size_limit(max(csv.field_size_limit(), min(path.stat().st_size, 2**31 - 1)))  # else no long text
+            csv.field_size_limit(2**31 - 1)  # else no long text
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             reader = csv.reader(file, delimiter=separator, strict=True)
             first = 1
