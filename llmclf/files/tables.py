@@ -78,21 +78,11 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> tuple[Row, Iterator[Ro
         if header.count(column) != 1:
             found = ", ".join(map(repr, header))
             raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}")
-    return (line, header), _checked(path, rows, len(header))
-
-
-def _checked(path: Path, rows: Iterator[Row], width: int) -> Iterator[Row]:
-    for line, fields in rows:
-        if len(fields) != width:
-            raise DataError(
-                f"{path}: line {line}: expected {width} fields as in the header, found {len(fields)}; "
-                f"a text that holds the separator or a line break needs quotation marks around it"
-            )
-        yield line, fields
+    return (line, header), rows
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """Every row that is not blank.
+    """Every row that is not blank, all as wide as the first.
 
     Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
     ones, renames doubled columns, and counts rows instead of lines.
@@ -102,9 +92,15 @@ def _rows(path: Path) -> Iterator[Row]:
             csv.field_size_limit(2**31 - 1)  # else no long text
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             reader = csv.reader(file, delimiter=separator, strict=True)
-            first = 1
+            first, width = 1, 0
             for fields in reader:
                 if fields:
+                    width = width or len(fields)
+                    if len(fields) != width:
+                        raise DataError(
+                            f"{path}: line {first}: expected {width} fields as in the header, found {len(fields)}; "
+                            f"a text that holds the separator or a line break needs quotation marks around it"
+                        )
                     yield first, fields
                 first = reader.line_num + 1
     except FileNotFoundError:

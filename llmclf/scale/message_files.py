@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -99,7 +98,11 @@ class ParquetFile:
     """Apache Parquet, with the extra `ray` (or with pyarrow alone)."""
 
     def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
-        with parquet_library(path) as pyarrow:
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise DataError(f"{path}: Parquet files need pyarrow; install the extra: pip install llmclf[ray]") from None
+        try:
             file = pyarrow.parquet.ParquetFile(path)
             names = file.schema_arrow.names
             if names.count(text_column) != 1:
@@ -114,6 +117,8 @@ class ParquetFile:
                         raise DataError(f"{path}: row {row}: expected a string under {text_column!r}")
                 before += len(texts)
                 yield batch, texts
+        except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+            raise DataError(f"{path}: damaged, or not a Parquet file ({error})") from None
 
     def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
         import pyarrow.parquet
@@ -122,19 +127,6 @@ class ParquetFile:
         for name, values in columns.items():
             table = table.append_column(name, pyarrow.array(values))
         pyarrow.parquet.write_table(table, path)
-
-
-@contextmanager
-def parquet_library(path: Path) -> Iterator[Any]:
-    """pyarrow, whose errors, or whose absence, become one that names the file."""
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"{path}: Parquet files need pyarrow; install the extra: pip install llmclf[ray]") from None
-    try:
-        yield pyarrow
-    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: damaged, or not a Parquet file ({error})") from None
 
 
 KINDS: dict[str, MessageFile] = {
