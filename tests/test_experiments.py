@@ -148,20 +148,28 @@ def test_a_label_that_is_ignored_is_not_learnt(monkeypatch):
 
 def test_the_feature_cache_changes_no_prediction(monkeypatch):
     cached = list(run("last-token", [1, 2], TINY))
-    monkeypatch.setattr(experiments, "reason_not_cacheable", lambda classifier, loader: "never")
+    monkeypatch.setattr("llmclf.train.reason_not_cacheable", lambda classifier, loader: "never")
     for with_cache, without in zip(cached, run("last-token", [1, 2], TINY), strict=True):
         pd.testing.assert_frame_equal(with_cache.predictions, without.predictions, atol=1e-4)
+
+
+def test_features_that_do_not_fit_into_memory_are_not_kept(monkeypatch, capsys):
+    monkeypatch.setattr("llmclf.train.features_fit", lambda classifier, *loaders: False)
+    monkeypatch.setattr(FeatureDataset, "fill", lambda *_: pytest.fail("they were computed"))
+    (found,) = run("last-token", [1], TINY)
+    assert len(found.predictions)
+    assert "does not fit into memory" in capsys.readouterr().err
 
 
 def test_experiments_with_the_same_features_compute_them_once(monkeypatch, tmp_path):
     made = []
 
     class Counted(FeatureDataset):
-        def __init__(self, *arguments) -> None:
-            super().__init__(*arguments)
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
             made.append(self.pooling)
 
-    monkeypatch.setattr(experiments, "FeatureDataset", Counted)
+    monkeypatch.setattr("llmclf.feature_cache.FeatureDataset", Counted)
     assert command(tmp_path, "--rows", "last-token", "accumulated", "mean", "one-by-one", "--folds", "1", "2") == 0
     assert made == ["last_token", "mean", "last_token"]
 

@@ -26,7 +26,7 @@ from llmclf.evaluation.baselines import BASELINES
 from llmclf.evaluation.lora import add_lora
 from llmclf.evaluation.near_duplicates import near_duplicate_groups, stratified_group_split
 from llmclf.evaluation.predictions import PREDICTION_COLUMNS, RUN, ExperimentError, Run, add_run, pooled, runs_in
-from llmclf.feature_cache import FeatureDataset, reason_not_cacheable
+from llmclf.feature_cache import FeatureDataset
 from llmclf.files.download import AssetError
 from llmclf.files.storage import lock_folder
 from llmclf.finetune import finetune
@@ -34,7 +34,7 @@ from llmclf.head import Classifier
 from llmclf.loaders import MessageDataset, make_loaders
 from llmclf.single_query import Block
 from llmclf.tokenizer import load_tokenizer
-from llmclf.train import TrainingSettings
+from llmclf.train import TrainingSettings, try_to_cache
 from llmclf.weights import RANDOM, load_pretrained
 
 SEED = 123  # of the cut into ten parts and of the first fold; each later fold has the next one
@@ -106,14 +106,15 @@ def adapt(classifier: Classifier, experiment: Experiment, seed: int) -> None:
 def shared_features(
     experiment: Experiment, model: ModelSettings, table: pd.DataFrame, options: dict[str, Any]
 ) -> FeatureDataset | None:
-    """The features of the whole table, which all folds share; `None` where they would be wrong."""
+    """The features of the whole table, which all folds share; `None` where they would be wrong or do not fit."""
     backbone = load_pretrained(RANDOM * experiment.random + model.backbone, device=model.device, seed=SEED)
     classifier = Classifier(
         backbone, pooling=experiment.pooling, trainable=experiment.trainable, bfloat16=model.bfloat16
     )
     adapt(classifier, experiment, SEED)
     loader = make_loaders(Splits(table, table[:0], table[:0]), load_tokenizer(model.backbone), **options).train
-    return FeatureDataset(classifier, loader) if reason_not_cacheable(classifier, loader) is None else None
+    [loader] = try_to_cache(classifier, loader, quiet=True)
+    return loader.dataset if isinstance(loader.dataset, FeatureDataset) else None
 
 
 def run(
