@@ -340,7 +340,7 @@ def test_what_cannot_be_read_is_named(fitted, wrong, words):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (["a"] * 4, "y holds one class only, 'a'; expected two or more"),
+        (["a"] * 4, r"y holds one class or none: \['a'\]; expected two or more"),
         (["a", "b", None, "b"], "label 3 of y is None; expected a class: fill it in or drop its text"),
         ([0, 1, 1, float("nan")], "label 4 of y is nan; expected a class"),
     ],
@@ -348,6 +348,11 @@ def test_what_cannot_be_read_is_named(fitted, wrong, words):
 def test_label_that_cannot_be_learnt_is_named(wrong, words):
     with pytest.raises(LlmclfError, match=words):
         LLMClassifier().fit(["one", "two", "three", "four"], wrong)
+
+
+def test_nothing_cannot_be_learnt():
+    with pytest.raises(LlmclfError, match=r"y holds one class or none: \[\]; expected two or more"):
+        LLMClassifier().fit([], [])
 
 
 @pytest.mark.parametrize(

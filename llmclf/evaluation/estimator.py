@@ -111,7 +111,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         ------
         LlmclfError
             X is one text, a table of several columns, or holds something that is no string; y lacks a label, or holds
-            one class only; a setting cannot be used. Nothing has been trained then.
+            one class only or none; a setting cannot be used. Nothing has been trained then.
         ValueError, TypeError
             From scikit-learn: y has several columns or another length, or holds measurements, or numbers and strings
             at once; a setting is no whole number.
@@ -125,7 +125,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         table = pd.DataFrame({"label": numbers, "text": messages})
         names = [str(label) for label in encoder.classes_]
         if len(names) < 2:
-            raise LlmclfError(f"y holds one class only, {names[0]!r}; expected two or more (in every fold: stratify)")
+            raise LlmclfError(f"y holds one class or none: {names}; expected two or more (in every fold: stratify)")
 
         # Grids hand over NumPy's numbers, which neither PyTorch's loaders nor JSON take for whole numbers.
         max_length = None if self.max_length is None else index(self.max_length)
