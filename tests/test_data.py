@@ -12,8 +12,8 @@ from llmclf import data
 from llmclf.data import DataError, Splits
 
 quickly = settings(max_examples=60)
-# Any text that UTF-8 can hold. NUL marks a file that is not text.
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from('"\n\r\t,; '), max_size=12)
+# Any text that UTF-8 can hold.
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from('"\n\r\t,; '), max_size=12)
 
 
 def experiment_table(*rows: tuple) -> pd.DataFrame:
@@ -247,8 +247,10 @@ UNREADABLE = {
     ),
     "open quote": ('label,text\nham,a\nspam,"b\nham,c\n', "line 3: broken quoting .*written twice"),
     "text after quote": ('label,text\nham,"a" b\n', "line 2: broken quoting .*written twice"),
-    "NUL": ("label,text\nham,a\nham,b\0c\n", "line 3: a NUL byte; .*UTF-8"),
-    "UTF-16 without mark": ("label,text\nham,a\n".encode("utf-16-le"), "line 1: a NUL byte; .*UTF-8"),
+    "UTF-16 without mark": (
+        "label,text\nham,a\n".encode("utf-16-le"),
+        "line 1: expected one column 'label', found 'l.x00a",
+    ),
     "UTF-16": ("label,text\nham,a\n".encode("utf-16"), "line 1: not UTF-8 .*save it as UTF-8"),
     "Latin-1": ("label,text\nham,a\nham,café\n".encode("latin-1"), "line 3: not UTF-8 .*save it as UTF-8"),
 }

@@ -148,20 +148,28 @@ def test_a_label_that_is_ignored_is_not_learnt(monkeypatch):
 
 def test_the_feature_cache_changes_no_prediction(monkeypatch):
     cached = list(run("last-token", [1, 2], TINY))
-    monkeypatch.setattr(experiments, "reason_not_cacheable", lambda classifier, loader: "never")
+    monkeypatch.setattr("llmclf.train.reason_not_cacheable", lambda classifier, loader: "never")
     for with_cache, without in zip(cached, run("last-token", [1, 2], TINY), strict=True):
         pd.testing.assert_frame_equal(with_cache.predictions, without.predictions, atol=1e-4)
+
+
+def test_features_that_do_not_fit_into_memory_are_not_kept(monkeypatch, capsys):
+    monkeypatch.setattr("llmclf.train.features_fit", lambda classifier, *loaders: False)
+    monkeypatch.setattr(FeatureDataset, "fill", lambda *_: pytest.fail("they were computed"))
+    (found,) = run("last-token", [1], TINY)
+    assert len(found.predictions)
+    assert "does not fit into memory" in capsys.readouterr().err
 
 
 def test_experiments_with_the_same_features_compute_them_once(monkeypatch, tmp_path):
     made = []
 
     class Counted(FeatureDataset):
-        def __init__(self, *arguments) -> None:
-            super().__init__(*arguments)
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
             made.append(self.pooling)
 
-    monkeypatch.setattr(experiments, "FeatureDataset", Counted)
+    monkeypatch.setattr("llmclf.feature_cache.FeatureDataset", Counted)
     assert command(tmp_path, "--rows", "last-token", "accumulated", "mean", "one-by-one", "--folds", "1", "2") == 0
     assert made == ["last_token", "mean", "last_token"]
 
@@ -206,8 +214,9 @@ def test_a_fold_is_run_once_and_one_that_is_none_refused_before_any_work(monkeyp
     assert command(tmp_path, "--rows", "last-token", "--folds", "1", "1") == 0
     assert len(read_runs(tmp_path / "runs.csv")) == 1
     monkeypatch.setattr(experiments, "experiment_table", lambda experiment: pytest.fail("work was begun"))
-    assert command(tmp_path, "--rows", "mean", "--folds", "1", "6") == 2
-    assert "there are the folds 1 to 5, not 6" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        command(tmp_path, "--rows", "mean", "--folds", "1", "6")
+    assert "--folds: invalid choice: 6 (choose from 1, 2, 3, 4, 5)" in capsys.readouterr().err
 
 
 def test_a_second_process_does_not_write_into_the_same_folder(tmp_path, capsys):
@@ -253,18 +262,11 @@ def test_errors_name_what_is_wrong(tmp_path, capsys):
         assert command(tmp_path, *words) == 2
         return capsys.readouterr().err
 
-    assert "no experiment is called 'last'; known are last-position, last-token" in error("--rows", "last")
-    assert "there are the folds 1 to 5, not 6" in error("--rows", "mean", "--folds", "6")
     assert "mean changes something in a GPT: majority can run natural," in error(
         "--rows", "mean", "--backbone", "majority"
     )
-    path = tmp_path / "predictions.parquet"
-    pd.DataFrame({"label": ["ham"]}).to_parquet(path)
-    assert f"{path}: not a table of experiments (expected the columns experiment, backbone" in error("--rows", "mean")
-    path.write_bytes(b"\xff\xfe\x00\x01")
-    assert f"{path}: cannot be read" in error("--rows", "mean")
-    with pytest.raises(ExperimentError, match=r"no such file; python -m llmclf experiments makes it"):
-        read_runs(tmp_path / "none.csv")
+    with pytest.raises(ExperimentError, match="there are the folds 1 to 5, not 6"):
+        next(run("mean", [6], TINY))
 
 
 def test_runs_on_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):

@@ -23,7 +23,6 @@ from llmclf.cli.parser import main
 from llmclf.files.storage import FileError
 from llmclf.files.tables import DataError
 from llmclf.scale import ray_engine
-from llmclf.scale.message_files import tables_of_size
 from llmclf.scale.score_files import score_files
 
 TEXTS = [
@@ -121,15 +120,6 @@ def test_half_a_character_in_json_stays_what_it_is(folder, tmp_path):
 
 
 @needs_pyarrow
-def test_batches_of_any_size_become_tables_of_one_size():
-    import pyarrow as pa
-
-    batches = [pa.record_batch({"n": range(start, start + 7)}) for start in (0, 7, 14)]
-    tables = [table["n"].to_pylist() for table in tables_of_size(batches, 8)]
-    assert tables == [[*range(8)], [*range(8, 16)], [*range(16, 21)]]
-
-
-@needs_pyarrow
 @pytest.mark.parametrize("rows_of_a_group", [1, 7, 1000])
 def test_columns_of_a_parquet_file_keep_their_types_whatever_its_groups(folder, tmp_path, rows_of_a_group):
     import pyarrow as pa
@@ -146,9 +136,10 @@ def test_columns_of_a_parquet_file_keep_their_types_whatever_its_groups(folder, 
         }
     )
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=rows_of_a_group)
-    score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=10)
+    assert score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=10) == (len(TEXTS), 0)
+    assert score_files(folder, tmp_path / "a.parquet", tmp_path / "out", rows_per_part=10) == (0, len(TEXTS))
     parts = [pq.read_table(path) for path in sorted((tmp_path / "out" / "a.parquet").iterdir())]
-    assert [len(part) for part in parts] == [10] * 5 + [len(TEXTS) - 50]
+    assert max(map(len, parts)) == min(10, rows_of_a_group)
     assert pa.concat_tables(parts).select(table.column_names).to_pylist() == table.to_pylist()
     assert parts[0].schema.field("small").type == pa.int8()
 
@@ -264,7 +255,6 @@ BROKEN = {
     "h.parquet": ("not parquet", "h.parquet: damaged, or not a Parquet file"),
     "i.txt": ("hello", "i.txt: expected a file that ends in .csv, .tsv, .jsonl, .parquet"),
     "j.jsonl": ("[" * 100_000, "j.jsonl: line 1: not a JSON object in UTF-8"),
-    "k.jsonl": ('{"text": "a", "n": 1e400}\n', "k.jsonl: line 1: not a JSON object in UTF-8 (the number 1e400 has no"),
     "l.csv": ("id,text\n", "l.csv: holds no messages"),
     "m.jsonl": ("", "m.jsonl: holds no messages"),
 }  # fmt: skip
@@ -288,12 +278,12 @@ def test_faults_of_parquet_files_are_named(folder, tmp_path):
 
     not_utf_8 = pa.array([b"one", b"h\xe9llo"]).view(pa.string())
     for columns, words in (
-        ({"text": [5]}, r"expected one column 'text' of strings, found 'text' \(int64\)"),
-        ({"body": ["x"]}, r"expected one column 'text' of strings, found 'body' \("),
-        ({"text": ["x"] * 9 + [None]}, "row 10: no text in column 'text'; fill it in"),
+        ({"text": [5]}, "row 1: expected a string under 'text'"),
+        ({"body": ["x"]}, "expected one column 'text', found 'body'"),
+        ({"text": ["x"] * 9 + [None]}, "row 10: expected a string under 'text'"),
         ({"text": ["x"], "predicted": ["y"]}, "there is a column 'predicted' already"),
-        ({"text": not_utf_8}, "damaged, or not a Parquet file .*UTF8"),
-        ({"text": not_utf_8.dictionary_encode()}, "damaged, or not a Parquet file .*UTF8"),
+        ({"text": not_utf_8}, "damaged, or not a Parquet file .*utf-8"),
+        ({"text": not_utf_8.dictionary_encode()}, "damaged, or not a Parquet file .*utf-8"),
     ):
         pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=4)
         with pytest.raises(DataError, match=f"a.parquet: {words}"):

@@ -19,8 +19,7 @@ from llmclf.evaluate import score
 from llmclf.files.storage import FileError, read_with_checksum, write_with_checksum
 from llmclf.head import Classifier
 from llmclf.interactive.distillation import token_ends
-from llmclf.interactive.student import ENTRIES, STUDENT, load_student, quantise, save_student, truncate_vocabulary
-from llmclf.models.state import WeightsError
+from llmclf.interactive.student import STUDENT, load_student, quantise, save_student, truncate_vocabulary
 from llmclf.tokenizer import encode
 
 FILE = Path(__file__).parents[1] / "book" / "play" / "student.safetensors"
@@ -113,7 +112,7 @@ def test_student_that_would_come_back_another_is_not_saved(small_classifier, tmp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("record", [{}, [], {"format": 1}, {"format": 2}, dict.fromkeys(ENTRIES)])
+@pytest.mark.parametrize("record", [{}, {"format": 1}, {"format": 2}, {"tokens": {}}])
 def test_other_file_is_refused(tmp_path, record):
     path = tmp_path / "other.safetensors"
     write_with_checksum(path, {"weight": torch.zeros(1)}, record)
@@ -121,29 +120,9 @@ def test_other_file_is_refused(tmp_path, record):
         load_student(path)
 
 
-def test_missing_file_and_missing_tensor_are_told(small_classifier, tmp_path):
+def test_missing_file_is_told(tmp_path):
     with pytest.raises(FileError, match="no such file"):
         load_student(tmp_path / "none.safetensors")
-    path = tmp_path / "student.safetensors"
-    save_student(small_classifier, path)
-    tensors, record = read_with_checksum(path, "")
-    kept = {name: tensor.clone() for name, tensor in tensors.items() if not name.startswith("blocks.1.mlp.up")}
-    write_with_checksum(path, kept, record)
-    with pytest.raises(WeightsError, match=r"missing tensors: blocks\.1\.mlp\.up\.bias, blocks\.1\.mlp\.up\.weight"):
-        load_student(path)
-
-
-def test_numbers_of_another_kind_are_told(small_classifier, tmp_path):
-    path = tmp_path / "student.safetensors"
-    save_student(small_classifier, path)
-    tensors, record = read_with_checksum(path, "")
-    whole = {name: tensor.clone() for name, tensor in tensors.items()}
-    write_with_checksum(path, whole | {"final_norm.bias": whole["final_norm.bias"].half()}, record)
-    with pytest.raises(FileError, match=r"final_norm\.bias holds torch\.float16, expected torch\.float32; save the"):
-        load_student(path)
-    write_with_checksum(path, {name: tensor for name, tensor in whole.items() if name != "head.weight.scale"}, record)
-    with pytest.raises(WeightsError, match=r"missing tensors: head\.weight\.scale"):
-        load_student(path)
 
 
 def test_fewer_bits_are_coarser():

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from argparse import Namespace
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -206,13 +206,12 @@ def evaluate(options: Namespace) -> None:
     result = score(classifier.logits(table["text"].tolist()), torch.tensor(table["label"].tolist()))
     by_class = result.by_class(classifier.label_names)
     if options.format == "json":
-        low, high = result.interval
         report = {
             "count": result.count,
             "correct": result.correct,
             "accuracy": result.accuracy,
             "loss": result.loss,
-            "interval": [low, high],
+            "interval": result.interval,
             "confusion": result.confusion.tolist(),
             "classes": by_class.to_dict(orient="index"),
         }
@@ -245,8 +244,8 @@ def classify(options: Namespace) -> None:
     probabilities = classifier.predict_proba(texts)
     names = classifier.label_names
     labels = [names[row.argmax()] for row in probabilities]
+    rows = zip(texts, labels, probabilities.tolist(), strict=True)
     if options.format == "json":
-        rows = zip(texts, labels, probabilities.tolist(), strict=True)
         report = [
             {"text": text, "label": label, "probabilities": dict(zip(names, row, strict=True))}
             for text, label, row in rows
@@ -255,21 +254,16 @@ def classify(options: Namespace) -> None:
     elif options.format == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(["text", "label", *(f"probability_{name}" for name in names)])
-        writer.writerows(
-            [text, label, *row] for text, label, row in zip(texts, labels, probabilities.tolist(), strict=True)
-        )
+        writer.writerows([text, label, *row] for text, label, row in rows)
     else:
-        for text, label, row in zip(texts, labels, probabilities, strict=True):
-            print(f"{label} ({row.max():.1%})\t{text}")
+        for text, label, row in rows:
+            print(f"{label} ({max(row):.1%})\t{text}")
 
 
 def utf_8(text: str, where: str) -> str:
     """The text, or `LlmclfError` that names the place where bytes stand that are none."""
-    with suppress(UnicodeEncodeError):
-        text.encode("utf-8")
-        return text
-    try:
-        return os.fsencode(text).decode("utf-8")  # UTF-8, but the terminal is set to ASCII
+    try:  # in a terminal that is set to ASCII, all that is beyond it comes as escaped bytes
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
         raise LlmclfError(f"{where}: not UTF-8: {text!r}; convert it") from None
 

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 from llmclf import __version__
 from llmclf.cli.exit_status import exit_status
-from llmclf.evaluation.ablations import EXPERIMENTS
+from llmclf.evaluation.ablations import EXPERIMENTS, FOLDS
 
 AFTERWARDS = {
     "train": "training continues from its last epoch with the same command",
@@ -88,8 +88,13 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="\n".join(f"{name:<17}{one.description}" for name, one in EXPERIMENTS.items()),
     )
-    experiments.add_argument("--rows", nargs="+", metavar="NAME", help="some of those above (default: all, for hours)")
-    experiments.add_argument("--folds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="default 1 2 3")
+    experiments.add_argument(
+        "--rows", nargs="+", choices=EXPERIMENTS, metavar="NAME", help="some of those above (default: all, for hours)"
+    )
+    numbers = range(1, FOLDS + 1)
+    experiments.add_argument(
+        "--folds", nargs="+", type=int, choices=numbers, default=[1, 2, 3], metavar="N", help="default 1 2 3"
+    )
     experiments.add_argument("--backbone", metavar="NAME", help="a GPT, or one of chapter 8's baselines: keywords, …")
     experiments.add_argument("--bfloat16", action="store_true", help="run the blocks in this precision")
     experiments.add_argument("--output", default="output/experiments", metavar="DIR", help="default output/experiments")

@@ -70,6 +70,7 @@ def padded(description: str, reference: float, **changes: Any) -> Experiment:
     return Experiment(description, reference, **settings | changes)
 
 
+FOLDS = 5
 LEARNING_CURVE = (16, 32, 64, 128, 256, 512, 1024, 2048)  # numbers of training messages
 
 EXPERIMENTS: dict[str, Experiment] = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -62,11 +64,6 @@ class KeywordRule(ClassifierMixin, BaseEstimator):
         return {"0" if word.isdigit() else word for word in re.findall(r"\w+", text.lower())}
 
 
-def majority() -> DummyClassifier:
-    """Always the most frequent label."""
-    return DummyClassifier(strategy="most_frequent")
-
-
 def tfidf_words() -> Pipeline:
     """Counted words and pairs of words, rare ones weighing more, and a straight line between the classes."""
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
@@ -79,15 +76,10 @@ def tfidf_characters(class_weight: str | None = None) -> Pipeline:
     return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000, class_weight=class_weight))
 
 
-def tfidf_balanced() -> Pipeline:
-    """`tfidf_characters`, in whose training both classes weigh the same, however rare one is."""
-    return tfidf_characters(class_weight="balanced")
-
-
-BASELINES = {
-    "majority": majority,
+BASELINES: dict[str, Callable[[], Any]] = {
+    "majority": partial(DummyClassifier, strategy="most_frequent"),
     "keywords": KeywordRule,
     "tfidf-words": tfidf_words,
     "tfidf-characters": tfidf_characters,
-    "tfidf-balanced": tfidf_balanced,
+    "tfidf-balanced": partial(tfidf_characters, class_weight="balanced"),  # both classes weigh the same, however rare
 }

@@ -7,13 +7,13 @@ from numbers import Integral
 from operator import index
 from pathlib import Path
 from reprlib import repr as shorten
-from typing import SupportsIndex, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import Tags, check_random_state, column_or_1d
+from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -110,13 +110,14 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         LlmclfError
-            X is one text, a table of several columns, empty, or holds something that is no string; y lacks a label or
-            has too many, or holds one class only; a setting cannot be used. Nothing has been trained then.
+            X is one text, a table of several columns, or holds something that is no string; y lacks a label, or holds
+            one class only or none; a setting cannot be used. Nothing has been trained then.
         ValueError, TypeError
-            From scikit-learn: y has several columns, or holds measurements, or numbers and strings at once.
+            From scikit-learn: y has several columns or another length, or holds measurements, or numbers and strings
+            at once; a setting is no whole number.
         """
-        texts = _texts(X)
-        labels = _labels(y, len(texts))
+        texts, labels = _texts(X), _labels(y)
+        check_consistent_length(texts, labels)
         encoder = LabelEncoder()
         numbers = encoder.fit_transform(labels)  # first, because it says it best where numbers and strings are mixed
         check_classification_targets(labels)
@@ -124,11 +125,11 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         table = pd.DataFrame({"label": numbers, "text": messages})
         names = [str(label) for label in encoder.classes_]
         if len(names) < 2:
-            raise LlmclfError(f"y holds one class only, {names[0]!r}; expected two or more (in every fold: stratify)")
+            raise LlmclfError(f"y holds one class or none: {names}; expected two or more (in every fold: stratify)")
 
         # Grids hand over NumPy's numbers, which neither PyTorch's loaders nor JSON take for whole numbers.
-        max_length = None if self.max_length is None else _whole("max_length", self.max_length)
-        batch_size, epochs = _whole("batch_size", self.batch_size), _whole("epochs", self.epochs)
+        max_length = None if self.max_length is None else index(self.max_length)
+        batch_size, epochs = index(self.batch_size), index(self.epochs)
         given = self.random_state
         seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
         rate = None if self.learning_rate is None else float(self.learning_rate)
@@ -167,33 +168,17 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _whole(name: str, value: SupportsIndex) -> int:
-    """A setting that must be a whole number, of Python or NumPy."""
-    try:
-        return index(value)
-    except TypeError:
-        raise LlmclfError(f"{name} is {value!r}; expected a whole number") from None
-
-
 def _texts(X: Texts) -> list[str]:
     """The texts as a list, if all of them are texts."""
     array = np.asarray(X, dtype=object)
     if array.ndim == 0:
         raise LlmclfError(f"X is {shorten(X)}, a {type(X).__name__}; expected many texts: put a single one into a list")
-    if array.ndim > 1 and array.shape[1:] != (1,):
-        raise LlmclfError(f"X has shape {array.shape}; expected (texts,) or (texts, 1): choose one column of texts")
-    if not array.size:
-        raise LlmclfError("X is empty; expected at least one text")
-    return list_of_texts(array.ravel())
+    return list_of_texts(array[:, 0] if array.shape[1:] == (1,) else array)
 
 
-def _labels(y: Sequence | np.ndarray | pd.Series, count: int) -> np.ndarray:
-    """The labels as an array (count,), if none is missing."""
-    if y is None:
-        raise LlmclfError("fit requires y to be passed, but the target y is None: give a label for each text")
+def _labels(y: Sequence | np.ndarray | pd.Series) -> np.ndarray:
+    """The labels as an array (texts,), if none is missing."""
     labels = column_or_1d(y, warn=True)
-    if len(labels) != count:
-        raise LlmclfError(f"{count} texts in X but {len(labels)} labels in y; expected one label for each text")
     if (missing := pd.isna(labels)).any():
         place = int(missing.argmax())
         raise LlmclfError(f"label {place + 1} of y is {labels[place]}; expected a class: fill it in or drop its text")

@@ -21,12 +21,12 @@ from torch.utils.data import DataLoader
 from llmclf.console import notice
 from llmclf.data import SMS_LABELS, Splits, encode_labels, is_fast, read_sms, stratified_sample, undersample
 from llmclf.evaluate import collect_logits
-from llmclf.evaluation.ablations import EXPERIMENTS, NATURAL, Experiment, features_key
+from llmclf.evaluation.ablations import EXPERIMENTS, FOLDS, NATURAL, Experiment, features_key
 from llmclf.evaluation.baselines import BASELINES
 from llmclf.evaluation.lora import add_lora
 from llmclf.evaluation.near_duplicates import near_duplicate_groups, stratified_group_split
 from llmclf.evaluation.predictions import PREDICTION_COLUMNS, RUN, ExperimentError, Run, add_run, pooled, runs_in
-from llmclf.feature_cache import FeatureDataset, reason_not_cacheable
+from llmclf.feature_cache import FeatureDataset
 from llmclf.files.download import AssetError
 from llmclf.files.storage import lock_folder
 from llmclf.finetune import finetune
@@ -34,11 +34,10 @@ from llmclf.head import Classifier
 from llmclf.loaders import MessageDataset, make_loaders
 from llmclf.single_query import Block
 from llmclf.tokenizer import load_tokenizer
-from llmclf.train import TrainingSettings
+from llmclf.train import TrainingSettings, try_to_cache
 from llmclf.weights import RANDOM, load_pretrained
 
 SEED = 123  # of the cut into ten parts and of the first fold; each later fold has the next one
-FOLDS = 5
 MINIMUM_STEPS = 100  # a few messages are gone through more often than five times
 FAST_TABLE = 80  # messages under LLMCLF_FAST
 
@@ -75,12 +74,6 @@ def experiment_table(experiment: Experiment) -> pd.DataFrame:
     return table
 
 
-def check_fold(number: int) -> None:
-    """Raise `ExperimentError` where there is no such fold."""
-    if not 1 <= number <= FOLDS:
-        raise ExperimentError(f"there are the folds 1 to {FOLDS}, not {number}")
-
-
 def fold(table: pd.DataFrame, number: int, messages: int | None = None) -> Splits:
     """Cut number 1 to 5 of a table of `experiment_table`: two of its ten parts test, one validates, seven train.
 
@@ -91,7 +84,8 @@ def fold(table: pd.DataFrame, number: int, messages: int | None = None) -> Split
     ExperimentError
         There is no fold of this number.
     """
-    check_fold(number)
+    if not 1 <= number <= FOLDS:
+        raise ExperimentError(f"there are the folds 1 to {FOLDS}, not {number}")
     tenth = (table["tenth"] - 2 * (number - 1)) % 10
     training = table[tenth > 2]
     if messages is not None:
@@ -112,14 +106,15 @@ def adapt(classifier: Classifier, experiment: Experiment, seed: int) -> None:
 def shared_features(
     experiment: Experiment, model: ModelSettings, table: pd.DataFrame, options: dict[str, Any]
 ) -> FeatureDataset | None:
-    """The features of the whole table, which all folds share; `None` where they would be wrong."""
+    """The features of the whole table, which all folds share; `None` where they would be wrong or do not fit."""
     backbone = load_pretrained(RANDOM * experiment.random + model.backbone, device=model.device, seed=SEED)
     classifier = Classifier(
         backbone, pooling=experiment.pooling, trainable=experiment.trainable, bfloat16=model.bfloat16
     )
     adapt(classifier, experiment, SEED)
     loader = make_loaders(Splits(table, table[:0], table[:0]), load_tokenizer(model.backbone), **options).train
-    return FeatureDataset(classifier, loader) if reason_not_cacheable(classifier, loader) is None else None
+    [loader] = try_to_cache(classifier, loader, quiet=True)
+    return loader.dataset if isinstance(loader.dataset, FeatureDataset) else None
 
 
 def run(
@@ -245,12 +240,8 @@ def run_missing(names: Sequence[str], folds: Sequence[int], model: ModelSettings
     Raises
     ------
     ExperimentError
-        An experiment or a fold is not known; what `add_run` raises.
+        See `run` and `add_run`.
     """
-    if unknown := [name for name in names if name not in EXPERIMENTS]:
-        raise ExperimentError(f"no experiment is called {unknown[0]!r}; known are {', '.join(EXPERIMENTS)}")
-    for number in folds:
-        check_fold(number)
     features: dict[Experiment, FeatureDataset | None] = {}
     with lock_folder(folder):
         for name in names:

@@ -62,10 +62,8 @@ def add_lora(classifier: Classifier, *, rank: int = 16, alpha: float = 16.0, see
     Raises
     ------
     LlmclfError
-        The rank is below 1, or there are corrections already.
+        There are corrections already.
     """
-    if rank < 1:
-        raise LlmclfError(f"the rank of LoRA must be at least 1, got {rank}")
     if lora_layers(classifier):
         raise LlmclfError("the classifier has LoRA corrections already: merge_lora makes them part of its weights")
     set_trainable(classifier, "head")

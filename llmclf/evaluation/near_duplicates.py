@@ -13,8 +13,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from llmclf.console import LlmclfError
-from llmclf.data import DataError, Splits, check_shares, check_splits, words_of
+from llmclf.data import Splits, check_shares, check_splits, words_of
 
 SHINGLE_SIZE = 3  # words in a row that are compared; as usual for short texts
 OVERLAP_SIZE = 5  # words in a row that no text of a lesson may share with a held-out one
@@ -25,10 +24,10 @@ def ngrams(words: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
     return (words[start : start + size] for start in range(len(words) - size + 1))
 
 
-def shingles(text: str, size: int = SHINGLE_SIZE) -> frozenset[tuple[str, ...]]:
-    """The runs of `size` words in a text (Broder 1997 calls them shingles); a shorter text is one run."""
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """The runs of three words in a text (Broder 1997 calls them shingles); a shorter text is one run."""
     words = words_of(text) or (text.strip(),)
-    return frozenset(ngrams(words, min(size, len(words))))
+    return frozenset(ngrams(words, min(SHINGLE_SIZE, len(words))))
 
 
 def jaccard_similarity(one: frozenset, other: frozenset) -> float:
@@ -121,11 +120,9 @@ def split_by_groups(
     Raises
     ------
     DataError
-        Shares that leave nothing for one part; another number of groups than of rows.
+        Shares that leave nothing for one part.
     """
     check_shares(train_share, validation_share)
-    if len(groups) != len(table):
-        raise DataError(f"{len(groups)} groups for {len(table)} rows: give a number for every row")
     shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
     group_numbers = pd.Series(np.asarray(groups)).sample(frac=1, random_state=seed)  # shuffled like the table
     shares = (train_share, validation_share, 1 - train_share - validation_share)
@@ -153,14 +150,7 @@ def stratified_group_split(
     -------
     list of numpy.ndarray
         The row numbers of each part, ascending.
-
-    Raises
-    ------
-    LlmclfError
-        A share is not above 0.
     """
-    if min(shares) <= 0:
-        raise LlmclfError(f"every part needs a share above 0, got {', '.join(map(str, shares))}")
     label_numbers = np.unique(np.asarray(labels), return_inverse=True)[1]
     group_numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
     counts = np.zeros((group_numbers.max() + 1, label_numbers.max() + 1))  # (groups, labels)

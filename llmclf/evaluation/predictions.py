@@ -5,12 +5,12 @@ Two files hold them: `predictions.parquet`, and `runs.csv` with a row for each r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from sklearn.metrics import f1_score
 
 from llmclf.console import LlmclfError
 from llmclf.evaluate import wilson_interval
@@ -44,13 +44,8 @@ def read_predictions(path: str | Path, part: str | None = "test") -> pd.DataFram
         `experiment`, `backbone`, `precision` and `fold` name the run; `part`, `row` (its number in the experiment's
         table), `group` (near copies share one) and `label` (0 ham, 1 spam) the message; `predicted` is the model's
         label, `probability_ham` and `probability_spam` are missing where only that was kept.
-
-    Raises
-    ------
-    ExperimentError
-        There is no such file, or it is not one of predictions.
     """
-    predictions = _table(path, pd.read_parquet, PREDICTION_COLUMNS)
+    predictions = pd.read_parquet(path)
     return predictions if part is None else predictions[predictions["part"] == part].reset_index(drop=True)
 
 
@@ -64,27 +59,8 @@ def read_runs(path: str | Path) -> pd.DataFrame:
         `train_correct` those of the `train_messages` that it labels correctly in the end. `epochs`, `learning_rate` and
         `trained_parameters` are missing for a model that counts words. In `seconds` the first fold of an experiment
         computes what is frozen for all of them.
-
-    Raises
-    ------
-    ExperimentError
-        There is no such file, or it is not one of runs.
     """
-    whole_numbers = {"epochs": "Int64", "trained_parameters": "Int64"}  # which may be missing
-    return _table(path, partial(pd.read_csv, dtype=whole_numbers), RUN_COLUMNS)
-
-
-def _table(path: str | Path, read: Callable[[str | Path], pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """The table in a file, if it has these columns."""
-    try:
-        table = read(path)
-    except FileNotFoundError:
-        raise ExperimentError(f"{path}: no such file; python -m llmclf experiments makes it") from None
-    except (ValueError, OSError) as error:  # the errors of pandas and pyarrow are ValueErrors
-        raise ExperimentError(f"{path}: cannot be read: {error}; name another --output") from None
-    if list(table.columns) != list(columns):
-        raise ExperimentError(f"{path}: not a table of experiments (expected the columns {', '.join(columns)})")
-    return table
+    return pd.read_csv(path, dtype={"epochs": "Int64", "trained_parameters": "Int64"})  # which may be missing
 
 
 def runs_in(folder: Path) -> pd.DataFrame:
@@ -99,7 +75,7 @@ def add_run(folder: Path, run: Run) -> None:
     Raises
     ------
     ExperimentError
-        The files are not those of experiments, or hold runs of the same experiment on another table.
+        The files hold runs of the same experiment on another table.
     """
     runs, path = runs_in(folder), folder / PREDICTIONS
     tables = runs["table_messages"][runs["experiment"] == run.record["experiment"]]
@@ -142,10 +118,8 @@ def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFra
 def pooled(predictions: pd.DataFrame) -> dict[str, float]:
     """Accuracy over all of the predictions with its 95 % Wilson interval (`low`, `high`), and F1 of spam."""
     correct = predictions["predicted"] == predictions["label"]
-    spam, called = predictions["label"] == 1, predictions["predicted"] == 1
     low, high = wilson_interval(int(correct.sum()), len(predictions))
-    either = int(spam.sum() + called.sum())
-    f1 = 2 * int((spam & called).sum()) / either if either else float("nan")
+    f1 = f1_score(predictions["label"], predictions["predicted"], zero_division=float("nan"))
     return {"accuracy": float(correct.mean()), "low": low, "high": high, "f1": f1}
 
 

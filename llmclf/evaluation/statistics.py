@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.utils import check_consistent_length
 
-from llmclf.console import LlmclfError
 from llmclf.evaluate import wilson_interval
-
-
-def check_same_length(*columns: Sized | None) -> None:
-    """Raise `LlmclfError` where columns, `None` aside, are of different lengths."""
-    lengths = {len(column) for column in columns if column is not None}
-    if len(lengths) > 1:
-        raise LlmclfError(f"columns of {' and '.join(map(str, sorted(lengths)))} entries: give one for each message")
 
 
 def bootstrap_interval(
@@ -24,10 +19,9 @@ def bootstrap_interval(
     *columns: Sequence[float],
     groups: Sequence[int] | None = None,
     samples: int = 1000,
-    confidence: float = 0.95,
     seed: int = 123,
 ) -> tuple[float, float]:
-    """Where a number would lie if other messages had been drawn (percentile bootstrap, Efron 1979).
+    """Where a number would lie in 95 % of cases if other messages had been drawn (percentile bootstrap, Efron 1979).
 
     Parameters
     ----------
@@ -39,17 +33,15 @@ def bootstrap_interval(
         (messages,) numbers: messages of one group are drawn together. Near copies are one piece of evidence, not many.
     samples
         How many times to draw.
-    confidence
-        Of the interval.
     seed
         Of the drawing.
 
     Raises
     ------
-    LlmclfError
+    ValueError
         Columns or groups are of different lengths.
     """
-    check_same_length(*columns, groups)
+    check_consistent_length(*columns, groups)
     arrays = [np.asarray(column) for column in columns]
     numbers = np.arange(len(arrays[0])) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     rows_of = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
@@ -59,7 +51,7 @@ def bootstrap_interval(
         drawn = generator.integers(len(rows_of), size=len(rows_of))
         rows = np.concatenate([rows_of[group] for group in drawn])
         found.append(statistic(*(array[rows] for array in arrays)))
-    low, high = np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.nanquantile(found, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -95,11 +87,11 @@ def mcnemar(
 
     Raises
     ------
-    LlmclfError
+    ValueError
         The columns are of different lengths.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
-    check_same_length(first, second, groups)
+    check_consistent_length(first, second, groups)
     lead = first.astype(int) - second  # of the first: 1, 0 or -1 for each message
     if groups is not None:
         numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -146,10 +138,10 @@ def cost_optimal_threshold(
 
     Raises
     ------
-    LlmclfError
+    ValueError
         Probabilities and labels are of different lengths.
     """
-    check_same_length(probabilities, labels)
+    check_consistent_length(probabilities, labels)
     order = np.argsort(-np.asarray(probabilities, dtype=float), kind="stable")
     ranked, spam = np.asarray(probabilities, dtype=float)[order], np.asarray(labels)[order] == 1
     called = np.arange(1, len(ranked) + 1)
@@ -174,10 +166,10 @@ def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, 
 
     Raises
     ------
-    LlmclfError
+    ValueError
         Probabilities and labels are of different lengths.
     """
-    check_same_length(probabilities, labels)
+    check_consistent_length(probabilities, labels)
     predicted, spam = np.asarray(probabilities, dtype=float), np.asarray(labels) == 1
     bin_of = np.minimum((predicted * bins).astype(int), bins - 1)
     rows = []
@@ -189,10 +181,8 @@ def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, 
 
 
 def expected_calibration_error(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> float:
-    """The mean distance of predicted and observed share, weighted by messages (Naeini and others 2015); NaN of none."""
+    """The mean distance of predicted and observed share, weighted by messages (Naeini and others 2015)."""
     table = calibration_table(probabilities, labels, bins=bins)
-    if table.empty:
-        return float("nan")
     return float(np.average((table["predicted"] - table["observed"]).abs(), weights=table["messages"]))
 
 
@@ -201,17 +191,12 @@ def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
 
     Above 1 where the classifier was too sure. The order of the probabilities, and so every label, stays the same.
     """
-    check_same_length(logits, labels)
+    check_consistent_length(logits, labels)
     logits, label_numbers = np.asarray(logits, dtype=float), np.asarray(labels)
 
     def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), label_numbers]))
+        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(log_probabilities[np.arange(len(labels)), label_numbers].mean())
 
-    low, high = np.log(0.05), np.log(20.0)  # the loss has one valley: golden-section search
-    ratio = (5**0.5 - 1) / 2
-    while high - low > 1e-6:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return float(np.exp((low + high) / 2))
+    bounds = np.log([0.05, 20])  # the loss has one valley
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, options={"xatol": 1e-6}).x))

@@ -202,10 +202,7 @@ def _fetch_into_cache(asset: Asset, failures: list[str]) -> Path | None:
 
 
 def _one_line(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    if error.__cause__ and str(error.__cause__) not in text:
-        text += f"; {error.__cause__}"
-    text = " ".join(text.split())
+    text = " ".join((str(error) or type(error).__name__).split())
     return text if len(text) <= 500 else text[:500] + "…"
 
 

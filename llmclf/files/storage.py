@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,25 +91,15 @@ def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
 
 
 def sha256_of(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-
-    def read() -> str:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    return _once(path, "bytes", read)
-
-
-_known: dict[tuple[str | int, ...], str] = {}
-
-
-def _once(path: str | Path, what: str, compute: Callable[[], str]) -> str:
-    """What `compute` finds in a file; a process asks it once, as long as the file stays as it is."""
+    """Hexadecimal SHA-256 of a file's bytes; a process reads them once, as long as the file stays as it is."""
     found = os.stat(path)
-    key = (what, os.path.abspath(path), found.st_ino, found.st_size, found.st_mtime_ns)
-    if key not in _known or time.time() - found.st_mtime < 2:  # it could change again without a new time
-        _known[key] = compute()
-    return _known[key]
+    return _sha256(os.path.abspath(path), found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache
+def _sha256(path: str, inode: int, size: int, modified: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_safetensors(
@@ -172,7 +162,7 @@ def read_with_checksum(path: str | Path, advice: str) -> tuple[dict[str, Tensor]
     tensors, metadata = read_safetensors(path, advice)
     if metadata.keys() != {"llmclf", "checksum"}:
         raise FileError(f"{path}: not written by this version of the library; {advice}")
-    if _once(path, "content", lambda: checksum(metadata["llmclf"], tensors)) != metadata["checksum"]:
+    if checksum(metadata["llmclf"], tensors) != metadata["checksum"]:
         raise FileError(f"{path}: damaged: its content has not the SHA-256 that was noted in it; {advice}")
     return tensors, json.loads(metadata["llmclf"])
 

@@ -5,30 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TypeAlias
 
 import pandas as pd
 
 from llmclf.console import LlmclfError
 
+Row: TypeAlias = tuple[int, list[str]]  # the line where it begins, and its fields
+
 
 class DataError(LlmclfError):
     """A table that cannot be used as it is."""
-
-
-class Row(NamedTuple):
-    """A row of a CSV file.
-
-    Attributes
-    ----------
-    fields
-        Its values, as text.
-    line
-        Where it begins; a quoted field may run over several lines.
-    """
-
-    fields: list[str]
-    line: int
 
 
 def read_table(path: str | Path, *, text_column: str = "text", label_column: str | None = "label") -> pd.DataFrame:
@@ -54,15 +41,13 @@ def read_table(path: str | Path, *, text_column: str = "text", label_column: str
     """
     path = Path(path)
     wanted = [text_column] if label_column is None else [label_column, text_column]
-    header, rows = read_rows(path, wanted)
-    places = [header.fields.index(column) for column in wanted]
+    (_, header), rows = read_rows(path, wanted)
+    places = [header.index(column) for column in wanted]
     records = []
-    for row in rows:
-        if label_column is not None and not row.fields[places[0]].strip():
-            raise DataError(
-                f"{path}: line {row.line}: no label in column {label_column!r}; fill it in or remove the line"
-            )
-        records.append([row.fields[place] for place in places])
+    for line, fields in rows:
+        if label_column is not None and not fields[places[0]].strip():
+            raise DataError(f"{path}: line {line}: no label in column {label_column!r}; fill it in or remove the line")
+        records.append([fields[place] for place in places])
     if not records:
         raise DataError(f"{path}: a header but no rows")
     return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
@@ -70,6 +55,8 @@ def read_table(path: str | Path, *, text_column: str = "text", label_column: str
 
 def read_rows(path: Path, columns: Sequence[str] = ()) -> tuple[Row, Iterator[Row]]:
     """Header and rows of a CSV file (blank lines left out), one after the other: no file is too large.
+
+    Each comes with the number of the line where it begins; a quoted field may run over several.
 
     Parameters
     ----------
@@ -84,41 +71,37 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> tuple[Row, Iterator[Ro
         As `read_table`; here for the header, later for each row when it is reached.
     """
     rows = _rows(path)
-    header = next(rows, None)
-    if header is None:
+    line, header = next(rows, (0, []))
+    if not header:
         raise DataError(f"{path}: the file is empty; expected a header line and rows")
     for column in columns:
-        if header.fields.count(column) != 1:
-            found = ", ".join(map(repr, header.fields))
-            raise DataError(f"{path}: line {header.line}: expected one column {column!r}, found {found}")
-    return header, _checked(path, rows, len(header.fields))
-
-
-def _checked(path: Path, rows: Iterator[Row], width: int) -> Iterator[Row]:
-    for row in rows:
-        if len(row.fields) != width:
-            raise DataError(
-                f"{path}: line {row.line}: expected {width} fields as in the header, found {len(row.fields)}; "
-                f"a text that holds the separator or a line break needs quotation marks around it"
-            )
-        yield row
+        if header.count(column) != 1:
+            found = ", ".join(map(repr, header))
+            raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}")
+    return (line, header), rows
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """Every row that is not blank.
+    """Every row that is not blank, all as wide as the first.
 
     Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
     ones, renames doubled columns, and counts rows instead of lines.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a byte order mark
-            csv.field_size_limit(max(csv.field_size_limit(), min(path.stat().st_size, 2**31 - 1)))  # else no long text
+            csv.field_size_limit(2**31 - 1)  # else no long text
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            reader = csv.reader(_without_nul(path, file), delimiter=separator, strict=True)
-            first = 1
+            reader = csv.reader(file, delimiter=separator, strict=True)
+            first, width = 1, 0
             for fields in reader:
                 if fields:
-                    yield Row(fields, first)
+                    width = width or len(fields)
+                    if len(fields) != width:
+                        raise DataError(
+                            f"{path}: line {first}: expected {width} fields as in the header, found {len(fields)}; "
+                            f"a text that holds the separator or a line break needs quotation marks around it"
+                        )
+                    yield first, fields
                 first = reader.line_num + 1
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
@@ -132,14 +115,6 @@ def _rows(path: Path) -> Iterator[Row]:
             f"{path}: line {first}: broken quoting ({error}); "
             f"quotation marks stand around a whole field, and one inside it is written twice"
         ) from None
-
-
-def _without_nul(path: Path, file: TextIO) -> Iterator[str]:
-    """The lines of a file, their line breaks as they are."""
-    for number, line in enumerate(file, start=1):
-        if "\0" in line:
-            raise DataError(f"{path}: line {number}: a NUL byte; this is not a text file, or not saved as UTF-8")
-        yield line
 
 
 def _undecodable(path: Path) -> tuple[int, str]:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import csv
 import io
-from collections.abc import Mapping
 from html import escape
 
 import anywidget
@@ -65,8 +64,6 @@ class ClassifierDemo(widgets.VBox):
         A second one, shown beside it.
     name
         The class whose probability is shown; by default the last label.
-    examples
-        Texts to pick from, by their names in the list.
 
     Raises
     ------
@@ -75,12 +72,7 @@ class ClassifierDemo(widgets.VBox):
     """
 
     def __init__(
-        self,
-        classifier: TextClassifier,
-        other: TextClassifier | None = None,
-        *,
-        name: str | None = None,
-        examples: Mapping[str, str] = EXAMPLES,
+        self, classifier: TextClassifier, other: TextClassifier | None = None, *, name: str | None = None
     ) -> None:
         self.classifiers = [classifier] if other is None else [classifier, other]
         self.name = name or classifier.label_names[-1]
@@ -93,10 +85,10 @@ class ClassifierDemo(widgets.VBox):
         self._speaking: asyncio.TimerHandle | None = None
         wide = widgets.Layout(width="auto")
         self.text = widgets.Textarea(
-            next(iter(examples.values()), ""), description="message", rows=3, layout=wide, continuous_update=True
+            next(iter(EXAMPLES.values())), description="message", rows=3, layout=wide, continuous_update=True
         )
         self.example = widgets.Dropdown(
-            options=[("pick an example", ""), *examples.items()], description="example", layout=wide
+            options=[("pick an example", ""), *EXAMPLES.items()], description="example", layout=wide
         )
         self.threshold = widgets.FloatSlider(
             0.5, min=0.01, max=0.99, step=0.01, description="threshold", readout_format=".0%", layout=wide

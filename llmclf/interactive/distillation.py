@@ -233,7 +233,7 @@ def distil(
     held_out
         Texts to test the student on. Nothing that overlaps with one is taught (see `HeldOutOverlap`).
     config
-        The student's shape.
+        The student's shape; its vocabulary is no larger than the teacher's.
     epochs, learning_rate, dropout
         Of AdamW (Loshchilov and Hutter 2019), with one rise and fall of the learning rate.
     seed
@@ -249,11 +249,14 @@ def distil(
     Raises
     ------
     LlmclfError
-        No texts, no epochs, a vocabulary larger than the teacher's, or a teacher that reads elsewhere.
+        No texts, no epochs, or a teacher that reads elsewhere.
     """
     forbidden = HeldOutOverlap(held_out)
     texts = [text for text in texts if text not in forbidden]
-    check_distillation(teacher, texts, config, epochs)
+    if teacher.model.pooling != "last_token":
+        raise LlmclfError(f"a teacher that reads at {teacher.model.pooling!r} has no answer after each token")
+    if not texts or epochs < 1:
+        raise LlmclfError(f"nothing to learn from {len(texts)} texts in {epochs} epochs: give at least one of both")
     mixtures = make_mixtures(texts, forbidden, whole_words(teacher.tokenizer), random.Random(seed))
     tokenizer = truncate_vocabulary(teacher.tokenizer, config.vocab_size)
     started = time.perf_counter()
@@ -293,13 +296,3 @@ def make_mixtures(
         mixture = mix_texts(texts, words, generator)
         mixtures += [mixture] if mixture not in forbidden else []
     return mixtures
-
-
-def check_distillation(teacher: TextClassifier, texts: Sequence[str], config: GPT2Config, epochs: int) -> None:
-    """Raise what `distil` raises."""
-    if teacher.model.pooling != "last_token":
-        raise LlmclfError(f"a teacher that reads at {teacher.model.pooling!r} has no answer after each token")
-    if not texts or epochs < 1:
-        raise LlmclfError(f"nothing to learn from {len(texts)} texts in {epochs} epochs: give at least one of both")
-    if config.vocab_size > teacher.tokenizer.n_vocab:
-        raise LlmclfError(f"a student of {config.vocab_size} tokens, but its teacher has {teacher.tokenizer.n_vocab}")

@@ -66,7 +66,8 @@ def score_files(
     text_column
         Where the messages stand.
     rows_per_part
-        How many rows are read at a time, and lost at most, for each worker, when the work is interrupted.
+        How many rows are read at a time, and lost at most, for each worker, when the work is interrupted. (Of some
+        Parquet files fewer are: with lists or categories among the columns a part ends where a row group ends.)
     workers
         Of the engine "ray"; by default one for each GPU, or where there is none, one for two processor cores.
     device
@@ -95,7 +96,7 @@ def score_files(
     files = find_files(source, output)
     with lock_folder(output):
         sources = {name: Source(path, output / name, text_column, rows_per_part, added) for name, path in files.items()}
-        total = sum(file.rows for file in sources.values())
+        total = sum(sum(file.sizes) for file in sources.values())
         if not total:
             raise DataError(f"{source}: holds no messages")
         sha256, hashes = sha256_of(classifier / CLASSIFIER_FILE), {name: file.sha256 for name, file in sources.items()}
@@ -149,11 +150,11 @@ class Source:
     """
 
     def __init__(self, path: Path, folder: Path, text_column: str, rows_per_part: int, added: Sequence[str]) -> None:
-        self.path, self.folder, self.rows_per_part = path, folder, rows_per_part
+        self.path, self.folder = path, folder
         self.read = partial(KINDS[path.suffix.lower()].parts, path, text_column, rows_per_part, added)
         self.modified = path.stat().st_mtime_ns  # first: whatever changes from here on is noticed
         self.sha256 = sha256_of(path)
-        self.rows = sum(len(texts) for _, texts in self.read())
+        self.sizes = [len(texts) for _, texts in self.read()]  # of its parts
 
     def target(self, number: int) -> Path:
         """The file of the part of this number."""
@@ -161,9 +162,7 @@ class Source:
 
     def rows_done(self) -> int:
         """How many rows are in parts that are there."""
-        starts = range(0, self.rows, self.rows_per_part)
-        done = [start for number, start in enumerate(starts) if self.target(number).is_file()]
-        return sum(min(self.rows_per_part, self.rows - start) for start in done)
+        return sum(size for number, size in enumerate(self.sizes) if self.target(number).is_file())
 
     def parts_to_do(self) -> Iterator[Part]:
         """The parts that are not there, in order; `DataError` where the file is another one in the end."""

@@ -67,12 +67,12 @@ def same(found: object, expected: object) -> bool:
             and found.shape == expected.shape
             and torch.allclose(found.to(expected.dtype), expected, rtol=1e-4, atol=1e-6)
         )
-    if isinstance(expected, float):
+    if isinstance(expected, int | float):
         if not isinstance(found, int | float) or isinstance(found, bool):
             return False
+        if isinstance(expected, int):
+            return found == expected
         return bool(np.isclose(found, expected, rtol=1e-4, atol=1e-6, equal_nan=True))
-    if isinstance(expected, int):
-        return is_number(found) and found == expected
     return type(found) is type(expected) and found == expected
 
 
@@ -82,11 +82,6 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     is_single = isinstance(value, np.generic | np.ndarray | torch.Tensor) and not value.shape
     return value.item() if is_single else value
-
-
-def is_number(value: object) -> bool:
-    """Whether this is a number; `True` and "2" are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def show(value: object) -> str:

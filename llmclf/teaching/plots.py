@@ -74,8 +74,8 @@ def plot_losses(history: History) -> Figure:
     return figure
 
 
-def plot_accuracies(history: History, *, examples_per_epoch: int | None = None) -> Figure:
-    """Training and validation accuracy after each epoch; with `examples_per_epoch`, examples seen as a second axis."""
+def plot_accuracies(history: History, *, examples_per_epoch: int) -> Figure:
+    """Training and validation accuracy after each epoch, with examples seen as a second axis."""
     figure, axes = new_figure(height=3.2)
     epochs = range(1, len(history.train_accuracies) + 1)
     axes.plot(epochs, history.train_accuracies, color=COLORS[0], marker="o", label="training")
@@ -85,8 +85,7 @@ def plot_accuracies(history: History, *, examples_per_epoch: int | None = None) 
     axes.set_ylabel("accuracy")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(frameon=False, labelcolor=INK)
-    if examples_per_epoch is not None:
-        _second_axis(axes, examples_per_epoch)
+    _second_axis(axes, examples_per_epoch)
     return figure
 
 
