@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class LlmclfError(ValueError):
@@ -45,6 +46,8 @@ def progress(iterable: Iterable | None = None, *, description: str, **options: A
     **options
         Passed on to `tqdm.tqdm` (`total`, `unit`, …).
     """
+    from tqdm import tqdm  # only now: a command that shows no bar need not wait for it
+
     watched = (sys.stderr.isatty() or in_notebook()) and is_main_process()
     return tqdm(
         iterable, desc=description, disable=not watched or bool(os.environ.get("CI")), leave=False, delay=1, **options

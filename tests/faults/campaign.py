@@ -88,9 +88,9 @@ same as without the fault, or in *one clear error*; anything else counts as *los
 was judged stands below the table.
 
 The commands ran on a tiny model, so that thousands of trials take minutes. Of the signals, `SIGINT` is what Ctrl-C
-sends, `SIGTERM` asks a program to end, and `SIGKILL` ends it at once. After every signal and every full disk the same
-command was started again, and what it left was compared with an undisturbed run: files byte by byte, weights to the
-last bit, or, where two workers trained, which add in another order, to within 1e-4.
+sends, `SIGTERM` asks a program to end, and `SIGKILL` ends it at once. None came in the first 0.2 s, in which Python
+itself starts, and would show its own trace. After every signal and every full disk the same command was started again,
+and what it left was compared with an undisturbed run: files byte by byte, weights to the last bit.
 
 | fault | tried | right result | clear error | lost |
 | --- | ---: | ---: | ---: | ---: |

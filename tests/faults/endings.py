@@ -27,12 +27,16 @@ from things import (
 )
 
 
+PYTHON_STARTS = 0.2  # seconds; a signal before our first line ends in the trace of Python itself
+
+
 def ended_early(things: Things, what: str, how: signal.Signals, seed: int) -> Trial:
     """Start, send a signal at a random moment, start again, compare with the run that nothing disturbed."""
 
     def trial() -> str:
-        latest = random.Random(seed).uniform(0, things.seconds[what])
-        for moment in (latest, latest / 2, latest / 4):  # earlier each time, where the command was done before it
+        latest = random.Random(seed).uniform(PYTHON_STARTS, things.seconds[what])
+        # Earlier each time, where the command was done before it.
+        for moment in (latest, max(PYTHON_STARTS, latest / 2), PYTHON_STARTS):
             with tempfile.TemporaryDirectory(dir=things.folder) as folder:
                 output = Path(folder) / "output"
                 words, more = things.words(what, output), things.environment(what, output)
