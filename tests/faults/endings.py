@@ -26,7 +26,6 @@ from things import (
     run,
 )
 
-
 PYTHON_STARTS = 0.2  # seconds; a signal before our first line ends in the trace of Python itself
 
 
