@@ -127,6 +127,7 @@ def test_batch_that_is_too_small_for_the_workers_is_refused(arguments, tmp_path)
     assert "a batch of 1 cannot be shared by 2 workers; raise the batch size" in process.stderr
 
 
+@pytest.mark.slow
 def test_death_of_the_first_worker_after_the_others_have_done_their_part_is_told(tmp_path):
     work = "number == 0 and (time.sleep(3), os.kill(os.getpid(), 9))  # the first one evaluates alone"
     process = together(tmp_path / "script.py", work)

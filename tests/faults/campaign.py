@@ -59,7 +59,7 @@ def plan(things: Things, full: bool) -> Iterator[tuple[str, list[Trial]]]:
     for what, count in itertools.product(DOING, (2, 8)) if full else [("train", 2)]:
         yield f"{count} processes at once {DOING[what]} into one folder", [at_once(things, what, count)]
     if can_mount():
-        writing = DOING if full else ["train"]
+        writing = DOING if full else ["fetch"]
         for what in writing:
             sizes = (16, 100, 400, 800, 1200, 2000, 4000, 30_000) if full else (100,)
             trials = [full_disk(things, what, size) for size in sizes]
