@@ -211,15 +211,10 @@ def train_probe(tiny_files, output, *options: object) -> int:
 def columns(tmp_path) -> tuple:
     """A table of 120 texts, none of them a near copy of another, and what its columns are called."""
     names = ["Ada", "Ben", "Cem", "Dora", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jan", "Kim", "Lea"]
-    rows = [
-        {
-            "body": f"{one.upper()} WINS {two.upper()} CASH" if advert else f"hello {one}, {two} is here",
-            "advert": advert,
-        }
-        for number, (one, two) in enumerate(combinations(names, 2))
-        for advert in ("yes", "no")
-        if number < 60
-    ]
+    pairs = list(combinations(names, 2))[:60]
+    rows = [{"body": f"{one.upper()} WINS {two.upper()} CASH", "advert": "yes"} for one, two in pairs]
+    rows += [{"body": f"hello {one}, {two} is here", "advert": "no"} for one, two in pairs]
+    rows = [row for pair in zip(rows[:60], rows[60:], strict=True) for row in pair]
     pd.DataFrame(rows).to_csv(tmp_path / "table.csv", index=False)
     return ("--table", tmp_path / "table.csv", "--text-column", "body", "--label-column", "advert")
 
@@ -252,7 +247,7 @@ def test_command_sets_a_test_aside_where_there_are_a_hundred_rows(tiny_files, co
 
 def test_fine_tuning_takes_a_test_table_too(tiny_files, columns, tmp_path, capsys):
     words = ["train", "--epochs", 1, "--backbone", tiny_files[0], "--device", "cpu", "--output", tmp_path / "out"]
-    assert main([*map(str, [*words, *columns, "--test", tiny_files[1]])]) == 0
+    assert main([*map(str, [*words, *columns, "--test", columns[1]])]) == 0
     assert "messages: 108 to train, 12 to validate, 120 to test" in capsys.readouterr().out
     assert main([*map(str, [*words, "--test", tiny_files[1], "--overwrite"])]) == 2
     assert "--test needs --table" in capsys.readouterr().err
