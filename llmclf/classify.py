@@ -20,7 +20,7 @@ from llmclf.files.storage import FileError, read_with_checksum, sha256_of, write
 from llmclf.head import Classifier
 from llmclf.loaders import batches_by_tokens, pad_batch
 from llmclf.models import Backbone, GPT2Config, LlamaConfig
-from llmclf.models.state import build, check_tensors
+from llmclf.models.state import build, check_tensors, cut_after
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 
@@ -229,4 +229,6 @@ def _backbone(path: Path, record: dict[str, Any], dtype: torch.dtype) -> Backbon
             f"{public}: SHA-256 {found}, but {path} was trained on the backbone with {record['backbone_sha256']}; "
             f"put that file back, or save the classifier with complete=True where it works"
         )
-    return load_pretrained(record["backbone"], dtype=dtype)
+    backbone = load_pretrained(record["backbone"], dtype=dtype)
+    cut_after(backbone, record["config"]["num_layers"])
+    return backbone

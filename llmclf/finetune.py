@@ -6,17 +6,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from llmclf.classify import LONGEST_MESSAGE, TextClassifier
+from llmclf.console import require_one_of
 from llmclf.data import Splits
 from llmclf.evaluate import choose_device
 from llmclf.feature_cache import FeatureDataset, with_features
 from llmclf.head import Classifier
 from llmclf.loaders import Loaders, dataset_of, make_loaders
+from llmclf.probe import Probe, fit_probe
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import History, TrainingSettings, train, try_to_cache, with_learning_rate
 from llmclf.weights import choose_backbone, load_pretrained
+
+METHODS = ("finetune", "probe")
 
 
 class FineTuned(NamedTuple):
@@ -30,11 +36,14 @@ class FineTuned(NamedTuple):
         How training went; its seconds include those of the cached features.
     loaders
         The three tables as they were used, over cached features where there are some: to evaluate on.
+    probe
+        What the method "probe" chose, and how good that is; else `None`.
     """
 
     classifier: TextClassifier
     history: History
     loaders: Loaders
+    probe: Probe | None = None
 
 
 def finetune(
@@ -43,8 +52,11 @@ def finetune(
     backbone: str | Path | None = None,
     settings: TrainingSettings | None = None,
     *,
+    method: str = "finetune",
     trainable: str = "last_block",
-    pooling: str = "last_token",
+    pooling: str | None = None,
+    blocks: int | None = None,
+    groups: Sequence[int] | np.ndarray | None = None,
     padding: str = "dynamic",
     max_length: int | None = None,
     batch_size: int = 8,
@@ -56,7 +68,7 @@ def finetune(
     checkpoint: str | Path | None = None,
     quiet: bool = False,
 ) -> FineTuned:
-    """Load a pretrained model, give it a new head, and fine-tune it on a table.
+    """Load a pretrained model, give it a new head, and teach it a table.
 
     Parameters
     ----------
@@ -68,8 +80,14 @@ def finetune(
         As for `choose_backbone`: `None` takes GPT-2 where it can be had, else SmolLM2.
     settings
         By default `TrainingSettings()`; its seed is that of the head and of the loaders too.
-    trainable, pooling, bfloat16
-        See `Classifier`.
+    method
+        "finetune" trains (chapter 6); "probe" fits a head to frozen features, in seconds: see `fit_probe`.
+    trainable, bfloat16
+        See `Classifier`; a probe trains nothing.
+    pooling
+        See `Classifier`; by default "last_token", or what the probe chooses.
+    blocks, groups
+        Of the method "probe", see `fit_probe`.
     padding, batch_size
         See `make_loaders`.
     max_length
@@ -85,46 +103,51 @@ def finetune(
     on_measurement, checkpoint, quiet
         See `train`.
     """
+    require_one_of("method", method, METHODS)
     settings = settings or TrainingSettings()
     name = choose_backbone(backbone)
     pretrained = load_pretrained(name, device=choose_device(device), seed=settings.seed)
     tokenizer = load_tokenizer(name)
+    is_probe = method == "probe"
     model = Classifier(
-        pretrained, len(label_names), pooling=pooling, trainable=trainable, seed=settings.seed, bfloat16=bfloat16
+        pretrained,
+        len(label_names),
+        pooling=pooling or "last_token",
+        trainable="head" if is_probe else trainable,
+        seed=settings.seed,
+        bfloat16=bfloat16,
     )
     limit = min(LONGEST_MESSAGE if max_length is None else max_length, pretrained.config.context_length)
     loaders = make_loaders(
         splits,
         tokenizer,
-        batch_size=batch_size,
+        batch_size=max(1, min(batch_size, len(splits.train))) if is_probe else batch_size,
         padding=padding,
         max_length=max_length if padding == "fixed" else limit,
         seed=settings.seed,
     )
+    pad_to = dataset_of(loaders.train).max_length if padding == "fixed" else None
     if before_training is not None:
         before_training(model)
-    settings = with_learning_rate(settings, model)
-    pad_to = dataset_of(loaders.train).max_length if padding == "fixed" else None
+    record: dict[str, Any] = {"method": method, "padding": padding}
     started = time.perf_counter()
-    if features is not None:
-        pairs = zip(loaders, splits, strict=True)
-        loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
+    if is_probe:
+        probe = fit_probe(model, loaders.train, blocks=blocks, pooling=pooling, groups=groups, seed=settings.seed)
+        history = History(seconds=time.perf_counter() - started)
+        record |= {"blocks": probe.blocks, "regularisation": probe.regularisation}
     else:
-        loaders = Loaders(*try_to_cache(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
-    seconds_before_training = time.perf_counter() - started
-    history = train(
-        model,
-        loaders.train,
-        loaders.validation,
-        settings,
-        checkpoint=checkpoint,
-        on_measurement=on_measurement,
-        use_feature_cache=False,  # tried above
-        quiet=quiet,
-    )
-    history.seconds += seconds_before_training
-    record = {"settings": asdict(settings), "batch_size": batch_size, "padding": padding, "trainable": trainable}
+        probe, settings = None, with_learning_rate(settings, model)
+        if features is not None:
+            pairs = zip(loaders, splits, strict=True)
+            loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
+        else:
+            loaders = Loaders(*try_to_cache(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
+        seconds = time.perf_counter() - started
+        options: Any = {"checkpoint": checkpoint, "on_measurement": on_measurement, "quiet": quiet}
+        history = train(model, loaders.train, loaders.validation, settings, use_feature_cache=False, **options)
+        history.seconds += seconds
+        record |= {"settings": asdict(settings), "batch_size": batch_size, "trainable": trainable}
     classifier = TextClassifier(
         model, tokenizer, list(label_names), name, max_length=pad_to or limit, pad_to=pad_to, training=record
     )
-    return FineTuned(classifier, history, loaders)
+    return FineTuned(classifier, history, loaders, probe)

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from llmclf.data import Splits
     from llmclf.head import Classifier
     from llmclf.loaders import Loaders
+    from llmclf.probe import Probe
     from llmclf.train import History
 
 
+ENOUGH_FOR_A_TEST = 100  # rows of a table from which on a probe sets a part of them aside
 CHECKPOINT = "checkpoint.safetensors"  # lies in the output folder until the run is finished
 
 
@@ -97,6 +99,7 @@ def train(options: Namespace) -> None:
 def train_on(device: str, options: Namespace, output: Path) -> None:
     """`train` on a device of its own; what is printed and written, the first of several workers prints and writes."""
     from llmclf import data
+    from llmclf.evaluation.near_duplicates import near_duplicate_groups
     from llmclf.finetune import finetune
     from llmclf.head import parameter_table
     from llmclf.train import TrainingSettings
@@ -113,13 +116,16 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
         trained, weights = table.trainable["sum"], table.loc["sum"].sum()
         print(f"backbone: {backbone} on {device}; training {trained:,} of {weights:,} weights", flush=True)
 
-    classifier, history, loaders = finetune(
+    classifier, history, loaders, probe = finetune(
         splits,
         names,
         backbone,
         TrainingSettings(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed),
+        method=options.method,
         trainable=options.trainable,
         pooling=options.pooling,
+        blocks=options.blocks,
+        groups=near_duplicate_groups(splits.train["text"]) if options.method == "probe" else None,
         padding=options.padding,
         max_length=options.max_length,
         batch_size=options.batch_size,
@@ -131,31 +137,75 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
     )
     if not is_main_process():
         return
-    print(f"fine-tuned in {history.seconds:.0f} s")
+    if probe:
+        print_probe(probe)
+    print(f"{'fitted' if probe else 'fine-tuned'} in {history.seconds:.0f} s")
     classifier.training["results"] = evaluate_splits(classifier.model, loaders)
-    save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
+    if not probe:
+        save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
     classifier.save(output, complete=options.complete)
     checkpoint.unlink(missing_ok=True)  # from here on the run is finished
     print(f"saved in {output}")
 
 
 def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
-    """The three tables and the label names: of the SMS collection, or of the reader's own table."""
+    """The three tables and the label names: of the SMS collection, or of the reader's own table.
+
+    A probe needs no validation, and sets a test aside only where there are texts enough.
+    """
+    import pandas as pd
+
     from llmclf import data
     from llmclf.evaluation.near_duplicates import near_duplicate_groups, split_by_groups
 
-    if options.table is None:
-        return data.prepare_sms(), list(data.SMS_LABELS)
-    table = data.read_table(options.table, text_column=options.text_column, label_column=options.label_column)
+    columns = {"text_column": options.text_column, "label_column": options.label_column}
+    if options.table:
+        table = data.read_table(options.table, **columns)
+    elif options.test:
+        raise LlmclfError("--test needs --table: the SMS collection has a test set of its own")
+    elif options.keep_copies_together:
+        table = data.read_sms(every_row=True)
+    else:
+        return shortened(data.prepare_sms(), options), list(data.SMS_LABELS)
     names = data.label_names(table)
+    test = data.encode_labels(data.read_table(options.test, **columns), names) if options.test else None
     if options.balance:
         table = data.undersample(table)
     table = data.encode_labels(table, names)
-    if options.keep_copies_together:
+    is_probe = options.method == "probe"
+    if is_probe and (options.test or len(table) < ENOUGH_FOR_A_TEST):
+        splits = data.Splits(table, table[:0], table[:0])
+    elif options.keep_copies_together:
         splits = split_by_groups(table, near_duplicate_groups(table["text"]))
     else:
         splits = data.split(table)
-    return data.shorten_if_fast(splits), names
+    if test is not None:
+        splits = data.Splits(pd.concat([splits.train, splits.test]), splits.validation, test)
+    if is_probe:
+        splits = data.Splits(pd.concat(splits[:2]), table[:0], splits.test)
+    return shortened(data.shorten_if_fast(splits), options), names
+
+
+def shortened(splits: Splits, options: Namespace) -> Splits:
+    """The splits, with only so many training texts as `--sample` says, as many of each label."""
+    if options.sample is None:
+        return splits
+    by_label = splits.train.groupby("label")
+    each = options.sample // by_label.ngroups
+    if each > (rarest := by_label.size().min()) or each < 1:
+        raise LlmclfError(
+            f"--sample {options.sample}: that is {each} texts of each of {by_label.ngroups} labels, "
+            f"and must be from 1 to {rarest}, as many as the rarest has"
+        )
+    return splits._replace(train=by_label.sample(each, random_state=options.seed))
+
+
+def print_probe(probe: Probe) -> None:
+    """What was tried, what was chosen, and how good that is where no test says it."""
+    print(probe.table.round(3).to_string())
+    print(f"chosen: after {probe.blocks} blocks, {probe.pooling}, C = {probe.regularisation}")
+    low, high = probe.interval
+    print(f"cross-validated accuracy {probe.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), choice included")
 
 
 def print_measurement(history: History) -> None:
@@ -174,6 +224,8 @@ def evaluate_splits(model: Classifier, loaders: Loaders) -> dict[str, dict]:
 
     results = {}
     for name, loader in loaders._asdict().items():
+        if not len(loader.dataset):
+            continue
         result = evaluate(model, every_message(loader), description=f"evaluating on {name}")
         print(f"{name:<10} {result}", flush=True)
         results[name] = {"correct": result.correct, "count": result.count, "loss": result.loss}

@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     fetch.add_argument("--list", action="store_true", help="show every file, its size, licence and whether it is here")
     fetch.add_argument("--to", metavar="DIR", help="also copy the files there: a kit that LLMCLF_KIT can point to")
 
-    train = commands.add_parser("train", help="fine-tune a classifier and save it")
+    train = commands.add_parser("train", help="make a classifier of a pretrained model, and save it")
     train.add_argument("--output", required=True, metavar="DIR", help="folder for classifier, tables and curves")
     train.add_argument("--overwrite", action="store_true", help="replace a classifier that is in DIR")
     train.add_argument("--backbone", metavar="NAME", help="gpt2-124M, smollm2-135M, a file … (else LLMCLF_BACKBONE)")
@@ -39,14 +39,25 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument("--table", metavar="FILE", help="CSV or TSV with a header, to be split 70/10/20")
     add_columns(data)
     data.add_argument("--balance", action="store_true", help="use as many messages of each label as the rarest has")
-    data.add_argument("--keep-copies-together", action="store_true", help="near copies go to one side of the split")
+    data.add_argument("--keep-copies-together", action="store_true", help="split so that near copies stay on one side")
+    data.add_argument(
+        "--test", metavar="FILE", help="a table to judge by; then nothing of --table is set aside for that"
+    )
+    data.add_argument("--sample", type=int, metavar="N", help="train on N texts, as many of each label (see --seed)")
     recipe = train.add_argument_group("recipe")
+    recipe.add_argument(
+        "--method",
+        choices=("finetune", "probe"),
+        default="finetune",
+        help="finetune (default), or probe: a head for frozen features, in seconds, from four texts of each label on",
+    )
+    recipe.add_argument("--blocks", type=int, metavar="N", help="of a probe: keep N blocks (default: the best number)")
     recipe.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the data (default 5)")
     recipe.add_argument("--learning-rate", type=float, metavar="X", help="default 5e-5 for GPT-2, 2e-4 for SmolLM2")
     recipe.add_argument("--batch-size", type=int, default=8, metavar="N", help="messages a step (default 8)")
     recipe.add_argument("--trainable", default="last_block", metavar="PART", help="head, last_block (default), …")
     recipe.add_argument(
-        "--pooling", default="last_token", metavar="WHERE", help="last_token (default), last_position, …"
+        "--pooling", metavar="WHERE", help="last_token (default), last_position, mean, … (a probe chooses)"
     )
     recipe.add_argument("--padding", default="dynamic", metavar="HOW", help="dynamic (default) or fixed")
     recipe.add_argument("--max-length", type=int, metavar="N", help="cut longer messages to N tokens")

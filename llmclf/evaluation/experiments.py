@@ -157,7 +157,7 @@ def run(
             features.clear()
             features[key] = shared_features(experiment, model, table, options)
         splits = fold(table, number, experiment.messages)
-        classifier, _, loaders = finetune(
+        classifier, _, loaders, _ = finetune(
             splits,
             SMS_LABELS,
             RANDOM * experiment.random + model.backbone,

@@ -62,17 +62,21 @@ class TokenProbabilities:
 def token_probabilities(classifier: TextClassifier, text: str) -> TokenProbabilities:
     """Read a text token by token, in one pass: because attention is causal, each row knows only what stands before it.
 
+    A classifier that reads the mean over the tokens is shown with the mean so far.
+
     Raises
     ------
     LlmclfError
-        The classifier does not read at the last token, so the rows before it say nothing about it.
+        The classifier reads neither at the last token nor the mean, so the rows before the last say nothing about it.
     """
-    if classifier.model.pooling != "last_token":
+    if classifier.model.pooling not in ("last_token", "mean"):
         raise LlmclfError(f"a classifier that reads at {classifier.model.pooling!r} cannot be read along")
     tokenizer, model = classifier.tokenizer, classifier.model.eval()
     input_ids = encode(tokenizer, text)
     kept = input_ids[: classifier.max_length]
     logits = model.backbone(torch.tensor([kept], device=model.device))[0].float().cpu()  # (tokens, classes)
+    if classifier.model.pooling == "mean":
+        logits = logits.cumsum(dim=0) / torch.arange(1, len(kept) + 1)[:, None]
     probabilities = logits.softmax(dim=1).numpy()
     pieces, last, unfinished = [], [], b""
     for place, number in enumerate(kept):

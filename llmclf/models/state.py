@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -29,6 +30,12 @@ def build(config: GPT2Config | LlamaConfig, device: torch.device | str = "meta")
         model.to_empty(device=device)
         tie(model)
     return model
+
+
+def cut_after(model: Backbone, blocks: int) -> None:
+    """Leave the first so many blocks of a model, in place; what they compute stays the same."""
+    model.blocks = model.blocks[:blocks]
+    model.config = replace(model.config, num_layers=blocks)
 
 
 def tie(model: Backbone) -> None:
