@@ -3,7 +3,7 @@
 The modules of this folder and of `models` are the core, which chapters 1 to 7 teach. Read them in this order:
 
 - prepare: `data`, `tokenizer`, `loaders`, `models`, `weights`, `generate`, `head`;
-- fine-tune: `evaluate`, `feature_cache`, `single_query`, `train`, `checkpoint`, `collectives`;
+- fine-tune: `evaluate`, `feature_cache`, `single_query`, `train`, `checkpoint`, `collectives`, `probe`;
 - use: `classify`; and all of it in one call: `finetune`.
 
 `console` holds errors, notices and progress bars. The other folders are rooms around the core: `files` below it,

@@ -24,6 +24,7 @@ from llmclf.cli import commands
 from llmclf.cli.parser import build_parser, main
 from llmclf.data import find_leakage
 from llmclf.files import assets
+from llmclf.finetune import finetune
 from llmclf.head import Classifier
 from llmclf.interactive.distillation import distil
 from llmclf.loaders import make_loaders
@@ -109,7 +110,7 @@ COMMAND_LINES = {"train": ["--output", "x"], "classify": ["x"], "distil": ["x", 
         ("train", "padding", make_loaders),
         ("train", "seed", make_loaders),
         ("train", "trainable", Classifier),
-        ("train", "pooling", Classifier),
+        ("train", "pooling", finetune),
         ("train", "seed", Classifier),
         ("classify", "rows_per_part", score_files),
         ("distil", "epochs", distil),

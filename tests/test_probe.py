@@ -19,6 +19,7 @@ from llmclf.classify import TextClassifier
 from llmclf.cli.parser import main
 from llmclf.console import LlmclfError
 from llmclf.data import Splits
+from llmclf.evaluation.estimator import LLMClassifier
 from llmclf.finetune import finetune
 from llmclf.head import Classifier
 from llmclf.interactive.token_probabilities import token_probabilities
@@ -257,6 +258,13 @@ def test_sixteen_messages_of_the_collection_as_in_the_readme(tiny_files, tmp_pat
     monkeypatch.setenv("LLMCLF_FAST", "1")
     assert train_probe(tiny_files, tmp_path / "out", "--sample", "8", "--keep-copies-together") == 0
     assert "messages: 8 to train, 0 to validate, 16 to test" in capsys.readouterr().out
+
+
+def test_estimator_can_be_a_probe(tiny_files, columns):
+    table = pd.read_csv(columns[1])
+    probe = LLMClassifier(tiny_files[0], method="probe", blocks=1, device="cpu").fit(table["body"], table["advert"])
+    assert probe.score(table["body"], table["advert"]) == 1
+    assert len(probe.text_classifier_.model.backbone.blocks) == 1
 
 
 def test_what_was_found_is_a_record(tiny_files):

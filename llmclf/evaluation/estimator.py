@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from llmclf.console import LlmclfError
 from llmclf.data import SEED, Splits
+from llmclf.evaluation.near_duplicates import near_duplicate_groups
 from llmclf.finetune import finetune
 from llmclf.tokenizer import list_of_texts
 from llmclf.train import TrainingSettings
@@ -36,6 +37,11 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
     ----------
     backbone
         Name or path, as `load_pretrained` takes it; `None` leaves the choice to `choose_backbone`.
+    method
+        "finetune" trains the parts named by `trainable`; "probe" fits a head to frozen features in seconds, chosen by a
+        cross-validation that keeps near copies together (see `fit_probe`), and heeds no setting of training.
+    blocks
+        Of a probe, see `fit_probe`.
     epochs
         Passes over the training texts.
     learning_rate
@@ -45,7 +51,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
     trainable
         What learns, see `set_trainable`.
     pooling
-        Where the classifier reads, see `pool`. With "last_position" all texts are padded to one length.
+        Where the classifier reads, see `pool`; by default "last_token", or what a probe chooses. With "last_position" all texts are padded to one length.
     max_length
         Longer texts are cut to this many tokens; `None` cuts only at 1024, or at the model's context. With
         "last_position" `None` cuts nothing: the longest text must fit into the context.
@@ -76,17 +82,21 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         self,
         backbone: str | Path | None = None,
         *,
+        method: str = "finetune",
+        blocks: int | None = None,
         epochs: int = 5,
         learning_rate: float | None = None,
         batch_size: int = 8,
         trainable: str = "last_block",
-        pooling: str = "last_token",
+        pooling: str | None = None,
         max_length: int | None = None,
         bfloat16: bool = False,
         random_state: int | np.random.RandomState | None = SEED,
         device: str = "auto",
     ) -> None:
         self.backbone = backbone
+        self.method = method
+        self.blocks = blocks
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -138,6 +148,9 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
             names,
             self.backbone,
             TrainingSettings(epochs, rate, evaluate_batches=1, seed=seed),
+            method=self.method,
+            blocks=self.blocks,
+            groups=near_duplicate_groups(texts) if self.method == "probe" else None,
             trainable=self.trainable,
             pooling=self.pooling,
             # What stands at the last position must not depend on the other texts of a batch.
