@@ -51,8 +51,8 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
     trainable
         What learns, see `set_trainable`.
     pooling
-        Where the classifier reads, see `pool`; by default "last_token", or what a probe chooses. With "last_position" all
-        texts are padded to one length.
+        Where the classifier reads, see `pool`; by default "last_token", or what a probe chooses. With "last_position"
+        all texts are padded to one length.
     max_length
         Longer texts are cut to this many tokens; `None` cuts only at 1024, or at the model's context. With
         "last_position" `None` cuts nothing: the longest text must fit into the context.
