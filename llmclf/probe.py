@@ -228,15 +228,15 @@ def choose(losses: np.ndarray, hits: np.ndarray) -> tuple[int, int, int]:
     """The places of block, pooling and C, by what was found out of fold (as of `out_of_fold`).
 
     With the usual C: the pooling of the least loss, where a block's loss is the mean over it and its neighbours; and
-    of all blocks whose loss is larger by less than one standard error, among which the texts cannot decide, the middle
-    one. There, the C with the fewest mistakes, and of equals the smallest.
+    of all blocks whose loss is larger by no more than two standard errors, among which the texts cannot decide, the one
+    nearest the middle of the model. There, the C with the fewest mistakes, and of equals the smallest.
     """
     usual = losses[:, :, USUAL]  # (depths, poolings, messages)
     smooth = np.stack([usual[max(0, n - NEIGHBOURS) : n + NEIGHBOURS + 1].mean(axis=0) for n in range(len(usual))])
     least, column = np.unravel_index(smooth.mean(axis=-1).argmin(), smooth.shape[:2])
     more = smooth[:, column] - smooth[least, column]  # (depths, messages)
-    near = np.flatnonzero(more.mean(axis=-1) <= more.std(axis=-1) / more.shape[-1] ** 0.5)
-    depth = near[len(near) // 2]
+    near = np.flatnonzero(more.mean(axis=-1) <= 2 * more.std(axis=-1) / more.shape[-1] ** 0.5)
+    depth = near[np.abs(near - (len(usual) - 1) / 2).argmin()]
     return int(depth), int(column), int(hits[depth, column].sum(axis=-1).argmax())
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from llmclf.teaching.plots import plot_accuracies, plot_class_counts, plot_lengths, plot_losses
+from llmclf.teaching.plots import plot_accuracies, plot_class_counts, plot_lengths, plot_losses, plot_probe
 from llmclf.train import History
 
 HISTORY = History(
@@ -26,11 +26,22 @@ TABLES = {
 }
 LENGTHS = {"ham": [1, 5, 5, 90], "spam": [20, 30, 120]}
 
+PROBE = pd.DataFrame(
+    {
+        ("mean", "loss"): [0.3, 0.2],
+        ("mean", "accuracy"): [0.8, 0.9],
+        ("last_token", "loss"): [0.6, 0.4],
+        ("last_token", "accuracy"): [0.5, 0.7],
+    },
+    index=[1, 2],
+)
+
 FIGURES = {
     "class counts": lambda: plot_class_counts(TABLES),
     "lengths": lambda: plot_lengths(LENGTHS, unit="tokens"),
     "losses": lambda: plot_losses(HISTORY),
     "accuracies": lambda: plot_accuracies(HISTORY, examples_per_epoch=1040),
+    "probe": lambda: plot_probe(PROBE),
 }
 
 
@@ -147,6 +158,13 @@ def test_accuracy_curves_are_the_history():
     axes = figure.axes[0]
     assert list(axes.get_xticks()) == [1, 2, 3]
     assert axes.yaxis.get_major_formatter()(0.75) == "75%"
+
+
+def test_curves_of_a_probe_are_its_losses():
+    lines = {line.get_label(): line for line in plot_probe(PROBE).axes[0].lines}
+    assert {name: [*line.get_ydata()] for name, line in lines.items()} == {"mean": [0.3, 0.2], "last token": [0.6, 0.4]}
+    assert all([*line.get_xdata()] == [1, 2] for line in lines.values())
+    assert len({line.get_linestyle() for line in lines.values()}) == 2
 
 
 def test_above_each_epoch_stand_the_examples_seen_by_then():

@@ -146,13 +146,14 @@ def test_interval_is_not_narrower_than_so_few_texts_allow():
     assert estimate(losses, hits, copies, 0)[1] == pytest.approx((0.510, 1.0), abs=1e-3)
 
 
-def test_middle_of_the_blocks_between_which_the_texts_cannot_decide():
+def test_of_blocks_between_which_the_texts_cannot_decide_the_one_nearest_the_middle():
     losses, hits = np.full((30, 2, STRENGTHS, 16), 0.5), np.zeros((30, 2, STRENGTHS, 16))
     losses[:, 1] = 0.9
     losses += np.random.default_rng(0).normal(scale=0.2, size=16)  # some texts are harder, whatever reads them
-    losses[20:] += 0.5
     hits[..., 1, :] = hits[..., 2, :] = 1
-    assert choose(losses, hits) == (8, 0, 1)  # of 0 to 15, whose neighbours on both sides are as good, and few mistakes
+    assert choose(losses, hits) == (14, 0, 1)  # and of the strengths with the fewest mistakes the smallest
+    losses[10:] += 0.5
+    assert choose(losses, hits) == (5, 0, 1)  # of 0 to 5, whose neighbours are as good
 
 
 # Used like any other --------------------------------------------------------------------------------------------------

@@ -61,6 +61,18 @@ def plot_lengths(lengths: dict[str, Sequence[int]], *, unit: str) -> Figure:
     return figure
 
 
+def plot_probe(table: pd.DataFrame) -> Figure:
+    """Loss after each block, a line for each pooling: the table of a `Probe`."""
+    figure, axes = new_figure(height=3.2)
+    losses = table.xs("loss", axis="columns", level=1)
+    for color, style, name in zip(COLORS, ("-", "--", ":", "-."), losses, strict=False):
+        axes.plot(losses.index, losses[name], color=color, linestyle=style, label=str(name).replace("_", " "))
+    axes.set_xlabel("blocks")
+    axes.set_ylabel("loss out of fold (nats)")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
 def plot_losses(history: History) -> Figure:
     """Training and validation loss over the optimizer steps, with examples seen as a second axis."""
     figure, axes = new_figure(height=3.2)
