@@ -484,19 +484,20 @@ probe = fit_probe(whole, loaders.train)
 print(f"after {probe.blocks} blocks, pooling: {probe.pooling}")
 print(evaluate(whole, every_message(loaders.test)))
 
-# %% mystnb={"figure": {"caption": "How well a probe tells spam from ham after each block, by the mean over the tokens and by the last token, each message judged by a regression that has not seen it.", "name": "fig-probe"}, "image": {"alt": "Two curves of loss over the number of blocks. The one for the mean over the tokens lies low from the first blocks on and hardly changes; the one for the last token begins high and falls with every block, without coming below the other until the end."}}
+# %% mystnb={"figure": {"caption": "How well a probe tells spam from ham after each block, by the mean over the tokens and by the last token, each message judged by a regression that has not seen it.", "name": "fig-probe"}, "image": {"alt": "Two curves of loss over the number of blocks. The one for the mean over the tokens lies low from the first blocks on and hardly changes; the one for the last token begins high, falls steeply over the first blocks and slowly after them, and stays above the other to the end."}}
 by_block = plots.plot_probe(probe.table)
 by_block
 
 # %% [markdown]
 # {numref}`fig-probe` explains the choice. Whether a message is spam shows in its words, and the first blocks know
 # words already: their mean over the message is enough. The last token must first be told by all blocks what stood
-# before it. For a question about what a text *means*, that can turn round: then deep blocks and the last token
-# win. Which it is, cross-validation finds out.
+# before it. For another question, such as whether a review praises or not, deeper blocks or the last token may do
+# better. Cross-validation finds out.
 #
 # What a choice has won is judged too kindly by the numbers it was chosen by. Where you have no test set,
 # `probe.accuracy` estimates what the *whole* procedure is worth: choose by some of the texts, judge by the others,
-# five hundred times over {cite:p}`tsamardinos2018`.
+# five hundred times over {cite:p}`tsamardinos2018`. Here it may be too kind, because near copies of a message can
+# stand on both sides; the command keeps them together, and chapter 8 tells why.
 
 # %%
 low, high = probe.interval
