@@ -46,7 +46,7 @@ def learnt(folders: dict[int, Path], way: str) -> list[dict]:
 def test_two_workers_learn_what_one_process_learns(folders, way):
     one, two, same = learnt(folders, way)
     tolerance = 2e-2 if way == "bfloat16" else 1e-4  # which rounds to three digits
-    assert len(one["train_losses"]) >= 4
+    assert len(one["train_losses"]) >= 3
     assert one["train_losses"][-1] != one["train_losses"][0]
     for part in ("train_losses", "validation_losses", "weights", "features"):
         assert two[part] == pytest.approx(one[part], rel=tolerance, abs=tolerance), part

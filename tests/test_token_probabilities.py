@@ -66,8 +66,8 @@ def test_text_beyond_the_limit_is_counted_and_a_cut_character_replaced(classifie
 
 
 def test_classifier_that_reads_elsewhere_is_refused(tiny_backbone, tiny_tokenizer):
-    model = Classifier(tiny_backbone, 2, pooling="mean")
-    with pytest.raises(LlmclfError, match="a classifier that reads at 'mean' cannot be read along"):
+    model = Classifier(tiny_backbone, 2, pooling="first_token")
+    with pytest.raises(LlmclfError, match="a classifier that reads at 'first_token' cannot be read along"):
         token_probabilities(TextClassifier(model, tiny_tokenizer, ["ham", "spam"], "random-tiny"), "a")
 
 
