@@ -18,7 +18,7 @@ from llmclf.evaluate import choose_device
 from llmclf.files.download import AssetError
 from llmclf.files.storage import FileError, read_with_checksum, sha256_of, write_with_checksum
 from llmclf.head import Classifier
-from llmclf.loaders import batches_by_tokens, pad_batch
+from llmclf.loaders import Collate, padded_batches
 from llmclf.models import Backbone, GPT2Config, LlamaConfig
 from llmclf.models.state import build, check_tensors, cut_after
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
@@ -95,11 +95,8 @@ class TextClassifier:
         messages = [encode(self.tokenizer, text, self.max_length) for text in texts]
         logits = torch.empty(len(messages), len(self.label_names))
         with progress(total=len(messages), description="classifying") as bar:
-            lengths = [self.pad_to or len(message) for message in messages]
-            for rows in batches_by_tokens(lengths, self.model.device):
-                examples = [(messages[row], 0) for row in rows]
-                batch = pad_batch(examples, pad_token_id=self.tokenizer.eot_token, pad_to=self.pad_to)
-                batch = batch.to(self.model.device)
+            collate = Collate(self.tokenizer.eot_token, self.pad_to)
+            for rows, batch in padded_batches(messages, collate, self.model.device):
                 logits[rows] = self.model(batch.input_ids, batch.lengths).float().cpu()
                 bar.update(len(rows))
         return logits

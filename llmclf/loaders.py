@@ -141,6 +141,15 @@ def batches_by_tokens(lengths: Sequence[int], device: torch.device) -> Iterator[
         start = stop
 
 
+def padded_batches(
+    messages: Sequence[list[int]], collate: Collate, device: torch.device
+) -> Iterator[tuple[list[int], Batch]]:
+    """Every message once, as `batches_by_tokens` deals them: row numbers, and their batch with labels 0."""
+    lengths = [collate.pad_to or len(message) for message in messages]
+    for rows in batches_by_tokens(lengths, device):
+        yield rows, collate([(messages[row], 0) for row in rows]).to(device)
+
+
 class Loaders(NamedTuple):
     """One loader for each of the three tables."""
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from llmclf.console import LlmclfError, progress
 from llmclf.evaluate import wilson_interval
 from llmclf.head import Classifier, pool
-from llmclf.loaders import Collate, batches_by_tokens, collate_of, dataset_of
+from llmclf.loaders import Collate, collate_of, dataset_of, padded_batches
 from llmclf.models.state import cut_after
 
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ def block_features(
     features = np.empty((len(depths), len(poolings), len(messages), backbone.config.hidden_size))
     classifier.pooling = "mean"  # every token of the last block too
     with progress(total=len(messages), description="computing features") as bar:
-        for rows in batches_by_tokens(list(map(len, messages)), classifier.device):
-            batch = collate([(messages[row], 0) for row in rows]).to(classifier.device)
+        for rows, batch in padded_batches(messages, collate, classifier.device):
             hidden_states, done = backbone.embed(batch.input_ids), 0  # (batch, tokens, n)
             for place, depth in enumerate(depths):
                 hidden_states = classifier.run_blocks(hidden_states, batch.lengths, done, depth)
