@@ -38,7 +38,7 @@ def describe_run(classifier: Classifier, train_loader: DataLoader, settings: dic
         "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
         "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
         "padding": "each batch to its longest message" if pad_to is None else f"all to {pad_to} tokens",
-        "precision": "bfloat16" if classifier.use_bfloat16 else "that of the weights",
+        "precision": classifier.precision,
         "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
         "training messages": hashlib.sha256(content.encode()).hexdigest(),
     }

@@ -21,11 +21,12 @@ from llmclf.head import Classifier
 from llmclf.loaders import Collate, padded_batches
 from llmclf.models import Backbone, GPT2Config, LlamaConfig
 from llmclf.models.state import build, check_tensors, cut_after
+from llmclf.precision import choose_precision, convert
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
 from llmclf.weights import RANDOM, load_pretrained, locate
 
 CLASSIFIER_FILE = "classifier.safetensors"  # in its folder: the weights, and the record as metadata
-FORMAT = 3  # of the record; raised whenever an older library could misread a newer file
+FORMAT = 4  # of the record; raised whenever an older library could misread a newer file
 LONGEST_MESSAGE = 1024  # tokens: GPT-2's context, and far beyond any message that the classifier has learnt from
 
 
@@ -110,7 +111,7 @@ class TextClassifier:
             Is made where it does not exist.
         complete
             `False` stores only the weights that differ from the public backbone's. `True` stores all, as is done in
-            any case where there is no public file to add them to (random weights).
+            any case where there is no public file to add them to (random weights); in bfloat16 where they are used so.
 
         Raises
         ------
@@ -128,7 +129,7 @@ class TextClassifier:
             weights = {
                 name: weight
                 for name, weight in weights.items()
-                if name not in original or not torch.equal(weight, original[name])
+                if name not in original or not torch.equal(weight, original[name].to(weight.dtype))
             }
         record = {
             "format": FORMAT,
@@ -140,7 +141,8 @@ class TextClassifier:
             "config": asdict(backbone.config),
             "tokenizer": self.tokenizer.name,
             "pooling": self.model.pooling,
-            "bfloat16": self.model.use_bfloat16,
+            "trainable": self.model.trainable,
+            "precision": self.model.precision,
             "max_length": self.max_length,
             "pad_to": self.pad_to,
             "training": self.training,
@@ -148,8 +150,17 @@ class TextClassifier:
         write_with_checksum(Path(folder) / CLASSIFIER_FILE, weights, record)
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto") -> TextClassifier:
+    def load(cls, folder: str | Path, *, device: str = "auto", precision: str = "auto") -> TextClassifier:
         """A classifier that `save` wrote; the public backbone is fetched where it is needed and not there.
+
+        It gives the answers it gave before, if device and precision are those of its training.
+
+        Parameters
+        ----------
+        folder
+            Where it was saved.
+        device, precision
+            See `choose_device` and `choose_precision`.
 
         Raises
         ------
@@ -158,13 +169,18 @@ class TextClassifier:
         """
         path = Path(folder) / CLASSIFIER_FILE
         weights, record = read_classifier(folder)
-        backbone = _backbone(path, record, dtype=weights["head.weight"].dtype)
-        model = Classifier(backbone, len(record["labels"]), pooling=record["pooling"], bfloat16=record["bfloat16"])
+        backbone = _backbone(path, record, weights["head.weight"].dtype)
+        options = {"pooling": record["pooling"], "trainable": record["trainable"]}
+        precision = choose_precision(precision, choose_device(device))
+        model = Classifier(backbone, len(record["labels"]), **options, precision=precision)
         shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
         found = {name: tuple(weight.shape) for name, weight in weights.items()}
         complete = record["backbone_sha256"] is None
         check_tensors(path, found, {name: shape for name, shape in shapes.items() if complete or name in found})
         backbone.load_state_dict(weights, strict=False, assign=True)
+        if model.precision == "float32":
+            for block in backbone.blocks:
+                convert(block, backbone.head.weight.dtype)
         model.requires_grad_(False).to(choose_device(device)).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
         return cls(model, _tokenizer(path, record), record["labels"], **settings)

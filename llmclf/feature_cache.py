@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from llmclf.collectives import all_reduce_min, all_reduce_sum, rank_and_world_size
 from llmclf.console import LlmclfError, notice, progress
-from llmclf.head import Classifier
+from llmclf.head import Classifier, pooling_position
 from llmclf.loaders import Collate, batches_by_tokens, collate_of, dataset_of
 
 ABOVE_EMBEDDINGS = ("blocks", "final_norm", "head")  # these parts of a backbone
@@ -114,7 +114,7 @@ class FeatureDataset(Dataset):
     loader
         Its messages and its padding are used. With fixed padding the states of the padding are kept too.
     dtype
-        Of the features; the weights' own by default. Half precision halves the memory.
+        Of the features; by default that in which the frozen blocks compute them. Half precision halves the memory.
 
     Raises
     ------
@@ -139,7 +139,7 @@ class FeatureDataset(Dataset):
         self.hidden_states = torch.zeros(
             ends[-1] if ends else 0,
             classifier.backbone.config.hidden_size,
-            dtype=dtype or classifier.backbone.head.weight.dtype,
+            dtype=dtype or dtype_of_features(classifier),
             device=classifier.device,
         )
         self.fill(classifier, [list(message) for message in unique], collate)
@@ -158,7 +158,8 @@ class FeatureDataset(Dataset):
             for numbers in islice(batches_by_tokens(lengths, classifier.device), rank, None, world_size):
                 batch = collate([(messages[number], 0) for number in numbers]).to(classifier.device)
                 hidden_states = classifier.backbone.embed(batch.input_ids)  # (batch, tokens, n)
-                hidden_states = classifier.run_blocks(hidden_states, batch.lengths, 0, self.depth)
+                position = pooling_position(batch.lengths, hidden_states.shape[1], self.pooling)
+                hidden_states = classifier.run_blocks(hidden_states, position, 0, self.depth)
                 for number, states in zip(numbers, hidden_states, strict=True):
                     rows = self.rows[tuple(messages[number])]
                     self.hidden_states[rows] = states[: rows.stop - rows.start]
@@ -187,6 +188,11 @@ class FeatureDataset(Dataset):
         return FeatureBatch(hidden_states, torch.tensor(labels), torch.tensor(lengths), self.depth)
 
 
+def dtype_of_features(classifier: Classifier) -> torch.dtype:
+    """That of the frozen blocks."""
+    return torch.bfloat16 if classifier.precision == "bfloat16" else classifier.backbone.head.weight.dtype
+
+
 def reads_one_row(classifier: Classifier) -> bool:
     """Whether every block is frozen and one token is read: then nothing but that token's state is needed."""
     return frozen_depth(classifier) == len(classifier.backbone.blocks) and classifier.pooling != "mean"
@@ -207,7 +213,7 @@ def features_fit(classifier: Classifier, *loaders: DataLoader) -> bool:
         unique = set(map(tuple, dataset_of(loader).messages))
         rows += sum(rows_of_features(classifier, unique, collate_of(loader).pad_to))
     weight = classifier.backbone.head.weight
-    size = rows * classifier.backbone.config.hidden_size * weight.dtype.itemsize
+    size = rows * classifier.backbone.config.hidden_size * dtype_of_features(classifier).itemsize
     if weight.device.type == "cuda":
         memory = torch.cuda.mem_get_info(weight.device)[0] / 2
     else:

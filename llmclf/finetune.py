@@ -60,7 +60,7 @@ def finetune(
     padding: str = "dynamic",
     max_length: int | None = None,
     batch_size: int = 8,
-    bfloat16: bool = False,
+    precision: str = "auto",
     device: str = "auto",
     features: FeatureDataset | None = None,
     before_training: Callable[[Classifier], None] | None = None,
@@ -82,7 +82,7 @@ def finetune(
         By default `TrainingSettings()`; its seed is that of the head and of the loaders too.
     method
         "finetune" trains (chapter 6); "probe" fits a head to frozen features, in seconds: see `fit_probe`.
-    trainable, bfloat16
+    trainable, precision
         See `Classifier`; a probe trains nothing.
     pooling
         See `Classifier`; by default "last_token", or what the probe chooses.
@@ -115,7 +115,7 @@ def finetune(
         pooling=pooling or "last_token",
         trainable="head" if is_probe else trainable,
         seed=settings.seed,
-        bfloat16=bfloat16,
+        precision=precision,
     )
     limit = min(LONGEST_MESSAGE if max_length is None else max_length, pretrained.config.context_length)
     loaders = make_loaders(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from llmclf.console import LlmclfError, require_one_of
 from llmclf.models import Backbone
+from llmclf.precision import choose_precision, convert, dtype_of
 from llmclf.single_query import Block, block_at, select_position
 
 POOLINGS = ("last_token", "last_position", "first_token", "mean")
@@ -69,9 +70,9 @@ class Classifier(nn.Module):
         See `set_trainable`.
     seed
         Of the new head's random weights.
-    bfloat16
-        Whether the blocks' matrix products run in bfloat16 (`torch.autocast`), as suits a recent GPU. The weights,
-        and what one block hands to the next, stay as they are.
+    precision
+        "float32", "bfloat16", or "auto" (see `choose_precision`). With bfloat16 the matrices of frozen blocks are
+        converted, once, and so is what these blocks hand on; what learns stays as it is.
     """
 
     def __init__(
@@ -82,40 +83,52 @@ class Classifier(nn.Module):
         pooling: str = "last_token",
         trainable: str = "last_block",
         seed: int = 123,
-        bfloat16: bool = False,
+        precision: str = "auto",
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise LlmclfError(f"a classifier needs at least 2 classes, got {num_classes}")
         require_one_of("pooling", pooling, POOLINGS)
-        self.backbone, self.pooling, self.use_bfloat16 = backbone, pooling, bfloat16
+        self.backbone, self.pooling = backbone, pooling
         backbone.head = new_head(backbone, num_classes, seed)
+        self.precision = choose_precision(precision, self.device)
+        self.trainable = trainable
         set_trainable(self, trainable)
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, classes) of messages (batch, tokens) with so many real tokens (batch,)."""
         return self.forward_from(self.backbone.embed(input_ids), lengths)
 
+    def token_logits(self, input_ids: Tensor) -> Tensor:
+        """Logits (batch, tokens, classes) at every token of messages (batch, tokens), whichever is read in the end."""
+        hidden_states = self.run_blocks(self.backbone.embed(input_ids), None, 0, len(self.backbone.blocks))
+        return self.backbone.head(self.backbone.final_norm(hidden_states))
+
     def forward_from(self, hidden_states: Tensor, lengths: Tensor, depth: int = 0) -> Tensor:
         """Logits (batch, classes) from hidden states (batch, tokens, n) that have passed the first `depth` blocks."""
-        hidden_states = self.run_blocks(hidden_states, lengths, depth, len(self.backbone.blocks))
+        position = pooling_position(lengths, hidden_states.shape[1], self.pooling)
+        hidden_states = self.run_blocks(hidden_states, position, depth, len(self.backbone.blocks))
         logits = self.backbone.head(self.backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
         return logits[:, 0] if logits.shape[1] == 1 else pool(logits, lengths, self.pooling)
 
-    def run_blocks(self, hidden_states: Tensor, lengths: Tensor, start: int, stop: int) -> Tensor:
+    def run_blocks(self, hidden_states: Tensor, position: Tensor | None, start: int, stop: int) -> Tensor:
         """Hidden states (batch, tokens, n) after the blocks from `start` up to, not including, `stop`.
 
-        The last block of all is computed only for the token that is read, (batch, 1, n): what it makes of the others
-        is not used.
+        Where one position of each message is given, (batch,), the last block of all is computed only for that token,
+        (batch, 1, n): what it makes of the others is not used.
         """
-        position = pooling_position(lengths, hidden_states.shape[1], self.pooling)
-        with torch.autocast(hidden_states.device.type, torch.bfloat16, enabled=self.use_bfloat16):
-            for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
-                if position is not None and number == len(self.backbone.blocks):
+        for number, block in enumerate(self.backbone.blocks[start:stop], start=start + 1):
+            one_token = position is not None and number == len(self.backbone.blocks)
+            dtype = dtype_of(block)
+            hidden_states = hidden_states.to(dtype)
+            # Matrices that are not in bfloat16 already learn, and are converted anew every time; not for one token.
+            rounded = self.precision == "bfloat16" and not (one_token and dtype == torch.float32)
+            with torch.autocast(hidden_states.device.type, torch.bfloat16, enabled=rounded):
+                if position is not None and one_token:
                     hidden_states = block_at(cast(Block, block), hidden_states, position)
                 else:
                     hidden_states = block(hidden_states)
-        return hidden_states
+        return hidden_states.to(self.backbone.head.weight.dtype)
 
     @property
     def device(self) -> torch.device:
@@ -134,7 +147,7 @@ def new_head(backbone: Backbone, num_classes: int, seed: int) -> nn.Linear:
 
 
 def set_trainable(classifier: Classifier, part: str) -> None:
-    """Freeze everything, then let a part learn.
+    """Freeze everything, then let a part learn; with bfloat16, convert the matrices of the blocks that are frozen.
 
     Parameters
     ----------
@@ -150,6 +163,11 @@ def set_trainable(classifier: Classifier, part: str) -> None:
     classifier.requires_grad_(part == "all")
     for module in unfrozen:
         module.requires_grad_(True)
+    classifier.trainable = part
+    if classifier.precision == "bfloat16":
+        for block in backbone.blocks:
+            learns = any(parameter.requires_grad for parameter in block.parameters())
+            convert(block, backbone.head.weight.dtype if learns else torch.bfloat16)
 
 
 def parameter_table(classifier: Classifier) -> pd.DataFrame:

@@ -158,12 +158,11 @@ def block_features(
     """
     backbone = classifier.eval().backbone
     features = np.empty((len(depths), len(poolings), len(messages), backbone.config.hidden_size))
-    classifier.pooling = "mean"  # every token of the last block too
     with progress(total=len(messages), description="computing features") as bar:
         for rows, batch in padded_batches(messages, collate, classifier.device):
             hidden_states, done = backbone.embed(batch.input_ids), 0  # (batch, tokens, n)
             for place, depth in enumerate(depths):
-                hidden_states = classifier.run_blocks(hidden_states, batch.lengths, done, depth)
+                hidden_states = classifier.run_blocks(hidden_states, None, done, depth)
                 normalised, done = backbone.final_norm(hidden_states), depth
                 for column, pooling in enumerate(poolings):
                     features[place, column, rows] = pool(normalised, batch.lengths, pooling).cpu().numpy()

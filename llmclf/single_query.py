@@ -10,7 +10,6 @@ from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from llmclf.models import gpt2, llama
 
@@ -56,24 +55,33 @@ def attention_at(attention: nn.Module, hidden_states: Tensor, position: Tensor) 
     raise NotImplementedError(type(attention).__name__)
 
 
+def token_weights(scores: Tensor, position: Tensor, causal: bool) -> Tensor:
+    """How much the one token attends to each: softmax of the scores (B, H, T) of those it may see."""
+    if causal:
+        scores = scores.masked_fill(~causal_mask(position, scores.shape[-1]), -torch.inf)
+    return scores.softmax(dim=-1)
+
+
+def weighted_values(weights: Tensor, hidden_states: Tensor, value: Tensor) -> Tensor:
+    """What the token gathers, (B, H, D/H): the sum of the values V x, weighted by w, is V (sum of w x).
+
+    So V, (H, D/H, D), is applied once a message, not once a token; `weights` are (B, H, T), the states (B, T, D).
+    """
+    return torch.einsum("bhd,hed->bhe", weights @ hidden_states, value)
+
+
 @attention_at.register
 def _(attention: gpt2.Attention, hidden_states: Tensor, position: Tensor) -> Tensor:
-    """Without the key or the value of a single token.
-
-    For one query q the order of the products is free: q · (K x + b) = (q K) · x + q · b, and the sum of the values
-    V x + b, weighted by w, is V (sum of w x) + b (sum of w). So K and V are applied once a message, not once a token.
-    """
+    """Without the key of a single token: for one query q, q · (K x + b) = (q K) · x + q · b."""
     heads = (attention.num_heads, -1)
     query = attention.query(select_position(hidden_states, position)[:, 0]).unflatten(-1, heads)  # (B, H, D/H)
     query_key = torch.einsum("bhe,hed->bhd", query, attention.key.weight.unflatten(0, heads))  # (B, H, D)
     scores = query_key @ hidden_states.mT  # (B, H, T)
     if attention.key.bias is not None:  # the same for every token, so softmax undoes it; its gradient is 0
         scores = scores + (query * attention.key.bias.unflatten(0, heads)).sum(dim=-1, keepdim=True)
-    if attention.causal:
-        scores = scores.masked_fill(~causal_mask(position, scores.shape[-1]), -torch.inf)
-    weights = attention.dropout((scores * query.shape[-1] ** -0.5).softmax(dim=-1))  # (B, H, T)
-    values = attention.value.weight.unflatten(0, heads)  # (H, D/H, D)
-    gathered = torch.einsum("bhd,hed->bhe", weights @ hidden_states, values)  # (B, H, D/H)
+    weights = token_weights(scores * query.shape[-1] ** -0.5, position, attention.causal)
+    weights = attention.dropout(weights)
+    gathered = weighted_values(weights, hidden_states, attention.value.weight.unflatten(0, heads))
     if attention.value.bias is not None:
         gathered = gathered + weights.sum(dim=-1, keepdim=True) * attention.value.bias.unflatten(0, heads)
     return attention.output(gathered.flatten(1))[:, None]
@@ -81,13 +89,15 @@ def _(attention: gpt2.Attention, hidden_states: Tensor, position: Tensor) -> Ten
 
 @attention_at.register
 def _(attention: llama.Attention, hidden_states: Tensor, position: Tensor) -> Tensor:
-    """With one query, but all keys: each is turned by an angle of its own, so GPT-2's short way is barred."""
+    """With all keys: each is turned by an angle of its own, so GPT-2's short way is barred."""
+    size, base = attention.head_size, attention.rope_base
     positions = torch.arange(hidden_states.shape[1], device=hidden_states.device)  # (T,)
     query = attention.split_heads(attention.query(select_position(hidden_states, position)))  # (B, H, 1, D/H)
-    query = llama.rotate(query, position[:, None, None], attention.rope_base)
-    key = llama.rotate(attention.split_heads(attention.key(hidden_states)), positions, attention.rope_base)
-    value = attention.split_heads(attention.value(hidden_states))  # (B, K, T, D/H), of K key-value heads
-    key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
-    mask = causal_mask(position, len(positions))[:, None] if attention.causal else None  # (B, 1, 1, T)
-    gathered = F.scaled_dot_product_attention(query, key, value, mask)
-    return attention.output(gathered.transpose(1, 2).flatten(2))
+    query = llama.rotate(query, *llama.rotary_angles(position[:, None, None], size, base, query.dtype))
+    key = attention.split_heads(attention.key(hidden_states))  # (B, K, T, D/H), of K key-value heads
+    key = llama.rotate(key, *llama.rotary_angles(positions, size, base, key.dtype))
+    shared = query.shape[1] // key.shape[1]  # heads of queries that one head of keys and values serves
+    scores = (query.squeeze(2).unflatten(1, (-1, shared)) @ key.mT).flatten(1, 2)  # (B, H, T)
+    weights = token_weights(scores * size**-0.5, position, attention.causal)
+    value = attention.value.weight.unflatten(0, (-1, size)).repeat_interleave(shared, dim=0)  # (H, D/H, D)
+    return attention.output(weighted_values(weights, hidden_states, value).flatten(1))[:, None]

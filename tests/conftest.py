@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -60,6 +61,14 @@ def _resolve(name: str):
         return assets.resolve(name)
     except assets.AssetError as error:
         pytest.skip(f"{name} cannot be had here: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture(autouse=True, scope="module")  # before a module's own fixtures, and not for the notebooks
+def exact() -> Iterator[None]:
+    """float32 on every machine; tests of bfloat16 ask for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMCLF_PRECISION", "float32")
+        yield
 
 
 @pytest.fixture(autouse=True)

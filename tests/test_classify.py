@@ -65,9 +65,9 @@ def public_backbone(tmp_path, monkeypatch) -> str:
 
 
 @pytest.fixture
-def trained(public_backbone, tiny_tokenizer) -> TextClassifier:
-    """A classifier on the public backbone whose trainable weights have moved."""
-    model = Classifier(load_pretrained(public_backbone), 2)
+def trained(public_backbone, tiny_tokenizer, request) -> TextClassifier:
+    """A classifier on the public backbone whose trainable weights have moved; as parameter, its precision."""
+    model = Classifier(load_pretrained(public_backbone), 2, precision=getattr(request, "param", "auto"))
     with torch.no_grad():
         for weight in model.parameters():
             if weight.requires_grad:
@@ -175,21 +175,28 @@ def test_texts_may_come_one_by_one(classifier):
 def assert_same(loaded: TextClassifier, saved: TextClassifier) -> None:
     """The same weights exactly; the same logits but for rounding, which depends on where in memory the weights lie."""
     assert all(map(torch.equal, loaded.model.state_dict().values(), saved.model.state_dict().values()))
-    assert loaded.model.use_bfloat16 == saved.model.use_bfloat16
-    rounding = 0.05 if saved.model.use_bfloat16 else 1e-5
-    torch.testing.assert_close(loaded.logits(STRANGE_TEXTS), saved.logits(STRANGE_TEXTS), atol=rounding, rtol=0)
+    assert loaded.model.precision == saved.model.precision
+    torch.testing.assert_close(loaded.logits(STRANGE_TEXTS), saved.logits(STRANGE_TEXTS), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("complete", [False, True])
-@pytest.mark.parametrize("bfloat16", [False, True])
-def test_loaded_classifier_gives_the_same_answers(trained, tmp_path, complete, bfloat16):
-    trained.model.use_bfloat16 = bfloat16
+@pytest.mark.parametrize("trained", ["float32", "bfloat16"], indirect=True)
+def test_loaded_classifier_gives_the_same_answers(trained, tmp_path, complete):
     trained.save(tmp_path / "saved", complete=complete)
-    loaded = TextClassifier.load(tmp_path / "saved")
+    loaded = TextClassifier.load(tmp_path / "saved", precision=trained.model.precision)
     assert_same(loaded, trained)
     for name in ("label_names", "backbone", "max_length", "pad_to", "training"):
         assert getattr(loaded, name) == getattr(trained, name)
     assert loaded.model.pooling == trained.model.pooling
+
+
+@pytest.mark.parametrize("trained", ["bfloat16"], indirect=True)
+@pytest.mark.parametrize("complete", [False, True])
+def test_classifier_is_loaded_in_float32_where_bfloat16_is_slow(trained, tmp_path, complete):
+    trained.save(tmp_path / "saved", complete=complete)
+    loaded = TextClassifier.load(tmp_path / "saved", precision="float32")
+    assert {weight.dtype for weight in loaded.model.parameters()} == {torch.float32}
+    torch.testing.assert_close(loaded.logits(STRANGE_TEXTS), trained.logits(STRANGE_TEXTS), atol=0.05, rtol=0)
 
 
 def test_classifier_is_used_again_in_a_fresh_process(trained, tmp_path):
@@ -299,7 +306,7 @@ def test_folder_without_a_classifier_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 99, "library": "9.9"}, r"format 99, written by llmclf 9\.9; this is llmclf .* reads format 3"),
+        ({"format": 99, "library": "9.9"}, r"format 99, written by llmclf 9\.9; this is llmclf .* reads format 4"),
         ({"format": "removed"}, "not the file of a classifier"),
         ({"backbone_sha256": "0" * 64}, "trained on the backbone with 0000"),
     ],

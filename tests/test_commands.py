@@ -187,9 +187,9 @@ def test_interrupted_training_continues_with_the_same_command(train_arguments, t
 
 
 def test_bfloat16_is_passed_on_and_recorded(train_arguments, tmp_path, trained):
-    assert main([*train_arguments, "--bfloat16", "--output", str(tmp_path)]) == 0
+    assert main([*train_arguments, "--precision", "bfloat16", "--output", str(tmp_path)]) == 0
     records = [record_of(folder) for folder in (trained, tmp_path)]
-    assert [record["bfloat16"] for record in records] == [False, True]
+    assert [record["precision"] for record in records] == ["float32", "bfloat16"]
     exact, rough = (record["training"]["results"]["train"]["loss"] for record in records)
     assert rough == pytest.approx(exact, abs=0.05)
     assert rough != exact

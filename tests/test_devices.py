@@ -18,8 +18,8 @@ FAMILIES = pytest.mark.parametrize("model", [tiny_gpt2, tiny_llama], ids=["gpt2"
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
-def fine_tune(tiny_splits, tiny_tokenizer, model, device="cpu", bfloat16=False, **options):
-    classifier = Classifier(model(), 2, bfloat16=bfloat16).to(device)
+def fine_tune(tiny_splits, tiny_tokenizer, model, device="cpu", precision="float32", **options):
+    classifier = Classifier(model(), 2, precision=precision).to(device)
     loaders = make_loaders(tiny_splits, tiny_tokenizer)
     history = train(classifier, loaders.train, loaders.validation, SETTINGS, **options)
     return classifier, loaders, history
@@ -31,7 +31,7 @@ def fine_tune(tiny_splits, tiny_tokenizer, model, device="cpu", bfloat16=False, 
 def test_bfloat16_trains_to_nearly_the_same_losses(tiny_splits, tiny_tokenizer, model, device, use_feature_cache):
     *_, exact = fine_tune(tiny_splits, tiny_tokenizer, model)
     *_, rough = fine_tune(
-        tiny_splits, tiny_tokenizer, model, device, bfloat16=True, use_feature_cache=use_feature_cache
+        tiny_splits, tiny_tokenizer, model, device, precision="bfloat16", use_feature_cache=use_feature_cache
     )
     assert rough.train_losses != exact.train_losses
     assert rough.train_losses == pytest.approx(exact.train_losses, abs=0.05)

@@ -177,7 +177,7 @@ def test_held_out_texts_are_taught_neither_whole_nor_in_mixtures(teacher, monkey
     monkeypatch.setattr(
         module,
         "teacher_probabilities",
-        lambda teacher, texts, bfloat16: heard.extend(texts) or teacher_probabilities(teacher, texts),
+        lambda teacher, texts: heard.extend(texts) or teacher_probabilities(teacher, texts),
     )
     texts = ["one two three", "four five six", "red", "Red!", "blue"]
     student = distil(teacher, texts, ["One, two, three", "red", "three four five"], config=SMALL, epochs=1)
@@ -258,7 +258,7 @@ def test_same_seed_gives_the_same_student(teacher):
 
 
 def test_command_writes_a_student(teacher, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(TextClassifier, "load", lambda folder, device: teacher)
+    monkeypatch.setattr(TextClassifier, "load", lambda folder, **options: teacher)
     monkeypatch.setattr(module, "sms_texts", lambda: (TEXTS, ["ok 1"]))
     monkeypatch.setitem(module.distil.__kwdefaults__, "config", SMALL)
     path = tmp_path / "new" / "student.safetensors"
@@ -274,6 +274,6 @@ def test_command_writes_a_student(teacher, tmp_path, monkeypatch, capsys):
 
 def test_command_refuses_a_classifier_of_other_texts(teacher, monkeypatch, capsys):
     teacher.label_names = ["bill", "offer"]
-    monkeypatch.setattr(TextClassifier, "load", lambda folder, device: teacher)
+    monkeypatch.setattr(TextClassifier, "load", lambda folder, **options: teacher)
     assert main(["distil", "folder", "--output", "never"]) == 2
     assert "folder labels ['bill', 'offer']; only a classifier of SMS has texts to teach" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from llmclf.console import LlmclfError
 from llmclf.evaluation.estimator import LLMClassifier
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
+from llmclf.precision import PRECISIONS
 from llmclf.train import TrainingSettings, train
 
 LEARNING = {"epochs": 6, "learning_rate": 3e-3, "device": "cpu"}
@@ -148,12 +149,12 @@ def test_answer_does_not_depend_on_the_other_texts(texts, labels, pooling):
     np.testing.assert_allclose(classifier.predict_proba(texts), alone, atol=1e-5)
 
 
-def test_matrix_products_run_in_bfloat16_where_asked(texts, labels):
+def test_frozen_blocks_are_in_bfloat16_where_asked(texts, labels):
     exact, rounded = (
-        LLMClassifier(**LEARNING, bfloat16=wanted).fit(texts, labels).text_classifier_ for wanted in (False, True)
+        LLMClassifier(**LEARNING, precision=wanted).fit(texts, labels).text_classifier_ for wanted in PRECISIONS[1:]
     )
-    assert (exact.model.use_bfloat16, rounded.model.use_bfloat16) == (False, True)
-    assert {weight.dtype for weight in rounded.model.parameters()} == {torch.float32}
+    assert (exact.model.precision, rounded.model.precision) == PRECISIONS[1:]
+    assert {weight.dtype for weight in rounded.model.parameters() if weight.requires_grad} == {torch.float32}
     difference = (exact.logits(texts) - rounded.logits(texts)).abs().max()
     assert 0 < difference < 0.5
 

@@ -38,7 +38,7 @@ from llmclf.files.download import AssetError
 
 BOOK = Path(__file__).parents[1] / "book"
 CPU = torch.device("cpu")
-TINY = ModelSettings("tiny", CPU)
+TINY = ModelSettings("tiny", CPU, "float32")
 RUNNABLE = [name for name in EXPERIMENTS if not name.startswith("gpt2-")]
 
 
@@ -110,7 +110,7 @@ def test_fewer_training_messages_leave_the_others_as_they_are():
 
 @pytest.mark.parametrize("name", RUNNABLE)
 def test_every_experiment_predicts_the_messages_of_its_fold(name):
-    (found,) = run(name, [3], ModelSettings("llama", CPU) if name in ("no-mask", "lora") else TINY)
+    (found,) = run(name, [3], ModelSettings("llama", CPU, "float32") if name in ("no-mask", "lora") else TINY)
     splits = fold(experiment_table(EXPERIMENTS[name]), 3, EXPERIMENTS[name].messages)
     assert list(found.predictions) == PREDICTION_COLUMNS
     for part, table in (("validation", splits.validation), ("test", splits.test)):
@@ -129,7 +129,7 @@ def test_what_a_row_changes_reaches_the_model(name):
     """All but one make some difference; in that one the option leaves out labels that no message has."""
 
     def probabilities(name):
-        (found,) = run(name, [1], ModelSettings("llama", CPU))
+        (found,) = run(name, [1], ModelSettings("llama", CPU, "float32"))
         return found.predictions["probability_spam"].to_numpy()
 
     base = "one-by-one" if name == "accumulated" else EXPERIMENTS[name].base
@@ -232,8 +232,8 @@ def test_a_second_process_does_not_write_into_the_same_folder(tmp_path, capsys):
 
 def test_runs_of_another_precision_are_runs_of_their_own(tmp_path):
     words = ["--rows", "last-token", "--folds", "1"]
-    assert command(tmp_path, *words) == command(tmp_path, *words, "--bfloat16") == 0
-    assert command(tmp_path, *words, "--bfloat16") == 0
+    assert command(tmp_path, *words) == command(tmp_path, *words, "--precision", "bfloat16") == 0
+    assert command(tmp_path, *words, "--precision", "bfloat16") == 0
     assert read_runs(tmp_path / "runs.csv")["precision"].tolist() == ["float32", "bfloat16"]
 
 
@@ -245,7 +245,7 @@ def test_model_that_cannot_be_had_is_left_out_and_the_rest_goes_on(tmp_path, cap
 
 @pytest.mark.parametrize("baseline", list(BASELINES))
 def test_baselines_predict_the_same_messages(baseline):
-    (found,), (other,) = run("natural", [4], ModelSettings(baseline, CPU)), run("natural", [4], TINY)
+    (found,), (other,) = run("natural", [4], ModelSettings(baseline, CPU, "float64")), run("natural", [4], TINY)
     same = ["experiment", "fold", "part", "row", "group", "label"]
     pd.testing.assert_frame_equal(found.predictions[same], other.predictions[same])
     for key in ("table_messages", "train_messages"):
@@ -281,7 +281,7 @@ def test_runs_on_another_table_are_not_mixed(tmp_path, capsys, monkeypatch):
 
 def test_a_run_of_which_one_file_does_not_know_is_done_again(tmp_path):
     words = ["--rows", "natural", "--folds", "1", "2", "--backbone", "keywords"]
-    first, second = run("natural", [1, 2], ModelSettings("keywords", CPU))
+    first, second = run("natural", [1, 2], ModelSettings("keywords", CPU, "float64"))
     add_run(tmp_path, first)
     before = (tmp_path / "runs.csv").read_bytes()
     add_run(tmp_path, second)
@@ -396,6 +396,6 @@ def test_ignore_index_has_changed_nothing_in_the_committed_predictions(committed
 
 @pytest.mark.parametrize("baseline", ["majority", "tfidf-words"])
 def test_a_baseline_gives_the_committed_predictions_again(committed, baseline, sms_path):
-    (again,) = run("natural-256", [2], ModelSettings(baseline, CPU))
+    (again,) = run("natural-256", [2], ModelSettings(baseline, CPU, "float64"))
     expected = committed[committed[RUN].eq(pd.Series(again.record)[RUN]).all(axis=1)].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.predictions, expected, atol=1e-6)

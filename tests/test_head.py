@@ -276,18 +276,3 @@ def test_a_classifier_refuses(options, complaint):
 def test_pool_refuses_what_it_does_not_know():
     with pytest.raises(LlmclfError, match=r"pooling must be one of .*, got 'max'"):
         pool(torch.zeros(1, 2, 3), torch.tensor([1]), "max")
-
-
-# Precision ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_bfloat16_changes_logits_a_little_and_no_weight(family):
-    exact, rough = (Classifier(FAMILIES[family](), 2, bfloat16=bfloat16).eval() for bfloat16 in (False, True))
-    input_ids, lengths = torch.randint(0, 256, (6, 13)), torch.tensor([1, 13, 5, 8, 2, 13])
-    expected, found = exact(input_ids, lengths), rough(input_ids, lengths)
-    assert found.dtype == torch.float32
-    assert not torch.equal(found, expected)
-    torch.testing.assert_close(found, expected, atol=0.02, rtol=0.02)
-    found.sum().backward()
-    assert all(parameter.dtype == torch.float32 for parameter in rough.parameters())

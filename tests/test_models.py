@@ -5,7 +5,7 @@ from reference import gpt2_pair, llama_pair
 
 from llmclf.console import LlmclfError
 from llmclf.models import GPT2Config, LlamaConfig
-from llmclf.models.llama import rotate
+from llmclf.models.llama import rotary_angles, rotate
 from llmclf.models.state import build, initialise
 from llmclf.single_query import block_at
 
@@ -128,7 +128,8 @@ def test_heads_that_do_not_fit_are_refused(config, changes, message):
 def test_rotated_products_depend_on_distance_and_not_on_place():
     query, key = torch.randn(2, 16)
     places = torch.arange(50)
-    queries, keys = (rotate(vector.expand(1, 1, 50, 16), places, 10_000.0)[0, 0] for vector in (query, key))
+    angles = rotary_angles(places, 16, 10_000.0, torch.float32)
+    queries, keys = (rotate(vector.expand(1, 1, 50, 16), *angles)[0, 0] for vector in (query, key))
     products = queries @ keys.T  # (place of the query, place of the key)
     for distance in (0, 1, 13):
         along = products.diagonal(-distance)
@@ -139,7 +140,10 @@ def test_rotated_products_depend_on_distance_and_not_on_place():
 def test_rotary_angles_stay_exact_in_half_precision():
     states = torch.randn(1, 1, 5000, 8)
     places = torch.arange(states.shape[2])
-    exact, rounded = rotate(states, places, 10_000.0), rotate(states.bfloat16(), places, 10_000.0)
+    exact, rounded = (
+        rotate(states.to(dtype), *rotary_angles(places, 8, 10_000.0, dtype))
+        for dtype in (torch.float32, torch.bfloat16)
+    )
     assert rounded.dtype == torch.bfloat16
     torch.testing.assert_close(rounded.float(), exact, rtol=0, atol=0.1)
 

@@ -37,8 +37,8 @@ def same_weights(one: Classifier, other: Classifier) -> bool:
     return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
-def run(loaders, settings=SETTINGS, model=tiny_gpt2, bfloat16=False, **options):
-    classifier = Classifier(model(), 2, bfloat16=bfloat16)
+def run(loaders, settings=SETTINGS, model=tiny_gpt2, precision="float32", **options):
+    classifier = Classifier(model(), 2, precision=precision)
     history = train(classifier, loaders.train, loaders.validation, settings, **options)
     return classifier, history
 
@@ -196,7 +196,7 @@ def test_more_epochs_go_on_where_fewer_ended(loaders, tmp_path):
         ({"model": lambda: tiny_gpt2(hidden_size=64)}, "model: .*hidden_size=32.* there, .*hidden_size=64.* here.*"),
         ({"model": tiny_llama}, "number of trained tensors.*"),
         ({"padding": "fixed"}, r"padding: each batch to its longest message there, all to \d+ tokens here"),
-        ({"bfloat16": True}, "precision: that of the weights there, bfloat16 here"),
+        ({"precision": "bfloat16"}, "precision: float32 there, bfloat16 here"),
     ],
 )
 def test_checkpoint_of_another_run_is_refused_and_says_how(

@@ -25,19 +25,26 @@ WAYS = {
     "features are not cached": {"use_feature_cache": False},
     "accumulated": {"settings": {"gradient_accumulation_steps": 2}},
     "labels ignored": {"settings": {"ignore_index": 1}},
-    "bfloat16": {"bfloat16": True},
+    "bfloat16": {"precision": "bfloat16"},
     "everything learns": {"trainable": "all"},
     "a batch that workers cannot share evenly": {"batch_size": 5},
 }
 
 
 def run(
-    folder: Path, *, model=tiny_gpt2, settings=None, bfloat16=False, trainable="last_block", batch_size=8, **options
+    folder: Path,
+    *,
+    model=tiny_gpt2,
+    settings=None,
+    precision="float32",
+    trainable="last_block",
+    batch_size=8,
+    **options,
 ):
     """Train, stop after the first epoch and go on from the checkpoint; what was learnt."""
     loaders = make_loaders(make_tiny_splits(), build_tiny_tokenizer(), batch_size=batch_size)
     for epochs in (1, 2):
-        classifier = Classifier(model(), 2, bfloat16=bfloat16, trainable=trainable)
+        classifier = Classifier(model(), 2, precision=precision, trainable=trainable)
         recipe = TrainingSettings(epochs, 3e-3, evaluate_every=2, evaluate_batches=2, **(settings or {}))
         history = train(
             classifier, loaders.train, loaders.validation, recipe, checkpoint=folder / "checkpoint.safetensors",

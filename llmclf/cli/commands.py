@@ -72,11 +72,12 @@ def describe_assets() -> list[str]:
 def info(options: Namespace) -> None:
     """Print versions, device, settings and files: what a bug report needs."""
     from llmclf.evaluate import choose_device
+    from llmclf.precision import choose_precision
 
     print(f"llmclf {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(", ".join(f"{name} {version(name)}" for name in ("torch", "tiktoken", "pandas", "safetensors", "gguf")))
-    print(f"device: {choose_device()}")
-    for name in ("LLMCLF_KIT", "LLMCLF_CACHE", "LLMCLF_BACKBONE", "LLMCLF_FAST"):
+    print(f"device: {choose_device()}, frozen blocks in {choose_precision(device=choose_device())}")
+    for name in ("LLMCLF_KIT", "LLMCLF_CACHE", "LLMCLF_BACKBONE", "LLMCLF_PRECISION", "LLMCLF_FAST"):
         print(f"{name}: {os.environ.get(name, 'not set')}")
     print(f"cache folder: {assets.cache_folder()}")
     print("\n".join(describe_assets()))
@@ -114,7 +115,8 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
             data.save_splits(splits, output)  # only now: a backbone that cannot be loaded leaves nothing behind
         table = parameter_table(model)
         trained, weights = table.trainable["sum"], table.loc["sum"].sum()
-        print(f"backbone: {backbone} on {device}; training {trained:,} of {weights:,} weights", flush=True)
+        where = f"{backbone} on {device}, frozen blocks in {model.precision}"
+        print(f"backbone: {where}; training {trained:,} of {weights:,} weights", flush=True)
 
     classifier, history, loaders, probe = finetune(
         splits,
@@ -129,7 +131,7 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
         padding=options.padding,
         max_length=options.max_length,
         batch_size=options.batch_size,
-        bfloat16=options.bfloat16,
+        precision=options.precision,
         device=device,
         before_training=begin,
         on_measurement=print_measurement,
@@ -253,7 +255,7 @@ def evaluate(options: Namespace) -> None:
     from llmclf.evaluate import score
 
     table = read_table(options.table, text_column=options.text_column, label_column=options.label_column)
-    classifier = TextClassifier.load(options.folder, device=options.device)
+    classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
     table = encode_labels(table, classifier.label_names)
     result = score(classifier.logits(table["text"].tolist()), torch.tensor(table["label"].tolist()))
     by_class = result.by_class(classifier.label_names)
@@ -292,7 +294,7 @@ def classify(options: Namespace) -> None:
         texts = [utf_8(line.rstrip("\n"), f"standard input: line {number}") for number, line in lines]
     if options.format != "text" and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # for programs, which do not ask for the terminal's
-    classifier = TextClassifier.load(options.folder, device=options.device)
+    classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
     probabilities = classifier.predict_proba(texts)
     names = classifier.label_names
     labels = [names[row.argmax()] for row in probabilities]
@@ -335,6 +337,7 @@ def classify_files(options: Namespace) -> None:
         rows_per_part=options.rows_per_part,
         workers=options.workers,
         device=options.device,
+        precision=options.precision,
     )
     seconds = time.perf_counter() - started
     print(f"scored {scored.now:,} messages in {seconds:.0f} s, {scored.now / seconds:,.0f} a second", end="")
@@ -349,11 +352,11 @@ def distil(options: Namespace) -> None:
     from llmclf.interactive.distillation import distil, sms_texts
     from llmclf.interactive.student import save_student
 
-    teacher = TextClassifier.load(options.folder, device=options.device)
+    teacher = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
     if teacher.label_names != list(SMS_LABELS):
         raise LlmclfError(f"{options.folder} labels {teacher.label_names}; only a classifier of SMS has texts to teach")
     texts, held_out = sms_texts()
-    student = distil(teacher, texts, held_out, epochs=options.epochs, bfloat16=options.bfloat16)
+    student = distil(teacher, texts, held_out, epochs=options.epochs)
     save_student(student, options.output)
     for name, value in student.training.items():
         print(f"{name}: {value}")
@@ -364,8 +367,12 @@ def experiments(options: Namespace) -> None:
     """Do those runs of the experiments that the output folder lacks."""
     from llmclf.evaluate import choose_device
     from llmclf.evaluation.ablations import EXPERIMENTS
+    from llmclf.evaluation.baselines import BASELINES
     from llmclf.evaluation.experiments import ModelSettings, run_missing
+    from llmclf.precision import choose_precision
     from llmclf.weights import choose_backbone
 
-    model = ModelSettings(choose_backbone(options.backbone), choose_device(options.device), options.bfloat16)
+    backbone, device = choose_backbone(options.backbone), choose_device(options.device)
+    precision = "float64" if backbone in BASELINES else choose_precision(options.precision, device)
+    model = ModelSettings(backbone, device, precision)
     run_missing(options.rows or list(EXPERIMENTS), options.folds, model, Path(options.output))

@@ -62,7 +62,6 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument("--padding", default="dynamic", metavar="HOW", help="dynamic (default) or fixed")
     recipe.add_argument("--max-length", type=int, metavar="N", help="cut longer messages to N tokens")
     recipe.add_argument("--seed", type=int, default=123, metavar="N", help="of head, order and dropout (default 123)")
-    recipe.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16, for a recent GPU")
     add_device(recipe)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved classifier on a labelled table")
@@ -90,7 +89,6 @@ def build_parser() -> argparse.ArgumentParser:
     distil.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote, of SMS messages")
     distil.add_argument("--output", required=True, metavar="FILE", help="such as student.safetensors")
     distil.add_argument("--epochs", type=int, default=10, metavar="N", help="passes over the texts (default 10)")
-    distil.add_argument("--bfloat16", action="store_true", help="the teacher reads in bfloat16, for a recent processor")
     add_device(distil)
 
     experiments = commands.add_parser(
@@ -107,7 +105,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--folds", nargs="+", type=int, choices=numbers, default=[1, 2, 3], metavar="N", help="default 1 2 3"
     )
     experiments.add_argument("--backbone", metavar="NAME", help="a GPT, or one of chapter 8's baselines: keywords, …")
-    experiments.add_argument("--bfloat16", action="store_true", help="run the blocks in this precision")
     experiments.add_argument("--output", default="output/experiments", metavar="DIR", help="default output/experiments")
     add_device(experiments)
 
@@ -124,8 +121,11 @@ def add_columns(parser: argparse._ActionsContainer) -> None:
 
 
 def add_device(parser: argparse._ActionsContainer) -> None:
-    """The option that names the device."""
+    """Where to compute, and how precisely."""
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, mps (default: the best there is)")
+    parser.add_argument(
+        "--precision", default="auto", metavar="NAME", help="of frozen blocks: float32, bfloat16 (default: the faster)"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

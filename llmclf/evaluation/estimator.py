@@ -56,8 +56,8 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
     max_length
         Longer texts are cut to this many tokens; `None` cuts only at 1024, or at the model's context. With
         "last_position" `None` cuts nothing: the longest text must fit into the context.
-    bfloat16
-        Whether the blocks' matrix products run in bfloat16, see `Classifier`: faster where the processor knows it.
+    precision
+        "auto", "float32" or "bfloat16", see `choose_precision`.
     random_state
         Of the new head, the order of the texts and dropout. A whole number repeats a fit exactly, and is the `seed` of
         the library's other parts.
@@ -91,7 +91,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         trainable: str = "last_block",
         pooling: str | None = None,
         max_length: int | None = None,
-        bfloat16: bool = False,
+        precision: str = "auto",
         random_state: int | np.random.RandomState | None = SEED,
         device: str = "auto",
     ) -> None:
@@ -104,7 +104,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         self.trainable = trainable
         self.pooling = pooling
         self.max_length = max_length
-        self.bfloat16 = bfloat16
+        self.precision = precision
         self.random_state = random_state
         self.device = device
 
@@ -158,7 +158,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
             padding="fixed" if self.pooling == "last_position" else "dynamic",
             max_length=max_length,
             batch_size=batch_size,
-            bfloat16=bool(self.bfloat16),
+            precision=self.precision,
             device=self.device,
             quiet=True,
         ).classifier

@@ -44,17 +44,11 @@ FAST_TABLE = 80  # messages under LLMCLF_FAST
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which model runs an experiment (a GPT, or a key of `BASELINES`), on which device, and how precisely."""
+    """Which model runs an experiment (a GPT, or a key of `BASELINES`), on which device, in which precision."""
 
     backbone: str
     device: torch.device
-    bfloat16: bool = False
-
-    @property
-    def precision(self) -> str:
-        if self.backbone in BASELINES:
-            return "float64"
-        return "bfloat16" if self.bfloat16 else "float32"
+    precision: str
 
 
 def experiment_table(experiment: Experiment) -> pd.DataFrame:
@@ -109,7 +103,7 @@ def shared_features(
     """The features of the whole table, which all folds share; `None` where they would be wrong or do not fit."""
     backbone = load_pretrained(RANDOM * experiment.random + model.backbone, device=model.device, seed=SEED)
     classifier = Classifier(
-        backbone, pooling=experiment.pooling, trainable=experiment.trainable, bfloat16=model.bfloat16
+        backbone, pooling=experiment.pooling, trainable=experiment.trainable, precision=model.precision
     )
     adapt(classifier, experiment, SEED)
     loader = make_loaders(Splits(table, table[:0], table[:0]), load_tokenizer(model.backbone), **options).train
@@ -164,7 +158,7 @@ def run(
             settings_for(experiment, len(splits.train), seed),
             trainable=experiment.trainable,
             pooling=experiment.pooling,
-            bfloat16=model.bfloat16,
+            precision=model.precision,
             device=str(model.device),
             features=features[key],
             before_training=partial(adapt, experiment=experiment, seed=seed),

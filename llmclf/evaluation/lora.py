@@ -31,8 +31,9 @@ class LoRALinear(nn.Module):
         self.linear, self.scale = linear.requires_grad_(False), scale
         bound = linear.in_features**-0.5  # as torch.nn.Linear draws a weight of so many inputs
         drawn = torch.empty(rank, linear.in_features).uniform_(-bound, bound, generator=generator)
-        self.A = nn.Parameter(drawn.to(linear.weight))  # (rank, in)
-        self.B = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))  # (out, rank)
+        dtype = torch.promote_types(linear.weight.dtype, torch.float32)  # what learns needs all digits
+        self.A = nn.Parameter(drawn.to(linear.weight.device, dtype))  # (rank, in)
+        self.B = nn.Parameter(torch.zeros(linear.out_features, rank).to(self.A))  # (out, rank)
 
     def forward(self, states: Tensor) -> Tensor:
         return self.linear(states) + self.scale * (states @ self.A.T) @ self.B.T  # (..., out)
@@ -78,7 +79,9 @@ def add_lora(classifier: Classifier, *, rank: int = 16, alpha: float = 16.0, see
 def merge_lora(classifier: Classifier) -> None:
     """Add the corrections to the weights: the same answers from plain layers, which can be saved like any other."""
     for module, name, layer in lora_layers(classifier):
-        layer.linear.weight = nn.Parameter(layer.weight, requires_grad=False)  # the old one may be a file's own bytes
+        weight = layer.weight
+        layer.linear.to(weight.dtype)
+        layer.linear.weight = nn.Parameter(weight, requires_grad=False)  # the old one may be a file's own bytes
         setattr(module, name, layer.linear)
 
 

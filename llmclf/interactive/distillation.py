@@ -83,20 +83,15 @@ def whole_words(tokenizer: tiktoken.Encoding) -> list[str]:
 
 
 @torch.inference_mode()
-def teacher_probabilities(
-    teacher: TextClassifier, texts: Sequence[list[int]], *, bfloat16: bool = False
-) -> list[Tensor]:
+def teacher_probabilities(teacher: TextClassifier, texts: Sequence[list[int]]) -> list[Tensor]:
     """The teacher's probabilities after each token, (tokens, classes) for each text of token ids."""
     teacher.model.eval()
     answers: list[Tensor] = [torch.empty(0)] * len(texts)
     device, end = teacher.model.device, teacher.tokenizer.eot_token
-    with (
-        progress(total=len(texts), description="teacher reads") as bar,
-        torch.autocast(device.type, torch.bfloat16, enabled=bfloat16),
-    ):
+    with progress(total=len(texts), description="teacher reads") as bar:
         for rows in batches_by_tokens([len(text) for text in texts], device):
             batch = pad_batch([(texts[row], 0) for row in rows], pad_token_id=end).to(device)
-            probabilities = teacher.model.backbone(batch.input_ids).float().softmax(dim=2).cpu()
+            probabilities = teacher.model.token_logits(batch.input_ids).float().softmax(dim=2).cpu()
             for row, answer, length in zip(rows, probabilities, batch.lengths.tolist(), strict=True):
                 answers[row] = answer[:length].clone()
             bar.update(len(rows))
@@ -165,7 +160,7 @@ def new_student(teacher: TextClassifier, config: GPT2Config, dropout: float, see
     """
     model = build(replace(config, dropout=dropout), device="cpu")
     initialise(model, seed)
-    student = Classifier(model, len(teacher.label_names), trainable="all", seed=seed)
+    student = Classifier(model, len(teacher.label_names), trainable="all", seed=seed, precision="float32")
     rows = torch.arange(config.vocab_size)
     end = teacher.tokenizer.eot_token
     rows[min(end, config.vocab_size - 1)] = end  # as in `truncate_vocabulary`
@@ -220,7 +215,6 @@ def distil(
     learning_rate: float = 2e-3,
     dropout: float = 0.1,
     seed: int = 123,
-    bfloat16: bool = False,
 ) -> TextClassifier:
     """Train a small GPT-2 to answer as the teacher does, after every token of these texts and of mixtures of them.
 
@@ -238,8 +232,6 @@ def distil(
         Of AdamW (Loshchilov and Hutter 2019), with one rise and fall of the learning rate.
     seed
         Of mixtures, weights, order and dropout.
-    bfloat16
-        Whether the teacher reads in bfloat16: several times faster where the processor knows it.
 
     Returns
     -------
@@ -264,7 +256,7 @@ def distil(
     read = [encode(teacher.tokenizer, text, config.context_length) for text in taught]
     examples = [
         distillation_example(text, answer, teacher.tokenizer, tokenizer, config.context_length)
-        for text, answer in zip(taught, teacher_probabilities(teacher, read, bfloat16=bfloat16), strict=True)
+        for text, answer in zip(taught, teacher_probabilities(teacher, read), strict=True)
     ]
     answered = time.perf_counter()
     torch.manual_seed(seed)
@@ -280,7 +272,7 @@ def distil(
         "learning_rate": learning_rate,
         "dropout": dropout,
         "seed": seed,
-        "bfloat16": bfloat16,
+        "precision": teacher.model.precision,
         "seconds reading": round(answered - started),
         "seconds learning": round(time.perf_counter() - answered),
     }

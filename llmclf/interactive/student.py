@@ -107,7 +107,7 @@ def load_student(path: str | Path) -> TextClassifier:
         special_tokens={"<|endoftext|>": record["end_of_text"]},
     )
     backbone = build(GPT2Config(**record["config"]))
-    model = Classifier(backbone, len(record["labels"]))
+    model = Classifier(backbone, len(record["labels"]), precision="float32")
     state = {
         name: weight.float() * tensors[name + SCALE][:, None] if weight.dtype == torch.int8 else weight
         for name, weight in tensors.items()

@@ -74,7 +74,7 @@ def token_probabilities(classifier: TextClassifier, text: str) -> TokenProbabili
     tokenizer, model = classifier.tokenizer, classifier.model.eval()
     input_ids = encode(tokenizer, text)
     kept = input_ids[: classifier.max_length]
-    logits = model.backbone(torch.tensor([kept], device=model.device))[0].float().cpu()  # (tokens, classes)
+    logits = model.token_logits(torch.tensor([kept], device=model.device))[0].float().cpu()  # (tokens, classes)
     if classifier.model.pooling == "mean":
         logits = logits.cumsum(dim=0) / torch.arange(1, len(kept) + 1)[:, None]
     probabilities = logits.softmax(dim=1).numpy()

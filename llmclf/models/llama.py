@@ -62,26 +62,53 @@ class LlamaConfig:
 SMOLLM2_135M = LlamaConfig()
 
 
-def rotate(states: Tensor, positions: Tensor, base: float) -> Tensor:
-    """Rotary positions (Su et al. 2021): turn each pair of values by an angle that grows with the token's position.
-
-    The product of a query and a key then depends on how far apart they stand, not on where.
+def rotary_angles(positions: Tensor, size: int, base: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the angles by which `rotate` turns the values of a head.
 
     Parameters
     ----------
-    states
-        (B, H, T, size of a head); value i is paired with value i + half the size, as in the Llama reference weights.
     positions
         Where in its message each token stands: (T,), or (B, 1, T) where that differs from message to message.
+    size
+        Of a head; value i is paired with value i + size/2, as in the Llama reference weights.
     base
         `LlamaConfig.rope_base`.
+    dtype
+        Of the states that are to be turned.
+
+    Returns
+    -------
+    torch.Tensor, torch.Tensor
+        (T, size) or (B, 1, T, size) each; the sines of the first half are negative.
     """
-    size = states.shape[-1]
-    frequency = base ** -(torch.arange(0, size, 2, device=states.device, dtype=torch.float32) / size)  # (size/2,)
+    frequency = base ** -(torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size)  # (size/2,)
     angle = positions[..., None] * frequency  # (T, size/2) or (B, 1, T, size/2)
-    cosine, sine = angle.cos().to(states.dtype), angle.sin().to(states.dtype)
-    first, second = states.chunk(2, dim=-1)  # (B, H, T, size/2) each
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.cat([cosine, cosine], dim=-1).to(dtype), torch.cat([-sine, sine], dim=-1).to(dtype)
+
+
+def rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotary positions (Su et al. 2021): turn each pair of values by an angle that grows with the token's position.
+
+    The product of a query and a key then depends on how far apart they stand, not on where. A pair (a, b) becomes
+    (a cos - b sin, b cos + a sin); `states` are (B, H, T, size), the rest is of `rotary_angles`.
+    """
+    other = states.roll(states.shape[-1] // 2, dims=-1)  # (b, a) of every pair
+    return torch.addcmul(states * cosine, other, sine)
+
+
+class RMSNorm(nn.Module):
+    """Divide each token's values by their root mean square (Zhang and Sennrich 2019); the sum is taken in float32."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight, self.epsilon = nn.Parameter(torch.ones(size)), epsilon
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        dtype = torch.promote_types(hidden_states.dtype, torch.float32)
+        length = torch.linalg.vector_norm(hidden_states, dim=-1, keepdim=True, dtype=dtype)  # (B, T, 1)
+        scale = torch.rsqrt(length**2 / hidden_states.shape[-1] + self.epsilon)
+        return (hidden_states * scale * self.weight).to(hidden_states.dtype)  # (B, T, D)
 
 
 class Attention(nn.Module):
@@ -98,8 +125,9 @@ class Attention(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         positions = torch.arange(hidden_states.shape[1], device=hidden_states.device)  # (T,)
-        query = rotate(self.split_heads(self.query(hidden_states)), positions, self.rope_base)  # (B, H, T, D/H)
-        key = rotate(self.split_heads(self.key(hidden_states)), positions, self.rope_base)  # (B, K, T, D/H)
+        query, key = self.split_heads(self.query(hidden_states)), self.split_heads(self.key(hidden_states))
+        angles = rotary_angles(positions, self.head_size, self.rope_base, query.dtype)
+        query, key = rotate(query, *angles), rotate(key, *angles)  # (B, H, T, D/H), (B, K, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, K, T, D/H)
         key, value = (
             states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value)
@@ -129,9 +157,9 @@ class Block(nn.Module):
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
-        self.norm1 = nn.RMSNorm(config.hidden_size, eps=config.norm_epsilon)
+        self.norm1 = RMSNorm(config.hidden_size, config.norm_epsilon)
         self.attention = Attention(config)
-        self.norm2 = nn.RMSNorm(config.hidden_size, eps=config.norm_epsilon)
+        self.norm2 = RMSNorm(config.hidden_size, config.norm_epsilon)
         self.mlp = MLP(config)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
@@ -147,7 +175,7 @@ class Llama(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.final_norm = nn.RMSNorm(config.hidden_size, eps=config.norm_epsilon)
+        self.final_norm = RMSNorm(config.hidden_size, config.norm_epsilon)
         self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.token_embedding.weight

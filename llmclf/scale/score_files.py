@@ -46,6 +46,7 @@ def score_files(
     rows_per_part: int = ROWS_PER_PART,
     workers: int | None = None,
     device: str = "auto",
+    precision: str = "auto",
 ) -> Scored:
     """Label every message of a file, or of all files below a folder; what an earlier call has done stays done.
 
@@ -70,8 +71,8 @@ def score_files(
         Parquet files fewer are: with lists or categories among the columns a part ends where a row group ends.)
     workers
         Of the engine "ray"; by default one for each GPU, or where there is none, one for two processor cores.
-    device
-        See `evaluate.choose_device`.
+    device, precision
+        See `evaluate.choose_device` and `precision.choose_precision`.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def score_files(
         begin(output, work)
         before = sum(file.rows_done() for file in sources.values())
         if before < total:
-            load = partial(load_unchanged, classifier, sha256, device)
+            load = partial(load_unchanged, classifier, sha256, device, precision)
             parts = chain.from_iterable(file.parts_to_do() for file in sources.values())
             answers = stream(load, parts) if engine == "stream" else with_ray(load, parts, workers, device)
             bar = progress(total=total, initial=before, description="scoring", unit=" messages")
@@ -193,9 +194,9 @@ def begin(output: Path, work: dict) -> None:
         raise FileError(f"{output}: was begun with other {differing[0].replace('_', ' ')}; {advice}")
 
 
-def load_unchanged(folder: Path, sha256: str, device: str) -> TextClassifier:
+def load_unchanged(folder: Path, sha256: str, device: str, precision: str) -> TextClassifier:
     """The classifier, or `FileError` where it is another one by now: each worker loads it for itself."""
-    classifier = TextClassifier.load(folder, device=device)
+    classifier = TextClassifier.load(folder, device=device, precision=precision)
     if sha256_of(folder / CLASSIFIER_FILE) != sha256:
         raise FileError(f"{folder}: was changed while it scored; name another output folder")
     return classifier

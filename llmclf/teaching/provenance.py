@@ -13,6 +13,7 @@ import torch
 from llmclf import __version__
 from llmclf.data import is_fast, read_sms
 from llmclf.files import assets
+from llmclf.precision import choose_precision
 
 
 def library_fingerprint() -> str:
@@ -42,5 +43,8 @@ def provenance(backbone: str | None = None, device: str | torch.device = "cpu") 
         f"dataset:  {dataset.name} ({dataset.licence}), {len(read_sms(path)):,} rows, {extent}",
     ]
     if backbone is not None:
-        lines.append(f"backbone: {backbone} on {device}, threads: {torch.get_num_threads()}")
+        precision = choose_precision(device=device)
+        lines.append(
+            f"backbone: {backbone} on {device}, threads: {torch.get_num_threads()}, frozen blocks in {precision}"
+        )
     return "\n".join([*lines, f"date:     {date.today().isoformat()}"])
