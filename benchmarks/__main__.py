@@ -11,12 +11,12 @@ from benchmarks import report
 
 BACKBONES = ("random-gpt2-124M", "smollm2-135M")
 NAMES = {
-    "training": "fine-tuning (a) plain, (b) transformers, (c) ours",
+    "training": "fine-tuning (a) plain, (b) transformers, (b2) with autocast, (c) ours in float32, (d) auto, (e) probe",
     "classifying": "classifying one padded message at a time, by transformers' pipeline, by ours",
     "memory": "peak memory of fine-tuning, each way in a process of its own",
     "growth": "time and memory by number and by length of messages",
     "scoring": "files of messages, up to a million, in one process and by Ray's workers",
-    "precision": "what half precision of the features does to SmolLM2's accuracy",
+    "precision": "what bfloat16 changes in SmolLM2's accuracy and answers",
     "playing": "reading one message for the demo, in a kernel and in a browser",
 }
 SPEED = ("training", "classifying", "memory")  # these compare, for one backbone after the other

@@ -6,17 +6,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
-WAYS = ("nothing", "a", "b", "c")
+WAYS = ("nothing", "a", "b", "b2", "c", "d", "e")
 
 
 def run(backbone: str, *, quick: bool, runs: int) -> dict:
-    """Largest resident size in GB, medians. A few steps of (a) and (b) reach it; (c) runs in full.
+    """Largest resident size in GB, medians. A few steps of (a), (b) and (b2) reach it; ours run in full.
 
     GPT-2 is loaded from a file as the Hub has it, with random numbers in it.
     """
@@ -43,10 +44,13 @@ def fine_tune(way: str, backbone: str) -> None:
     from llmclf import data
 
     splits = data.prepare_sms()
-    if way == "c":
-        training.ours(backbone, splits)
+    if way in ("c", "d"):
+        training.ours(backbone, splits, "float32" if way == "c" else "auto")
+    elif way == "e":
+        training.probe(backbone, splits)
     elif way != "nothing":
-        chosen = ways.plain(backbone, splits) if way == "a" else ways.with_transformers(backbone, splits)
+        theirs = partial(ways.with_transformers, backbone, splits, autocast=way == "b2")
+        chosen = ways.plain(backbone, splits) if way == "a" else theirs()
         optimizer = torch.optim.AdamW(chosen.trainable())
         for batch in islice(chosen.loaders.train, 10):
             optimizer.zero_grad()

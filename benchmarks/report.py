@@ -12,6 +12,7 @@ import psutil
 import torch
 import transformers
 
+from llmclf.evaluate import wilson_interval
 from llmclf.files.storage import atomic_write
 
 FOLDER = Path(__file__).parent / "results"
@@ -84,48 +85,80 @@ def measured(found: dict) -> str:
     return f"{'Medians of ' if found['runs'] > 1 else ''}{found['runs']} run{'s' * (found['runs'] > 1)}, {how}.\n"
 
 
+WAYS = {
+    "nothing": "importing PyTorch and `llmclf`",
+    "a": "(a) plain: padded to the longest, the whole model every step",
+    "b": "(b) `transformers`, dynamic padding, the same layers frozen",
+    "b2": "(b2) the same under bfloat16 autocast",
+    "c": "(c) ours in float32",
+    "d": "(d) ours, precision by itself",
+    "e": "(e) a probe: no training, a regression on frozen features",
+    "tfidf": "TF-IDF of characters and a logistic regression",
+}
+
+
 def training(backbone: str, found: dict) -> str:
-    """A section: the three ways, and where our seconds go."""
-    a, b, c = (found["medians"][way] for way in "abc")
+    """A section: the ways, and where our seconds go."""
+    medians, trained = found["medians"], not backbone.startswith("random-")
+    ways = {name: medians[name] for name in WAYS if name in medians}
     rows = [
-        ["(a) plain: padded to the longest, the whole model every step", a["seconds"], a["epoch"], a["seconds"]],
-        ["(b) `transformers`, dynamic padding, the same layers frozen", b["seconds"], b["epoch"], b["seconds"]],
-        ["(c) ours", c["seconds"], c["epoch"], c["seconds"]],
+        [
+            WAYS[name],
+            one["seconds"],
+            one.get("epoch", "none"),
+            one["seconds"] / medians["d"]["seconds"],
+            accuracy(one) if trained else "random weights",
+        ]
+        for name, one in ways.items()
     ]
-    rows = [[*row[:3], row[3] / c["seconds"]] for row in rows]
-    parts = [[name, c[name]] for name in c if name not in ("seconds", "epoch", "trunk over limit")]
-    rate = found["medians"]["matrix rate"]["operations a second"] / 1e9
+    parts = ("trunk", "trunk, arithmetic limit", "training and measurements", "whole sets")
+    rates = " and ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in medians["matrix rate"].items())
     return (
-        f"## Fine-tuning, {backbone}\n\nFive epochs with all measurements. {measured(found)}\n"
-        + table(["way", "seconds in all", "seconds an epoch", "times (c)"], rows)
-        + "\nWhere the seconds of (c) go:\n\n"
-        + table(["part", "seconds"], parts)
-        + f"\nThe frozen part takes {c['trunk over limit']:.2f} times the arithmetic limit: its counted operations "
-        + f"at the {rate:.0f} GFLOP/s that a large matrix product reached in the same process. An epoch of (b) takes "
-        + f"{found['ratios']['epoch b/c']:.1f} times as long as one on cached features.\n"
+        f"## Fine-tuning, {backbone}\n\nFive epochs with all measurements. Here (d) is {found['auto']}. "
+        + f"{measured(found)}\n"
+        + table(["way", "seconds in all", "seconds an epoch", "times (d)", "test set right (95 % interval)"], rows)
+        + "\nWhere the seconds go:\n\n"
+        + table(["part", "(c)", "(d)"], [[part, medians["c"][part], medians["d"][part]] for part in parts])
+        + f"\nThe frozen part takes {medians['c']['trunk over limit']:.2f} times the arithmetic limit of its precision "
+        + f"in (c), {medians['d']['trunk over limit']:.2f} times in (d): its counted operations at the rate that a "
+        + f"large matrix product reached beside it (medians: {rates}). "
+        + f"An epoch of (b) takes {found['ratios']['epoch b/d']:.1f} times as long as one on cached features.\n"
     )
+
+
+def accuracy(one: dict) -> str:
+    """Right of how many, with the Wilson interval; nothing where a way was not trained to its end."""
+    if "correct" not in one:
+        return "not trained to the end"
+    low, high = wilson_interval(int(one["correct"]), int(one["count"]))
+    return f"{one['correct']:.0f} of {one['count']:.0f} ({low:.1%} to {high:.1%})"
 
 
 def classifying(backbone: str, found: dict) -> str:
     """A section: messages a second."""
-    medians = found["medians"]
-    words = {"pipeline": f"`transformers`' pipeline, batches of {found['pipeline batch size']} (its best)"}
-    rows = [[words.get(name, name), rate, rate / medians["one padded message"]] for name, rate in medians.items()]
-    sizes = found["pipeline, messages a second by batch size"]
+    medians, best = found["medians"], found["pipeline batch size"]
+    words = {
+        "one padded message": "one padded message at a time",
+        "pipeline": f"`transformers`' pipeline, batches of {best['float32']} (its best)",
+        "pipeline in bfloat16": f"the same in bfloat16, batches of {best['bfloat16']} (its best)",
+        "ours": f"ours, precision by itself ({found['auto']})",
+    }
+    rows = [[words.get(name, name), rate, medians["ours"] / rate] for name, rate in medians.items()]
+    sizes = "; ".join(
+        f"in {name} " + ", ".join(f"{size}: {rate:.1f}" for size, rate in rates.items())
+        for name, rates in found["pipeline, messages a second by batch size"].items()
+    )
+    single = ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in found["one message, seconds"].items())
     return (
         f"## Classifying, {backbone}\n\n{found['messages']:,} messages. {measured(found)}\n"
-        + table(["way", "messages a second", "ratio"], rows)
-        + f"\nOurs over the pipeline: {found['ratios']['ours/pipeline']:.2f}. The pipeline by batch size, messages a "
-        + "second: "
-        + ", ".join(f"{size}: {rate:.1f}" for size, rate in sizes.items())
-        + ".\n"
+        + table(["way", "messages a second", "ours is faster, times"], rows)
+        + f"\nThe pipeline by batch size, messages a second: {sizes}. A single message (median of 60): {single}.\n"
     )
 
 
 def memory(backbone: str, found: dict) -> str:
     """A section: gigabytes."""
-    words = {"nothing": "importing PyTorch and `llmclf`", "a": "(a)", "b": "(b)", "c": "(c)"}
-    rows = [[words[way], gigabytes] for way, gigabytes in found["medians"].items()]
+    rows = [[WAYS[way], gigabytes] for way, gigabytes in found["medians"].items()]
     return (
         f"## Peak memory, {backbone}\n\nLoading and fine-tuning, each way in a process of its own, medians of "
         + f"{found['runs']} runs.\n\n"
@@ -193,24 +226,18 @@ def scoring(_: str, found: dict) -> str:
 
 
 def precision(_: str, found: dict) -> str:
-    """A section: accuracy by seed and precision."""
-
-    def accuracy(row: dict) -> str:
-        low, high = row["test interval"]
-        return f"{row['test correct']} of {row['test count']} ({low:.1%} to {high:.1%})"
-
+    """A section: accuracy by seed and precision, and what changes when the same weights read."""
     rows = [
-        [
-            str(row["seed"]),
-            row["dtype"],
-            row["kept bytes"] / 1e6,
-            accuracy(row),
-            row["test loss"],
-        ]
+        [str(row["seed"]), row["precision"], accuracy({"correct": row["test correct"], "count": row["test count"]})]
         for row in found["rows"]
     ]
-    return "## Kept states in half precision, SmolLM2-135M\n\nTest set of the source's split.\n\n" + table(
-        ["seed", "kept as", "MB", "test accuracy (95 % interval)", "test loss"], rows
+    return (
+        "## Precision, SmolLM2-135M\n\nTest set of the source's split, trained and read in one precision.\n\n"
+        + table(["seed", "frozen blocks in", "test set right (95 % interval)"], rows)
+        + "\nThe same trained weights, read once with frozen blocks in float32 and once in bfloat16, over "
+        + f"{found['messages']:,} messages: {found['other answers']} other answers; the probability of spam changes by "
+        + f"{found['median change of a probability']:.1g} in the median and by at most "
+        + f"{found['largest change of a probability']:.2g}.\n"
     )
 
 

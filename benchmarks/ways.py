@@ -1,7 +1,6 @@
-"""The ways that are compared: the plain algorithm, `transformers`, and ours, on the same messages and layers.
+"""The ways that are compared: the plain algorithm and `transformers`, on the same messages and layers as ours.
 
-All train the last block, the final norm and the head. Random weights serve for GPT-2 and for `transformers`: time does
-not depend on them.
+All train the last block, the final norm and the head. Random weights serve for GPT-2: time does not depend on them.
 """
 
 from __future__ import annotations
@@ -29,6 +28,18 @@ SETTINGS = TrainingSettings(
 )  # five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each
 
 
+THEIR_WORDS = {
+    "token_embedding": "embed_tokens",
+    "blocks": "layers",
+    "norm1": "input_layernorm",
+    "attention": "self_attn",
+    **{ours: f"{ours[0]}_proj" for ours in ("query", "key", "value", "output")},
+    "norm2": "post_attention_layernorm",
+    **{ours: f"{ours}_proj" for ours in ("gate", "up", "down")},
+    "final_norm": "norm",
+}
+
+
 class Way(NamedTuple):
     """A model, how it is called, and the batches it is given."""
 
@@ -42,13 +53,16 @@ class Way(NamedTuple):
 
 def plain(backbone: str, splits: Splits) -> Way:
     """(a) All messages padded to the longest, every block for every token at every step, the last position read."""
-    model = Classifier(load_pretrained(backbone), 2, pooling="last_position").train()
+    model = Classifier(load_pretrained(backbone), 2, pooling="last_position", precision="float32").train()
     loaders = make_loaders(splits, load_tokenizer(backbone), padding="fixed")
     return Way(model, lambda batch: model.backbone(batch.input_ids)[:, -1], loaders)
 
 
-def with_transformers(backbone: str, splits: Splits) -> Way:
-    """(b) The class that a reader would otherwise use, with dynamic padding and the same layers frozen."""
+def with_transformers(backbone: str, splits: Splits, *, autocast: bool = False) -> Way:
+    """(b) The class that a reader would otherwise use, with dynamic padding and the same layers frozen.
+
+    With `autocast` (b2): matrix products in bfloat16, as `transformers`' trainer has them with `bf16=True`.
+    """
     model, last_parts = transformers_model(backbone)
     model.requires_grad_(False).train()
     for part in last_parts:
@@ -56,7 +70,8 @@ def with_transformers(backbone: str, splits: Splits) -> Way:
 
     def logits_of(batch: Batch) -> Tensor:
         mask = torch.arange(batch.input_ids.shape[1]) < batch.lengths[:, None]
-        return model(batch.input_ids, attention_mask=mask.long()).logits
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            return model(batch.input_ids, attention_mask=mask.long()).logits.float()
 
     return Way(model, logits_of, make_loaders(splits, load_tokenizer(backbone)))
 
@@ -79,7 +94,14 @@ def transformers_model(backbone: str) -> tuple[nn.Module, list[nn.Module]]:
         model = transformers.GPT2ForSequenceClassification(config)
         return model, [model.transformer.h[-1], model.transformer.ln_f, model.score]
     model = transformers.LlamaForSequenceClassification(config)
+    weights = dict(load_pretrained(backbone).named_parameters())
+    model.model.load_state_dict({in_their_words(name): weights[name] for name in weights if name != "head.weight"})
     return model, [model.model.layers[-1], model.model.norm, model.score]
+
+
+def in_their_words(name: str) -> str:
+    """What `transformers` calls a parameter of a Llama."""
+    return ".".join(THEIR_WORDS.get(word, word) for word in name.split("."))
 
 
 def transformers_config(shape: GPT2Config | LlamaConfig, **options: object) -> transformers.PretrainedConfig:

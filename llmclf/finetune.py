@@ -130,24 +130,56 @@ def finetune(
     if before_training is not None:
         before_training(model)
     record: dict[str, Any] = {"method": method, "padding": padding}
-    started = time.perf_counter()
     if is_probe:
-        probe = fit_probe(model, loaders.train, blocks=blocks, pooling=pooling, groups=groups, seed=settings.seed)
+        started = time.perf_counter()
+        options: Any = {"blocks": blocks, "pooling": pooling, "groups": groups, "label_names": label_names}
+        probe = fit_probe(model, loaders.train, seed=settings.seed, **options)
         history = History(seconds=time.perf_counter() - started)
         record |= {"blocks": probe.blocks, "regularisation": probe.regularisation}
     else:
         probe, settings = None, with_learning_rate(settings, model)
-        if features is not None:
-            pairs = zip(loaders, splits, strict=True)
-            loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
-        else:
-            loaders = Loaders(*try_to_cache(model, *loaders, quiet=quiet))  # all three: the evaluation needs them too
-        seconds = time.perf_counter() - started
-        options: Any = {"checkpoint": checkpoint, "on_measurement": on_measurement, "quiet": quiet}
-        history = train(model, loaders.train, loaders.validation, settings, use_feature_cache=False, **options)
-        history.seconds += seconds
+        options = {"checkpoint": checkpoint, "on_measurement": on_measurement, "quiet": quiet}
+        history, loaders = train_over_features(model, loaders, splits, features, settings, **options)
         record |= {"settings": asdict(settings), "batch_size": batch_size, "trainable": trainable}
     classifier = TextClassifier(
         model, tokenizer, list(label_names), name, max_length=pad_to or limit, pad_to=pad_to, training=record
     )
     return FineTuned(classifier, history, loaders, probe)
+
+
+def train_over_features(
+    model: Classifier,
+    loaders: Loaders,
+    splits: Splits,
+    features: FeatureDataset | None,
+    settings: TrainingSettings,
+    *,
+    quiet: bool,
+    **options: Any,
+) -> tuple[History, Loaders]:
+    """`train`, over cached features where that is right.
+
+    Parameters
+    ----------
+    model, settings, quiet, options
+        See `train`.
+    loaders, splits, features
+        See `finetune`.
+
+    Returns
+    -------
+    History, Loaders
+        How training went, its seconds with those of the features; and all three loaders over these, for evaluation
+        needs them too.
+    """
+    started = time.perf_counter()
+    if features is not None:
+        pairs = zip(loaders, splits, strict=True)
+        loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
+    else:
+        loaders = Loaders(*try_to_cache(model, *loaders, quiet=quiet))
+    seconds = time.perf_counter() - started
+    options |= {"use_feature_cache": False, "quiet": quiet}
+    history = train(model, loaders.train, loaders.validation, settings, **options)
+    history.seconds += seconds
+    return history, loaders

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PADDINGS = ("dynamic", "fixed")
 # Tokens of a batch where no gradient is needed. On a CPU, hidden states of a larger batch fall out of the cache between
 # two layers: with 4096 tokens GPT-2's frozen blocks took 1.4 times as long. Other devices want to be filled.
-TOKENS_PER_BATCH = {"cpu": 768}
+TOKENS_PER_BATCH = {"cpu": 512}
 TOKENS_PER_BATCH_ELSEWHERE = 16_384
 
 

@@ -63,6 +63,7 @@ def fit_probe(
     blocks: int | None = None,
     pooling: str | None = None,
     groups: Sequence[int] | np.ndarray | None = None,
+    label_names: Sequence[str] | None = None,
     seed: int = 123,
 ) -> Probe:
     """Turn a pretrained model into a classifier without training it: cut it after a block, and give it a fitted head.
@@ -78,27 +79,36 @@ def fit_probe(
         token.
     groups
         (messages,) numbers; messages of one group, such as near copies, stay in one fold. By default only equal ones.
+    label_names
+        Of each label number, for error messages; by default these show the number.
     seed
         Of the folds, and of the texts that are chosen by where there are more than `MOST_TEXTS`.
 
     Raises
     ------
     LlmclfError
-        A class has no two different texts; there are not so many blocks; there is no such pooling.
+        A class has no two different texts, or none outside one of the folds; there are not so many blocks; there is no
+        such pooling, or it would read padding that depends on the batch.
     """
     dataset, backbone = dataset_of(loader), classifier.backbone
     depths = range(1, len(backbone.blocks) + 1) if blocks is None else [blocks]
     if not 1 <= depths[-1] <= len(backbone.blocks):
         raise LlmclfError(f"blocks must be from 1 to {len(backbone.blocks)}, got {blocks}")
     poolings = TRIED_POOLINGS if pooling is None else (pooling,)
+    if pooling == "last_position" and collate_of(loader).pad_to is None:
+        raise LlmclfError(
+            'a probe that reads at last_position needs padding="fixed": with dynamic padding that position depends on '
+            "the other messages of a batch"
+        )
     labels = np.array(dataset.labels)
     if groups is None:
         groups = pd.factorize(pd.Series(list(map(tuple, dataset.messages))))[0]
     groups = np.asarray(groups)
-    check_labels(labels, groups, backbone.head.out_features)
+    names = range(backbone.head.out_features) if label_names is None else label_names
+    check_labels(labels, groups, names)
     rows = rows_to_choose_by(labels, seed)
     some = block_features(classifier, [dataset.messages[row] for row in rows], collate_of(loader), depths, poolings)
-    losses, hits = out_of_fold(some, labels[rows], groups[rows], seed)
+    losses, hits = out_of_fold(some, labels[rows], groups[rows], names, seed)
     depth, column, strength = choose(losses, hits)
     accuracy, interval = estimate(losses, hits, groups[rows], seed)
     table = pd.DataFrame(
@@ -117,16 +127,16 @@ def fit_probe(
         chosen = [found.blocks], [found.pooling]
         features = block_features(classifier, dataset.messages, collate_of(loader), *chosen)[0, 0]
     classifier.pooling = found.pooling
-    set_head(classifier, regression(found.regularisation).fit(features, labels))
+    set_head(classifier, regression(found.regularisation).fit(features.astype(float), labels))
     return found
 
 
-def check_labels(labels: np.ndarray, groups: np.ndarray, classes: int) -> None:
+def check_labels(labels: np.ndarray, groups: np.ndarray, names: Sequence[str] | range) -> None:
     """Raise `LlmclfError` where a class has too few texts to cross-validate."""
-    for number in range(classes):
+    for number, name in enumerate(names):
         if (different := len(np.unique(groups[labels == number]))) < 2:
             raise LlmclfError(
-                f"label number {number} has {different} different texts to learn from, near copies counted once; "
+                f"label {name!r} has {different} different texts to learn from, near copies counted once; "
                 f"a probe needs two at the very least, better four or more"
             )
 
@@ -154,10 +164,11 @@ def block_features(
     Returns
     -------
     numpy.ndarray
-        (depths, poolings, messages, n): what `pool` gives of each.
+        (depths, poolings, messages, n) in single precision: what `pool` gives of each.
     """
     backbone = classifier.eval().backbone
-    features = np.empty((len(depths), len(poolings), len(messages), backbone.config.hidden_size))
+    shape = len(depths), len(poolings), len(messages), backbone.config.hidden_size
+    features = np.empty(shape, dtype=np.float32)
     with progress(total=len(messages), description="computing features") as bar:
         for rows, batch in padded_batches(messages, collate, classifier.device):
             hidden_states, done = backbone.embed(batch.input_ids), 0  # (batch, tokens, n)
@@ -179,8 +190,25 @@ def regression(strength: float) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
 
 
+def make_folds(
+    labels: np.ndarray, groups: np.ndarray, names: Sequence[str] | range, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows to learn from and the rows to judge, for each fold; `LlmclfError` where the former lack a label."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    count = max(2, min(MOST_FOLDS, pd.Series(groups).groupby(labels).nunique().min()))
+    folds = list(StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, groups))
+    for number, name in enumerate(names):
+        if not all(number in labels[learn] for learn, _ in folds):
+            raise LlmclfError(
+                f"a fold of the cross-validation leaves no text of label {name!r} to learn from; "
+                f"label more such texts, and correct near copies that carry another label"
+            )
+    return folds
+
+
 def out_of_fold(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, names: Sequence[str] | range, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each message judged by a regression that was fitted to the other folds.
 
@@ -190,8 +218,10 @@ def out_of_fold(
         (depths, poolings, messages, n), see `block_features`.
     labels, groups
         (messages,); a group is never in two folds.
+    names
+        Of the labels, for an error message.
     seed
-        Of the folds.
+        Of the folds, see `make_folds`.
 
     Returns
     -------
@@ -199,18 +229,16 @@ def out_of_fold(
         (depths, poolings, strengths, messages): the loss in nats, weighted so that all classes count the same, and
         whether the class was right.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
     from threadpoolctl import threadpool_limits
 
-    count = min(MOST_FOLDS, pd.Series(groups).groupby(labels).nunique().min())
-    folds = list(StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, groups))
+    folds = make_folds(labels, groups, names, seed)
     weights = (len(labels) / len(np.unique(labels)) / np.bincount(labels))[labels]
     shape = (*features.shape[:2], len(REGULARISATION), len(labels))
     losses, hits = np.empty(shape), np.empty(shape)
     # Products so small gain nothing from a second thread, and lose much where it has to wait for another program's.
     with threadpool_limits(1), progress(total=features.shape[0] * features.shape[1], description="choosing") as bar:
         for depth, column in np.ndindex(features.shape[:2]):
-            rows = features[depth, column]
+            rows = features[depth, column].astype(float)  # in which scikit-learn finds its optimum exactly
             for number, strength in enumerate(REGULARISATION):
                 for learn, judge in folds:
                     model = regression(strength).fit(rows[learn], labels[learn])

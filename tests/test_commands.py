@@ -186,6 +186,20 @@ def test_interrupted_training_continues_with_the_same_command(train_arguments, t
     assert not (tmp_path / "stopped" / "checkpoint.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    ("users", "expected"),
+    [({}, "1000"), ({"OMP_WAIT_POLICY": "active"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_waiting_threads_sleep_soon_unless_the_user_decides(monkeypatch, users, expected):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+        monkeypatch.delenv(name)
+    for name, value in users.items():
+        monkeypatch.setenv(name, value)
+    assert main(["info"]) == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
+
+
 def test_bfloat16_is_passed_on_and_recorded(train_arguments, tmp_path, trained):
     assert main([*train_arguments, "--precision", "bfloat16", "--output", str(tmp_path)]) == 0
     records = [record_of(folder) for folder in (trained, tmp_path)]

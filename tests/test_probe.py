@@ -123,8 +123,8 @@ def test_copies_of_a_text_are_never_in_two_folds():
     generator = np.random.default_rng(0)
     groups, labels = np.arange(40).repeat(4), generator.integers(2, size=40).repeat(4)
     memory = generator.normal(size=(40, 60)).repeat(4, axis=0)[None, None]  # tells the group, and nothing of the label
-    apart = out_of_fold(memory, labels, groups, 0)[1].mean()
-    together = out_of_fold(memory, labels, np.arange(160), 0)[1].mean()
+    apart = out_of_fold(memory, labels, groups, range(2), 0)[1].mean()
+    together = out_of_fold(memory, labels, np.arange(160), range(2), 0)[1].mean()
     assert together > 0.85
     assert apart < 0.65
 
@@ -132,7 +132,8 @@ def test_copies_of_a_text_are_never_in_two_folds():
 def test_estimate_is_not_the_accuracy_that_won_the_choice():
     generator = np.random.default_rng(0)
     labels, groups = np.arange(40) % 2, np.arange(40)
-    losses, hits = out_of_fold(generator.normal(size=(12, 2, 40, 20)), labels, groups, 0)  # says nothing of the labels
+    features = generator.normal(size=(12, 2, 40, 20))  # say nothing of the labels
+    losses, hits = out_of_fold(features, labels, groups, range(2), 0)
     accuracy, (low, high) = estimate(losses, hits, groups, 0)
     assert hits.mean(axis=-1).max() > accuracy + 0.05
     assert 0.35 < accuracy < 0.65
@@ -191,13 +192,52 @@ def test_mean_can_be_read_along(tiny_files):
         ({"blocks": 4}, "blocks must be from 1 to 3, got 4"),
         ({"blocks": 0}, "blocks must be from 1 to 3, got 0"),
         ({"pooling": "middle"}, "pooling must be one of last_token, .*got 'middle'"),
-        ({"groups": [*range(10), *[10] * 40]}, "label number 1 has 1 different texts to learn from"),
+        ({"groups": [*range(10), *[10] * 40]}, "label 1 has 1 different texts to learn from"),
+        ({"groups": [*range(10), *[10] * 40], "label_names": ["ham", "spam"]}, "label 'spam' has 1 different texts"),
+        ({"pooling": "last_position"}, 'last_position needs padding="fixed"'),
     ],
 )
 def test_what_cannot_be_is_refused(tiny_tokenizer, change, words):
     table = make_tiny_splits().train.sort_values("label")
     with pytest.raises(LlmclfError, match=words):
         fit_probe(Classifier(tiny_gpt2(), 2), loader_of(table, tiny_tokenizer), **change)
+
+
+def test_last_position_can_be_read_where_padding_is_fixed(tiny_files):
+    splits, names = make_tiny_splits(), ["ham", "spam"]
+    options = {"method": "probe", "pooling": "last_position", "device": "cpu"}
+    assert finetune(splits, names, tiny_files[0], padding="fixed", **options).probe.pooling == "last_position"
+    with pytest.raises(LlmclfError, match="depends on the other messages of a batch"):
+        finetune(splits, names, tiny_files[0], **options)
+
+
+def test_label_that_is_rare_is_named(tiny_files):
+    train = pd.DataFrame({"label": [0, 0, 0, 1], "text": ["hello", "see you", "are you in?", "WIN NOW"]})
+    with pytest.raises(LlmclfError, match="label 'spam' has 1 different texts"):
+        finetune(Splits(train, train[:0], train[:0]), ["ham", "spam"], tiny_files[0], method="probe", device="cpu")
+
+
+def test_label_that_is_in_one_fold_only_is_named():
+    labels, groups = np.array([1, 1, 0, 0, 0, 0]), np.array([0, 1, 1, 1, 2, 2])
+    with pytest.raises(LlmclfError, match="leaves no text of label 'spam' to learn from"):
+        out_of_fold(np.zeros((1, 1, 6, 3)), labels, groups, ["ham", "spam"], 123)
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("count", [10, 20])  # of the third label none or one
+def test_label_of_which_too_few_are_among_those_to_choose_by_is_named(tiny_tokenizer, monkeypatch, count):
+    labels = np.array([2] * 2 + [1] * 20 + [0] * 20)
+    monkeypatch.setattr(module, "MOST_TEXTS", count)
+    table = pd.DataFrame({"label": labels, "text": [f"text {number}" for number in range(42)]})
+    with pytest.raises(LlmclfError, match="leaves no text of label 2 to learn from"):
+        fit_probe(Classifier(tiny_gpt2(), 3), loader_of(table, tiny_tokenizer))
+
+
+def test_features_take_no_more_memory_than_single_precision_needs(tiny_tokenizer):
+    loader = loader_of(make_tiny_splits().train, tiny_tokenizer)
+    messages = module.dataset_of(loader).messages
+    features = module.block_features(Classifier(tiny_gpt2(), 2), messages, module.collate_of(loader), [1], ["mean"])
+    assert features.dtype == np.float32
 
 
 # Through the command line ---------------------------------------------------------------------------------------------
@@ -253,6 +293,22 @@ def test_fine_tuning_takes_a_test_table_too(tiny_files, columns, tmp_path, capsy
     assert "messages: 108 to train, 12 to validate, 120 to test" in capsys.readouterr().out
     assert main([*map(str, [*words, "--test", tiny_files[1], "--overwrite"])]) == 2
     assert "--test needs --table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value"),
+    [
+        ("probe", "--epochs", "3"),
+        ("probe", "--learning-rate", "1e-3"),
+        ("probe", "--batch-size", "4"),
+        ("probe", "--trainable", "head"),
+        ("finetune", "--blocks", "1"),
+    ],
+)
+def test_command_refuses_what_the_method_does_not_heed(columns, tmp_path, capsys, method, option, value):
+    words = ["train", "--method", method, "--backbone", "none", "--output", tmp_path / "out", *columns, option, value]
+    assert main([*map(str, words)]) == 2
+    assert f"{option} has no effect with --method {method}; leave it out" in capsys.readouterr().err
 
 
 def test_sixteen_messages_of_the_collection_as_in_the_readme(tiny_files, tmp_path, capsys, monkeypatch, any_sms_path):

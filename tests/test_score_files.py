@@ -392,7 +392,7 @@ def test_ray_gives_what_the_stream_gives(ray, folder, expected, tmp_path):
 def test_worker_that_dies_is_replaced(ray, folder, expected, tmp_path, monkeypatch):
     died = str(tmp_path / "died")
 
-    def deadly(folder, sha256, device):
+    def deadly(folder, sha256, device, precision):
         class Deadly:
             def predict_proba(self, texts):
                 if "message 20 " in texts[0] and not os.path.exists(died):

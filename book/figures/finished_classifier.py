@@ -54,4 +54,5 @@ def draw(classifier: TextClassifier) -> Drawing:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
-    draw(TextClassifier.load(folder, device="cpu")).save(Path(__file__).with_name("finished_classifier.svg"))
+    trained = TextClassifier.load(folder, device="cpu", precision="float32")
+    draw(trained).save(Path(__file__).with_name("finished_classifier.svg"))

@@ -23,7 +23,7 @@ WIDTH, MIDDLE = 114, 258  # of a column, and between the two
 def logits_of(backbone: str) -> torch.Tensor:
     """The message's logits, (classes,)."""
     tokenizer = load_tokenizer(backbone)
-    model = Classifier(load_pretrained(backbone)).eval()
+    model = Classifier(load_pretrained(backbone), precision="float32").eval()
     batch = pad_batch([(encode(tokenizer, MESSAGE), 1)], pad_token_id=tokenizer.eot_token)
     return model(batch.input_ids, batch.lengths)[0]
 

@@ -17,7 +17,8 @@ def draw() -> Drawing:
     tokenizer = load_tokenizer(BACKBONE)
     input_ids = encode(tokenizer, TEXT)
     with torch.inference_mode():
-        logits = Classifier(load_pretrained(BACKBONE)).backbone(torch.tensor([input_ids]))[0]  # (tokens, classes)
+        classifier = Classifier(load_pretrained(BACKBONE), precision="float32")
+        logits = classifier.token_logits(torch.tensor([input_ids]))[0]  # (tokens, classes)
     last = len(input_ids) - 1
     drawing = Drawing(
         480,

@@ -194,13 +194,13 @@ print(f"share that learns: {trainable / (frozen + trainable):.1%}")
 
 # %% [markdown]
 # The library's `Classifier` takes all these steps at once: it exchanges the head (with seed 123, if you give no
-# other), freezes, and lets the last parts learn. `parameter_table` counts part by part. Its last rows are the
-# interesting ones.
+# other), freezes, and lets the last parts learn. With `precision="float32"` all weights keep their 32 bits; chapter 6
+# tells what else is possible. `parameter_table` counts part by part. Its last rows are the interesting ones.
 
 # %%
 from llmclf.head import Classifier, parameter_table
 
-classifier = Classifier(model)
+classifier = Classifier(model, precision="float32")
 table = parameter_table(classifier)
 table.tail(5).map("{:,}".format)
 
@@ -454,7 +454,7 @@ print("Classifier agrees:", same)
 # %% [markdown]
 # It agrees to rounding, and not to the last digit, for a good reason. Since one row is read, the classifier's
 # last block looks at the message with that one token only: one query and one pass of the MLP instead of one for
-# each token. (Keys and values are still those of all tokens.) The rest would be thrown away.
+# each token. (The one query still asks all tokens.) The rest would be thrown away.
 
 # %% [markdown]
 # ## What an untrained head says

@@ -66,7 +66,8 @@ print("choose_device agrees:", choose_device().type == device)
 # %% [markdown]
 # `choose_device("cpu")` asks for a device by its name, and says so if it is not there. Model and data must be on
 # the same one, so the model moves once, here, and every batch will follow it. Everything else comes from the
-# chapters before. `eval()` at the end switches the model to evaluation; a later section shows what that does.
+# chapters before, `precision="float32"` included. `eval()` at the end switches the model to evaluation; a later section
+# shows what that does.
 
 # %%
 from llmclf import data
@@ -78,7 +79,8 @@ from llmclf.weights import load_pretrained
 
 tokenizer = load_tokenizer(backbone)
 loaders = make_loaders(data.prepare_sms(), tokenizer)
-model = Classifier(load_pretrained(backbone)).to(device).eval()
+model = Classifier(load_pretrained(backbone), precision="float32")
+model = model.to(device).eval()
 
 # %% [markdown]
 # ## From two logits to a label

@@ -328,7 +328,7 @@ for name, theirs in said.items():
 #
 # ```sh
 # python -m llmclf experiments --rows natural --folds 1 2 3 4 5 \
-#   --backbone smollm2-135M --bfloat16
+#   --backbone smollm2-135M --precision bfloat16
 # ```
 #
 # and for the simple models with their names as `--backbone`. Each fold also has its own random head and its own

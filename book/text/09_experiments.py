@@ -91,8 +91,10 @@ for field in fields(recipe):
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.evaluation.experiments import ModelSettings, run
 from llmclf.evaluation.predictions import pooled
+from llmclf.precision import choose_precision
 
-(first,) = run("head", [1], ModelSettings(backbone, device))
+settings = ModelSettings(backbone, device, choose_precision(device=device))
+(first,) = run("head", [1], settings)
 tested = first.predictions[first.predictions["part"] == "test"]
 found = "{accuracy:.1%} right ({low:.1%} to {high:.1%}),"
 print(f"of {len(tested)} messages", found.format(**pooled(tested)))
@@ -110,7 +112,7 @@ print(f"{first.record['trained_parameters']:,} parameters trained")
 # %% [markdown]
 # The command writes each run as soon as it is done. Interrupted, it goes on with the next fold that is missing.
 # Without `--rows` it runs everything, for hours. The files beside this page were made in this way, with
-# `--backbone smollm2-135M` and with `--bfloat16`, the blocks in {term}`bfloat16` to save time, and with five folds, but for
+# `--backbone smollm2-135M` and with `--precision bfloat16`, which saves time ({term}`bfloat16`), and with five folds, but for
 # the rows in which every block learns or all messages are a thousand tokens long. Those have three: their time decided that, not their results.
 #
 # A prediction is the predicted label and the probability of each class. The runs of the GPT in this edition are older
@@ -375,7 +377,8 @@ from llmclf.evaluation.lora import add_lora, merge_lora
 from llmclf.head import Classifier, parameter_table
 from llmclf.weights import load_pretrained
 
-model = Classifier(load_pretrained(backbone, device=device))
+pretrained = load_pretrained(backbone, device=device)
+model = Classifier(pretrained, precision="float32")
 add_lora(model, rank=16)
 print(parameter_table(model).loc["sum"].to_string())
 
@@ -386,7 +389,8 @@ print(parameter_table(model).loc["sum"].to_string())
 # memory for billions of weights is what one lacks.
 
 # %% [markdown]
-# Does merging keep the answers? Give the corrections some value, as training would, and compare:
+# Does merging keep the answers? Give the corrections some value, as training would, and compare. (The model above
+# computes in float32, so the difference is not lost in rounding.)
 
 # %% tags=["nbval-check-output"]
 from llmclf.evaluation.lora import lora_layers as corrected_layers

@@ -163,13 +163,14 @@ table[63:].to_parquet(source / "march.parquet", row_group_size=10)
 
 # %% [markdown]
 # One function does the rest; in the shell it is the command `classify` with the option `--engine stream`, an {term}`engine`
-# being what decides who does which part when. By default a part has ten thousand rows. Ours are small, so that there is something to see.
+# being what decides who does which part when. By default a part has ten thousand rows. Ours are small, so that there is something to see. They are computed in float32,
+# because we shall compare them with answers of other processes, to four decimal places.
 
 # %% tags=["nbval-check-output"]
 from llmclf.scale.score_files import score_files
 
 scored = place / "scored"
-work = {"rows_per_part": 10}
+work = {"rows_per_part": 10, "precision": "float32"}
 result = score_files(folder / "classifier", source, scored, **work)
 print(result)
 for path in sorted(scored.rglob("*.*/*")):
@@ -233,7 +234,7 @@ import sys
 shared = place / "shared"
 command = [sys.executable, "-m", "llmclf", "classify"]
 command += ["--engine", "ray", "--workers", "2", "--rows-per-part", "10"]
-command += [folder / "classifier", source, shared]
+command += ["--precision", "float32", folder / "classifier", source, shared]
 done = subprocess.run(command, check=True, capture_output=True, text=True)
 print(done.stdout, end="")
 
@@ -330,7 +331,8 @@ print(torch.allclose(whole, sum(shares) / 2, atol=1e-6))
 # each worker computes the frozen states of its share of the messages, once, and they exchange the results.
 #
 # Now for real. The program `torchrun` starts the processes and tells each which one it is. Everything else is the
-# command of chapter 6. A small table, and a head that learns alone, keep it short:
+# command of chapter 6. A small table, and a head that learns alone, keep it short; `--precision float32` makes both
+# trainings comparable to four decimal places:
 
 # %%
 small = read_sms()[["label", "text"]]
@@ -338,7 +340,7 @@ small = small.groupby("label").head(16 if is_fast() else 100)
 small.to_csv(place / "small.csv", index=False)
 options = ["train", "--table", str(place / "small.csv"), "--epochs", "10"]
 options += ["--trainable", "head", "--backbone", backbone]
-options += ["--device", "cpu"]
+options += ["--device", "cpu", "--precision", "float32"]
 print("-m llmclf", *options[:1], "…", *options[3:7])
 
 # %%
@@ -416,10 +418,11 @@ print(f"{operations * 10**9:.1e} operations")
 # %% [markdown]
 # So many operations are the work, wherever it is done. No program comes near all the operations that its machine could do: it also
 # waits for memory, and does small things between large ones. How near does the classifier come? Ask the machine, with one large product of
-# matrices, which it does best:
+# matrices, which it does best, in the precision in which the classifier keeps its frozen blocks:
 
 # %%
-a = torch.randn(2048, 2048)
+dtype = getattr(torch, classifier.model.precision)
+a = torch.randn(2048, 2048).to(dtype)
 products = rate(lambda items: [a @ a for _ in items], range(10))
 peak = products * 2 * 2048**3  # operations a second
 of_peak = teacher_rate * operations / peak
@@ -481,7 +484,7 @@ models = {
 }
 
 # %% [markdown]
-# To use that limit the classifier would have to be trained with `--bfloat16`, and its answers compared anew. What fraction of it short messages reach is
+# To use that limit the classifier has to compute in bfloat16. On such a GPU the library chooses that by itself; then compare the answers anew. What fraction of it short messages reach is
 # unknown to us, so we plan with two guesses: the fraction that this computer reaches, and a tenth of it. (In the first one the operations
 # cancel out: what is left is how much the one limit is above the other.) For each, add up the stages:
 

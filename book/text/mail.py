@@ -342,13 +342,14 @@ def seconds(kind):
 kinds = (torch.float32, torch.bfloat16)
 exact, rounded = (min(seconds(kind) for _ in range(8)) for kind in kinds)
 faster = exact / rounded > 1.5
+precision = "bfloat16" if faster else "float32"
 print(f"{exact / rounded:.1f} times as fast; used: {faster}")
 
 # %% [markdown]
 # A number in bfloat16 may be as large or as small as one in 32 bits, but is exact to two or three digits only. That
-# does for the products inside the blocks, which are sums of hundreds of numbers anyway. The weights, and what one
-# block hands to the next, stay exact. A processor without instructions for it may even get slower; therefore the
-# test.
+# is enough for the matrices of the frozen blocks, and for the hidden states that one of them hands to the next. What
+# learns stays in 32 bits. A processor without instructions for bfloat16 may even get slower; therefore the test. By
+# default (`precision="auto"`) the library does not measure, but asks PyTorch for these instructions.
 
 
 # %%
@@ -357,7 +358,7 @@ from llmclf.evaluation.estimator import LLMClassifier
 
 
 def fit(max_length, **settings):
-    settings |= {"max_length": max_length, "bfloat16": faster}
+    settings |= {"max_length": max_length, "precision": precision}
     classifier = LLMClassifier(backbone, **settings)
     return classifier.fit(train["text"], train["label"])
 
@@ -600,7 +601,7 @@ print("read back unchanged:", again.equals(mine))
 # ```sh
 # python -m llmclf train --table mine.csv --output output/mine \
 #   --text-column text --label-column label \
-#   --max-length 128 --pooling mean --bfloat16
+#   --max-length 128 --pooling mean --precision bfloat16
 # python -m llmclf classify output/mine --table new.csv --format csv
 # ```
 

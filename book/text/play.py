@@ -391,11 +391,12 @@ from llmclf.interactive.demo import ClassifierDemo
 ClassifierDemo(teacher, student)
 
 # %% [markdown]
-# To make a student of your own, from a classifier that `python -m llmclf train` has saved (`--bfloat16` makes the teacher
-# read faster on a recent processor):
+# To make a student of your own, from a classifier that `python -m llmclf train` has saved (on a recent processor
+# `--precision bfloat16` makes the teacher read faster; it is the default there):
 #
 # ```sh
-# python -m llmclf distil output/classifier --output student.safetensors --bfloat16
+# python -m llmclf distil output/classifier \
+#   --output student.safetensors --precision bfloat16
 # ```
 
 # %% [markdown]

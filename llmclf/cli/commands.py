@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from llmclf.train import History
 
 
+# Options that the other method does not heed, and their defaults.
+OF_ONE_METHOD: dict[str, dict[str, object]] = {
+    "finetune": {"epochs": 5, "learning_rate": None, "batch_size": 8, "trainable": "last_block"},
+    "probe": {"blocks": None},
+}
 ENOUGH_FOR_A_TEST = 100  # rows of a table from which on a probe sets a part of them aside
 CHECKPOINT = "checkpoint.safetensors"  # lies in the output folder until the run is finished
 
@@ -160,6 +165,7 @@ def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     from llmclf import data
     from llmclf.evaluation.near_duplicates import near_duplicate_groups, split_by_groups
 
+    check_method(options)
     columns = {"text_column": options.text_column, "label_column": options.label_column}
     if options.table:
         table = data.read_table(options.table, **columns)
@@ -186,6 +192,14 @@ def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     if is_probe:
         splits = data.Splits(pd.concat(splits[:2]), table[:0], splits.test)
     return shortened(data.shorten_if_fast(splits), options), names
+
+
+def check_method(options: Namespace) -> None:
+    """Raise `LlmclfError` where an option is given that the method does not heed."""
+    other = "finetune" if options.method == "probe" else "probe"
+    for name, default in OF_ONE_METHOD[other].items():
+        if getattr(options, name) != default:
+            raise LlmclfError(f"--{name.replace('_', '-')} has no effect with --method {options.method}; leave it out")
 
 
 def shortened(splits: Splits, options: Namespace) -> Splits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from io import TextIOWrapper
 
@@ -128,8 +129,19 @@ def add_device(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def share_the_processor() -> None:
+    """Let waiting threads sleep soon, unless the user has decided that; has to come before PyTorch is imported.
+
+    They wait for each other some thousand times a second. By default they do so awake for milliseconds (GNU OpenMP
+    turns 300,000 rounds), and beside another program take away the very core on which the awaited thread would run.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the status to end with (see `exit_status`)."""
+    share_the_processor()
     parser = build_parser()
     words = sys.argv[1:] if arguments is None else arguments
     end = words.index("--") if words[:1] == ["classify"] and "--" in words else len(words)
