@@ -46,6 +46,8 @@ epub: .venv/installed
 	cp output/epub/_build/epub/from-gpt-to-classifier.epub output
 	@echo "The book is ready: output/from-gpt-to-classifier.epub"
 
+# Threads that wait sleep soon, and leave the cores to other programs (Troubleshooting says more).
+demo lab execute: export GOMP_SPINCOUNT ?= 1000
 test test-all: export OMP_NUM_THREADS = 1
 test: .venv/installed
 	$(PYTEST) -m "not slow and not download" --cov

@@ -7,7 +7,7 @@ import importlib
 import os
 from pathlib import Path
 
-from benchmarks import report
+from llmclf.cli.parser import share_the_processor
 
 BACKBONES = ("random-gpt2-124M", "smollm2-135M")
 NAMES = {
@@ -24,6 +24,9 @@ SPEED = ("training", "classifying", "memory")  # these compare, for one backbone
 
 def main() -> None:
     """Parse, run, write `RESULTS.md` anew."""
+    share_the_processor()
+    from benchmarks import report  # only now, because it imports PyTorch
+
     lines = "\n".join(f"  {name:<12} {text}" for name, text in NAMES.items())
     parser = argparse.ArgumentParser(
         description=f"{__doc__}\n\n  speed        the first three of these\n{lines}\n  report       only RESULTS.md",

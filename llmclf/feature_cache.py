@@ -113,8 +113,6 @@ class FeatureDataset(Dataset):
         Decides how deep the frozen part goes.
     loader
         Its messages and its padding are used. With fixed padding the states of the padding are kept too.
-    dtype
-        Of the features; by default that in which the frozen blocks compute them. Half precision halves the memory.
 
     Raises
     ------
@@ -122,7 +120,7 @@ class FeatureDataset(Dataset):
         Cached features would be wrong (see `reason_not_cacheable`).
     """
 
-    def __init__(self, classifier: Classifier, loader: DataLoader, *, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, classifier: Classifier, loader: DataLoader) -> None:
         if reason := reason_not_cacheable(classifier, loader):
             raise FeatureCacheError(f"the output of the frozen blocks cannot be cached: {reason}")
         dataset, collate = dataset_of(loader), collate_of(loader)
@@ -139,7 +137,7 @@ class FeatureDataset(Dataset):
         self.hidden_states = torch.zeros(
             ends[-1] if ends else 0,
             classifier.backbone.config.hidden_size,
-            dtype=dtype or dtype_of_features(classifier),
+            dtype=dtype_of_features(classifier),
             device=classifier.device,
         )
         self.fill(classifier, [list(message) for message in unique], collate)
@@ -245,14 +243,9 @@ def check_features(classifier: Classifier, loader: Iterable) -> None:
         )
 
 
-def cache_features(
-    classifier: Classifier, *loaders: DataLoader, dtype: torch.dtype | None = None, quiet: bool = False
-) -> list[DataLoader]:
-    """The same loaders (messages, order, batches) over cached features, with one line that says so unless `quiet`.
-
-    `dtype` is that of `FeatureDataset`.
-    """
-    cached = [FeatureDataset(classifier, loader, dtype=dtype) for loader in loaders]
+def cache_features(classifier: Classifier, *loaders: DataLoader, quiet: bool = False) -> list[DataLoader]:
+    """The same loaders (messages, order, batches) over cached features, with one line that says so unless `quiet`."""
+    cached = [FeatureDataset(classifier, loader) for loader in loaders]
     if not quiet:
         total = sum(features.hidden_states.nbytes for features in cached)
         depth, blocks = cached[0].depth, len(classifier.backbone.blocks)

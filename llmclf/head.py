@@ -128,7 +128,7 @@ class Classifier(nn.Module):
                     hidden_states = block_at(cast(Block, block), hidden_states, position)
                 else:
                     hidden_states = block(hidden_states)
-        return hidden_states.to(self.backbone.head.weight.dtype)
+        return hidden_states.to(self.backbone.token_embedding.weight.dtype)
 
     @property
     def device(self) -> torch.device:

@@ -221,10 +221,10 @@ def test_of_a_frozen_model_only_the_token_that_is_read_is_kept(loaders):
 
 
 def test_half_precision_halves_the_memory_and_hardly_moves_the_logits(loaders):
-    classifier = Classifier(tiny_gpt2(), 2)
     batches = []
-    for dtype in (torch.float32, torch.bfloat16):
-        (kept,) = cache_features(classifier, loaders.test, dtype=dtype)
+    for precision in ("float32", "bfloat16"):
+        classifier = Classifier(tiny_gpt2(), 2, precision=precision)
+        (kept,) = cache_features(classifier, loaders.test)
         batches.append((kept.dataset.hidden_states.nbytes, next(iter(kept)).logits(classifier).detach()))
     (bytes_full, full), (bytes_half, half) = batches
     assert bytes_half * 2 == bytes_full

@@ -74,7 +74,8 @@ if is_fast():
 # The line says which of the two happened. Now load it. A classifier is more than a model: to read text one also
 # needs the tokenizer of its backbone, and to answer in words one needs the names of the classes in the order of
 # the outputs. The library keeps all of it together in one object. This page compares probabilities to four decimal
-# places. So it loads the classifier with `precision="float32"`, on every processor.
+# places. So it loads the classifier with `precision="float32"`, on every processor. Where it was trained in
+# {term}`bfloat16`, a probability moves a little, and a message near the border may get another label than in chapter 6.
 
 # %% tags=["nbval-check-output"]
 classifier = TextClassifier.load(folder, precision="float32")

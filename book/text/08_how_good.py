@@ -686,7 +686,7 @@ axes.legend(frameon=False, labelcolor=INK)
 figure
 
 # %% [markdown]
-# In our run the loss falls by more than luck explains, if barely, while the calibration error hardly moves: so few messages lie between
+# In our run the loss falls, but the interval reaches down to zero, so luck might explain it; and the calibration error hardly moves: so few messages lie between
 # the corners of {numref}`fig-calibration` that there is little to mend. Scaling costs one number and no training, so try it where you use the
 # probabilities. It cannot mend single messages, and some of them are badly wrong. Here they are.
 
