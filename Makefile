@@ -16,7 +16,7 @@ help:
 	@echo "make book      build the HTML book"
 	@echo "make pdf       make it a PDF (needs chromium)"
 	@echo "make epub      make it an e-book"
-	@echo "make test      check the code, the notebooks and the book (about eleven minutes)"
+	@echo "make test      check the code, the notebooks and the book (about ten minutes)"
 	@echo "make test-all  check everything, what takes long too"
 	@echo "make finetune  train a classifier on the full data, then classify two messages"
 	@echo "make demo      type messages and watch it judge (trains it first where that has not been done)"

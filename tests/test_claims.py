@@ -340,15 +340,15 @@ def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
     assert low < 0 < high
 
 
-def test_the_model_is_too_sure_and_a_temperature_lowers_its_loss_a_little():
+def test_the_model_is_too_sure_and_a_temperature_lowers_its_loss_perhaps():
     before, after = map(
         numbers, shown("from llmclf.evaluation.statistics import expected_calibration_error").splitlines()
     )
     assert after[0] > 1
     assert after[-1] < before[-1]
     assert abs(after[1] - before[0]) < 0.005  # "hardly moves"
-    _, low, _ = numbers(shown("import numpy as np\n\nkinds"))
-    assert 0 < low < 0.01
+    gain, low, _ = numbers(shown("import numpy as np\n\nkinds"))
+    assert low <= 0 < gain  # "the interval reaches down to zero"
     first = next(iter(table_rows("from llmclf.evaluation.statistics import calibration_table").values()))
     assert float(first[1]) < float(first[3])  # predicted, below the interval of what was observed
     assert (

@@ -10,7 +10,6 @@ import torch
 from conftest import tiny_gpt2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from llmclf.console import LlmclfError
 from llmclf.evaluate import choose_device, evaluate, score, wilson_interval
@@ -103,9 +102,8 @@ def test_no_messages_give_no_number(classifier, sizes, max_batches):
 # What evaluating must not do ------------------------------------------------------------------------------------------
 
 
-class Broken(nn.Module):
-    def forward(self, hidden_states):
-        raise RuntimeError("broken block")
+def broken(hidden_states):
+    raise RuntimeError("broken block")
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -117,7 +115,7 @@ def test_the_mode_stays_as_it_was(classifier, training):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_stays_as_it_was_even_after_an_error(classifier, training):
-    classifier.backbone.blocks[1] = Broken()
+    classifier.backbone.blocks[1].forward = broken
     classifier.train(training)
     with pytest.raises(RuntimeError, match="broken block"):
         evaluate(classifier, batches_of(3))
