@@ -6,7 +6,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -49,8 +48,10 @@ def fine_tune(way: str, backbone: str) -> None:
     elif way == "e":
         training.probe(backbone, splits)
     elif way != "nothing":
-        theirs = partial(ways.with_transformers, backbone, splits, autocast=way == "b2")
-        chosen = ways.plain(backbone, splits) if way == "a" else theirs()
+        if way == "a":
+            chosen = ways.plain(backbone, splits)
+        else:
+            chosen = ways.with_transformers(backbone, splits, autocast=way == "b2")
         optimizer = torch.optim.AdamW(chosen.trainable())
         for batch in islice(chosen.loaders.train, 10):
             optimizer.zero_grad()

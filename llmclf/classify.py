@@ -171,7 +171,8 @@ class TextClassifier:
         weights, record = read_classifier(folder)
         backbone = _backbone(path, record, weights["head.weight"].dtype)
         options = {"pooling": record["pooling"], "trainable": record["trainable"]}
-        precision = choose_precision(precision, choose_device(device))
+        place = choose_device(device)
+        precision = choose_precision(precision, place)
         model = Classifier(backbone, len(record["labels"]), **options, precision=precision)
         shapes = {name: tuple(parameter.shape) for name, parameter in backbone.named_parameters()}
         found = {name: tuple(weight.shape) for name, weight in weights.items()}
@@ -181,7 +182,7 @@ class TextClassifier:
         if model.precision == "float32":
             for block in backbone.blocks:
                 convert(block, backbone.head.weight.dtype)
-        model.requires_grad_(False).to(choose_device(device)).eval()
+        model.requires_grad_(False).to(place).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
         return cls(model, _tokenizer(path, record), record["labels"], **settings)
 

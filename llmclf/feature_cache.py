@@ -22,6 +22,7 @@ from llmclf.collectives import all_reduce_min, all_reduce_sum, rank_and_world_si
 from llmclf.console import LlmclfError, notice, progress
 from llmclf.head import Classifier, pooling_position
 from llmclf.loaders import Collate, batches_by_tokens, collate_of, dataset_of
+from llmclf.precision import dtype_of
 
 ABOVE_EMBEDDINGS = ("blocks", "final_norm", "head")  # these parts of a backbone
 
@@ -137,7 +138,7 @@ class FeatureDataset(Dataset):
         self.hidden_states = torch.zeros(
             ends[-1] if ends else 0,
             classifier.backbone.config.hidden_size,
-            dtype=dtype_of_features(classifier),
+            dtype=dtype_of(classifier.backbone.blocks[0]),
             device=classifier.device,
         )
         self.fill(classifier, [list(message) for message in unique], collate)
@@ -186,11 +187,6 @@ class FeatureDataset(Dataset):
         return FeatureBatch(hidden_states, torch.tensor(labels), torch.tensor(lengths), self.depth)
 
 
-def dtype_of_features(classifier: Classifier) -> torch.dtype:
-    """That of the frozen blocks."""
-    return torch.bfloat16 if classifier.precision == "bfloat16" else classifier.backbone.head.weight.dtype
-
-
 def reads_one_row(classifier: Classifier) -> bool:
     """Whether every block is frozen and one token is read: then nothing but that token's state is needed."""
     return frozen_depth(classifier) == len(classifier.backbone.blocks) and classifier.pooling != "mean"
@@ -211,7 +207,7 @@ def features_fit(classifier: Classifier, *loaders: DataLoader) -> bool:
         unique = set(map(tuple, dataset_of(loader).messages))
         rows += sum(rows_of_features(classifier, unique, collate_of(loader).pad_to))
     weight = classifier.backbone.head.weight
-    size = rows * classifier.backbone.config.hidden_size * dtype_of_features(classifier).itemsize
+    size = rows * classifier.backbone.config.hidden_size * dtype_of(classifier.backbone.blocks[0]).itemsize
     if weight.device.type == "cuda":
         memory = torch.cuda.mem_get_info(weight.device)[0] / 2
     else:
