@@ -21,7 +21,7 @@ from llmclf.loaders import Loaders, every_message, make_loaders
 from llmclf.precision import choose_precision
 from llmclf.probe import fit_probe
 from llmclf.tokenizer import load_tokenizer
-from llmclf.train import TrainingSettings, train, with_learning_rate
+from llmclf.train import TrainingSettings, suggested_learning_rate, train, with_learning_rate
 from llmclf.weights import load_pretrained
 
 QUICK_STEPS = 12
@@ -46,13 +46,13 @@ def counted_work(loaders: Loaders) -> tuple[int, int]:
     return steps, measurements * 2 * SETTINGS.evaluate_batches + whole
 
 
-def time_way(way: Way, limit: int | None) -> dict[str, float]:
+def time_way(way: Way, learning_rate: float, limit: int | None) -> dict[str, float]:
     """Seconds of all steps and evaluation batches, and how much of the test set is right in the end.
 
     With a limit, of so many steps and batches, multiplied up; then nothing has been learnt that could be right.
     """
     steps, evaluations = counted_work(way.loaders)
-    optimizer = torch.optim.AdamW(way.trainable(), SETTINGS.learning_rate, weight_decay=SETTINGS.weight_decay)
+    optimizer = torch.optim.AdamW(way.trainable(), learning_rate, weight_decay=SETTINGS.weight_decay)
     batches = [batch for _ in range(SETTINGS.epochs) for batch in way.loaders.train]
     way.logits_of(batches[0])  # warm up
     step_times, evaluation_times = [], []
@@ -155,10 +155,11 @@ def trunk_operations(model: Classifier, loaders: Loaders) -> float:
 def run(backbone: str, *, quick: bool, runs: int) -> dict:
     """Every way in every run, one after the other; medians, and ratios of medians."""
     splits, limit = data.prepare_sms(), QUICK_STEPS if quick else None
+    rate = suggested_learning_rate(Classifier(load_pretrained(backbone), 2))
     ways: dict[str, Callable[[], dict]] = {
-        "a": lambda: time_way(plain(backbone, splits), limit),
-        "b": lambda: time_way(with_transformers(backbone, splits), limit),
-        "b2": lambda: time_way(with_transformers(backbone, splits, autocast=True), limit),
+        "a": lambda: time_way(plain(backbone, splits), rate, limit),
+        "b": lambda: time_way(with_transformers(backbone, splits), rate, limit),
+        "b2": lambda: time_way(with_transformers(backbone, splits, autocast=True), rate, limit),
         "c": lambda: ours(backbone, splits, "float32"),
         "d": lambda: ours(backbone, splits, "auto"),
         "e": lambda: probe(backbone, splits),

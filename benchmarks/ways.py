@@ -23,9 +23,9 @@ from llmclf.weights import CONFIGS, load_pretrained
 if TYPE_CHECKING:
     import transformers
 
-SETTINGS = TrainingSettings(
-    learning_rate=5e-5
-)  # five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each
+# Five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each. All ways have the learning rate
+# that the library suggests for the backbone.
+SETTINGS = TrainingSettings()
 
 
 THEIR_WORDS = {

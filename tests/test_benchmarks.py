@@ -43,7 +43,7 @@ def test_training_benchmark_compares_the_ways(backbone):
 
 
 def test_a_way_in_full_says_how_much_is_right(backbone, tiny_splits):
-    found = training.time_way(ways.plain(backbone, tiny_splits), None)
+    found = training.time_way(ways.plain(backbone, tiny_splits), 5e-5, None)
     assert found["steps timed"] == found["steps in all"]
     assert 0 <= found["correct"] <= found["count"] == len(tiny_splits.test)
 

@@ -2,9 +2,11 @@ import pytest
 import torch
 from conftest import tiny_gpt2, tiny_llama
 from reference import gpt2_pair, llama_pair
+from torch.nn import functional as F
 
 from llmclf.console import LlmclfError
 from llmclf.models import GPT2Config, LlamaConfig
+from llmclf.models.common import SHORT, attend
 from llmclf.models.llama import rotary_angles, rotate
 from llmclf.models.state import build, initialise
 from llmclf.single_query import block_at
@@ -73,6 +75,18 @@ def test_a_block_computed_for_one_token_gives_what_it_gives_that_token_among_all
     position = torch.tensor([0, 4, 9])
     everything = block(states)[torch.arange(3), position]
     torch.testing.assert_close(block_at(block, states, position)[:, 0], everything, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("tokens", [1, 40, SHORT + 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_attention_is_pytorchs_own_whichever_way_is_taken(dtype, tokens, causal):
+    query, key, value = torch.randn(2, 6, tokens, 8), torch.randn(2, 2, tokens, 8), torch.randn(2, 2, tokens, 8)
+    grown = (states.repeat_interleave(3, dim=1) for states in (key, value))  # each head serves three of queries
+    expected = F.scaled_dot_product_attention(query, *grown, is_causal=causal)
+    found = attend(*(states.to(dtype) for states in (query, key, value)), causal=causal)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=1e-5 if dtype == torch.float32 else 0.05)
 
 
 def test_a_row_does_not_depend_on_the_rest_of_its_batch(tiny_backbone):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmclf.models.common import check_divides, check_input_ids
+from llmclf.models.common import attend, check_divides, check_input_ids
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Attention(nn.Module):
             for project in (self.query, self.key, self.value)
         )
         dropout = self.dropout.p if self.training else 0.0
-        gathered = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=self.causal)
+        gathered = attend(query, key, value, causal=self.causal, dropout=dropout)
         return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmclf.models.common import check_divides, check_input_ids
+from llmclf.models.common import attend, check_divides, check_input_ids
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,7 @@ class Attention(nn.Module):
         angles = rotary_angles(positions, self.head_size, self.rope_base, query.dtype)
         query, key = rotate(query, *angles), rotate(key, *angles)  # (B, H, T, D/H), (B, K, T, D/H)
         value = self.split_heads(self.value(hidden_states))  # (B, K, T, D/H)
-        key, value = (
-            states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value)
-        )  # (B, H, T, D/H)
-        gathered = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        gathered = attend(query, key, value, causal=self.causal)  # (B, H, T, D/H)
         return self.output(gathered.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def split_heads(self, states: Tensor) -> Tensor:
