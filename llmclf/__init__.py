@@ -3,7 +3,8 @@
 The modules of this folder and of `models` are the core, which chapters 1 to 7 teach. Read them in this order:
 
 - prepare: `data`, `tokenizer`, `loaders`, `models`, `weights`, `generate`, `precision`, `head`;
-- fine-tune: `evaluate`, `feature_cache`, `single_query`, `train`, `checkpoint`, `collectives`, `probe`;
+- measure and fine-tune: `decision`, `evaluate`, `feature_cache`, `single_query`, `practice`, `train`, `checkpoint`;
+- and further: `collectives`, `probe`, `lora`;
 - use: `classify`; and all of it in one call: `finetune`.
 
 `console` holds errors, notices and progress bars. The other folders are rooms around the core: `files` below it,

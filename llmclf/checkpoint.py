@@ -21,7 +21,7 @@ from llmclf.files.storage import FileError, read_with_checksum, write_with_check
 from llmclf.head import Classifier
 from llmclf.loaders import collate_of, dataset_of
 
-FORMAT = 1  # of the file; raised whenever another version of the library could misread it
+FORMAT = 2  # of the file; raised whenever another version of the library could misread it
 
 
 class CheckpointError(LlmclfError):
@@ -34,7 +34,8 @@ def describe_run(classifier: Classifier, train_loader: DataLoader, settings: dic
     pad_to = dataset.pad_to if isinstance(dataset, FeatureDataset) else collate_of(train_loader).pad_to
     content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
     return {
-        **{name: value for name, value in settings.items() if name != "epochs"},
+        # More epochs may be added later, except where the learning rate falls towards the last.
+        **{name: value for name, value in settings.items() if name != "epochs" or settings["schedule"] != "constant"},
         "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
         "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
         "padding": "each batch to its longest message" if pad_to is None else f"all to {pad_to} tokens",
@@ -51,10 +52,14 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     history: dict[str, Any],
     epochs_done: int,
+    kept: dict[str, Tensor] | None = None,
 ) -> None:
-    """Write weights, optimizer state, history and identity as one safetensors file; of several processes the first."""
+    """Write weights, optimizer state, history and identity as one safetensors file; of several processes the first.
+
+    `kept` are the weights of the best epoch so far, if they are wanted.
+    """
     if is_main_process():
-        tensors: dict[str, Tensor] = {}
+        tensors = {f"best/{name}": weight for name, weight in (kept or {}).items()}
         for name, weight in trainable.items():
             state = {"weight": weight, **optimizer.state[weight]}
             tensors |= {f"{key}/{name}": torch.as_tensor(value).detach() for key, value in state.items()}
@@ -69,8 +74,8 @@ def load_checkpoint(
     trainable: dict[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
     epochs: int,
-) -> tuple[dict[str, Any], int]:
-    """Put weights and optimizer back as they were; return the history's entries and the number of epochs done.
+) -> tuple[dict[str, Any], int, dict[str, Tensor]]:
+    """Put weights and optimizer back as they were; return history, number of epochs done, and the best epoch's weights.
 
     Raises
     ------
@@ -82,7 +87,7 @@ def load_checkpoint(
     tensors, record = read_with_checksum(path, advice)
     if record.get("format") != FORMAT:
         raise FileError(f"{path}: written by another version of the library; {advice}")
-    for part, ours in identity.items():
+    for part, ours in json.loads(json.dumps(identity)).items():  # as the file has it: a tuple becomes a list
         theirs = record["identity"].get(part)
         if theirs != ours:
             raise CheckpointError(f"{path}: from a run with other {part}: {theirs} there, {ours} here; {advice}")
@@ -97,4 +102,5 @@ def load_checkpoint(
                 "step": tensors[f"step/{name}"].clone(),
                 **{key: tensors[f"{key}/{name}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")},
             }
-    return record["history"], record["epochs_done"]
+    best = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
+    return record["history"], record["epochs_done"], best

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from llmclf import __version__
 from llmclf.console import LlmclfError, notice, progress
+from llmclf.decision import Decision
 from llmclf.evaluate import choose_device
 from llmclf.files.download import AssetError
+from llmclf.files.gguf import quantisation_of
 from llmclf.files.storage import FileError, read_with_checksum, sha256_of, write_with_checksum
 from llmclf.head import Classifier
 from llmclf.loaders import Collate, padded_batches
@@ -26,7 +28,7 @@ from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokeniz
 from llmclf.weights import RANDOM, load_pretrained, locate
 
 CLASSIFIER_FILE = "classifier.safetensors"  # in its folder: the weights, and the record as metadata
-FORMAT = 4  # of the record; raised whenever an older library could misread a newer file
+FORMAT = 5  # of the record; raised whenever an older library could misread a newer file
 LONGEST_MESSAGE = 1024  # tokens: GPT-2's context, and far beyond any message that the classifier has learnt from
 
 
@@ -50,6 +52,8 @@ class TextClassifier:
         Pad every message to this length, as a classifier that reads the last position must; `None` pads to the batch.
     training
         A record of how it was trained, kept with it.
+    decision
+        How its probabilities become answers.
     """
 
     model: Classifier
@@ -59,11 +63,13 @@ class TextClassifier:
     max_length: int = LONGEST_MESSAGE
     pad_to: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    decision: Decision = field(default_factory=Decision)
 
     def __post_init__(self) -> None:
         outputs = self.model.backbone.head.out_features
         if len(self.label_names) != outputs:
             raise LlmclfError(f"{len(self.label_names)} label names for {outputs} outputs: {self.label_names}")
+        self.decision.check(outputs)
         self.max_length = min(self.max_length, self.model.backbone.config.context_length, self.pad_to or 10**9)
 
     @overload
@@ -71,16 +77,20 @@ class TextClassifier:
     @overload
     def predict(self, texts: Sequence[str]) -> list[str]: ...
     def predict(self, texts: str | Sequence[str]) -> str | list[str]:
-        """The most probable label of a text, or of each of many."""
+        """The label of a text, or of each of many: the most probable one, unless `decision` says otherwise."""
         if isinstance(texts, str):
             return self.predict([texts])[0]
-        return [self.label_names[number] for number in self.logits(texts).argmax(dim=1).tolist()]
+        return self.answers(self.predict_proba(texts))
+
+    def answers(self, probabilities: np.ndarray) -> list[str]:
+        """The label that the decision gives for probabilities (texts, classes); "unsure" where it gives none."""
+        return self.decision.answers(probabilities, self.label_names)
 
     def predict_proba(self, texts: str | Sequence[str]) -> np.ndarray:
         """Probabilities of the labels: (classes,) for a text, (texts, classes) for many."""
         if isinstance(texts, str):
             return self.predict_proba([texts])[0]
-        return self.logits(texts).softmax(dim=1).numpy()
+        return self.decision.probabilities(self.logits(texts)).numpy()
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str]) -> Tensor:
@@ -93,7 +103,10 @@ class TextClassifier:
         """
         texts = list_of_texts(texts)
         self.model.eval()
-        messages = [encode(self.tokenizer, text, self.max_length) for text in texts]
+        messages = [encode(self.tokenizer, text) for text in texts]
+        if longer := sum(len(message) > self.max_length for message in messages):
+            notice(f"{longer:,} of {len(texts):,} texts are longer than {self.max_length:,} tokens and were cut there")
+        messages = [message[: self.max_length] for message in messages]
         logits = torch.empty(len(messages), len(self.label_names))
         with progress(total=len(messages), description="classifying") as bar:
             collate = Collate(self.tokenizer.eot_token, self.pad_to)
@@ -137,6 +150,7 @@ class TextClassifier:
             "labels": self.label_names,
             "backbone": self.backbone,
             "backbone_sha256": sha256_of(public) if public else None,
+            "quantisation": quantisation_of(public) if public and public.suffix == ".gguf" else None,
             "family": type(backbone).__name__,
             "config": asdict(backbone.config),
             "tokenizer": self.tokenizer.name,
@@ -146,6 +160,7 @@ class TextClassifier:
             "max_length": self.max_length,
             "pad_to": self.pad_to,
             "training": self.training,
+            "decision": asdict(self.decision),
         }
         write_with_checksum(Path(folder) / CLASSIFIER_FILE, weights, record)
 
@@ -184,7 +199,7 @@ class TextClassifier:
                 convert(block, backbone.head.weight.dtype)
         model.requires_grad_(False).to(place).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
-        return cls(model, _tokenizer(path, record), record["labels"], **settings)
+        return cls(model, _tokenizer(path, record), record["labels"], **settings, decision=decision_in(record))
 
     def _public_weights(self) -> Path | None:
         """The file that `save` need not repeat, if there is one."""
@@ -217,6 +232,20 @@ def read_classifier(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, An
             f"this is llmclf {__version__}, which reads format {FORMAT}"
         )
     return weights, record
+
+
+def decision_in(record: dict[str, Any]) -> Decision:
+    """The decision of a classifier's record."""
+    offsets = record["decision"]["offsets"]
+    return Decision(**record["decision"] | {"offsets": offsets and tuple(offsets)})
+
+
+def save_decision(folder: str | Path, decision: Decision) -> None:
+    """Write another decision into a saved classifier, in one step; all else stays as it is."""
+    weights, record = read_classifier(folder)
+    decision.check(len(record["labels"]))
+    weights = {name: weight.clone() for name, weight in weights.items()}  # not the bytes of the file to be replaced
+    write_with_checksum(Path(folder) / CLASSIFIER_FILE, weights, record | {"decision": asdict(decision)})
 
 
 def _tokenizer(path: Path, record: dict[str, Any]) -> tiktoken.Encoding:

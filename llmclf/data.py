@@ -74,11 +74,34 @@ def lines_merged_by_quotes(table: pd.DataFrame) -> list[int]:
 
 
 def label_names(table: pd.DataFrame) -> list[str]:
-    """The distinct labels in alphabetical order; a label's place in this list is its number."""
-    names = sorted(table["label"].astype(str).unique())
+    """The distinct labels in alphabetical order; a label's place in this list is its number.
+
+    Raises
+    ------
+    DataError
+        There are fewer than two, or some differ only in letter case or blanks (see `merge_labels`).
+    """
+    labels = table["label"].astype(str)
+    counts = labels.value_counts()
+    for _, alike in counts.groupby(counts.index.map(_reduced)):
+        if len(alike) > 1:
+            found = ", ".join(f"{name!r} ({count})" for name, count in alike.items())
+            raise DataError(f"labels that differ only in letter case or blanks: {found}; add --merge-labels")
+    names = sorted(counts.index)
     if len(names) < 2:
         raise DataError(f"expected at least two different labels, found only {names}; there is nothing to tell apart")
     return names
+
+
+def merge_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table with labels that differ only in letter case or blanks made one: the most frequent of them."""
+    labels = table["label"].astype(str)
+    most_frequent = labels.groupby(labels.map(_reduced)).agg(lambda alike: alike.value_counts().index[0])
+    return table.assign(label=labels.map(_reduced).map(most_frequent))
+
+
+def _reduced(label: str) -> str:
+    return " ".join(label.split()).casefold()
 
 
 def encode_labels(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -109,7 +132,14 @@ def undersample(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
     return pd.concat(part if len(part) == smallest else part.sample(smallest, random_state=seed) for part in parts)
 
 
-def split(table: pd.DataFrame, *, train_share: float = 0.7, validation_share: float = 0.1, seed: int = SEED) -> Splits:
+def split(
+    table: pd.DataFrame,
+    *,
+    train_share: float = 0.7,
+    validation_share: float = 0.1,
+    seed: int = SEED,
+    stratify: bool = False,
+) -> Splits:
     """Shuffle, then cut: 70 % to learn from, 10 % to choose with, the rest to judge by.
 
     Parameters
@@ -120,17 +150,40 @@ def split(table: pd.DataFrame, *, train_share: float = 0.7, validation_share: fl
         What remains is for the test.
     seed
         Of the order.
+    stratify
+        Cut each label's texts by these shares, so that every part has all labels. The source does not.
 
     Raises
     ------
     DataError
-        Shares that leave nothing for one part.
+        Shares that leave nothing for one part; with `stratify`, a label of fewer than three texts.
     """
     check_shares(train_share, validation_share)
+    if stratify:
+        return _stratified(table, train_share, validation_share, seed)
     shuffled = table.sample(frac=1, random_state=seed).reset_index(drop=True)
     train_end = int(len(shuffled) * train_share)
     validation_end = train_end + int(len(shuffled) * validation_share)
     return check_splits(Splits(shuffled[:train_end], shuffled[train_end:validation_end], shuffled[validation_end:]))
+
+
+def _stratified(table: pd.DataFrame, train_share: float, validation_share: float, seed: int) -> Splits:
+    """Each label's shuffled texts cut by the shares, at least one text for each part; every part shuffled again."""
+    parts: list[list[pd.DataFrame]] = [[], [], []]
+    for label, rows in table.groupby("label"):
+        if (count := len(rows)) < len(parts):
+            raise DataError(
+                f"label {label!r}: {count} texts are too few for a part to learn from, one to choose with and one to "
+                f"judge by; add texts, leave the label out, or give the parts with --validation and --test"
+            )
+        validation = max(1, round(count * validation_share))
+        test = max(1, round(count * (1 - train_share - validation_share)))
+        train = max(1, count - validation - test)
+        ends = (0, train, min(train + validation, count - 1), count)
+        shuffled = rows.sample(frac=1, random_state=seed)
+        for part, start, end in zip(parts, ends, ends[1:], strict=False):
+            part.append(shuffled[start:end])
+    return Splits(*(pd.concat(part).sample(frac=1, random_state=seed).reset_index(drop=True) for part in parts))
 
 
 def check_shares(train_share: float, validation_share: float) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmclf.console import LlmclfError, progress
+from llmclf.decision import Decision
 from llmclf.feature_cache import FeatureBatch, check_features
 from llmclf.head import Classifier
 from llmclf.loaders import Batch
@@ -48,10 +49,13 @@ class Evaluation:
         Mean cross-entropy a message, in nats; NaN when there was no message.
     confusion
         (classes, classes) counts: row the true class, column the predicted one.
+    unsure
+        Messages that it gave no answer to; they are not in the table.
     """
 
     loss: float
     confusion: np.ndarray
+    unsure: int = 0
 
     @property
     def count(self) -> int:
@@ -85,9 +89,10 @@ class Evaluation:
 
     def __str__(self) -> str:
         low, high = self.interval
+        unsure = f"; unsure about {self.unsure} more" if self.unsure else ""
         return (
             f"accuracy {self.accuracy:.2%} ({self.correct} of {self.count}; "
-            f"95 % interval {low:.1%} to {high:.1%}), loss {self.loss:.3f}"
+            f"95 % interval {low:.1%} to {high:.1%}), loss {self.loss:.3f}{unsure}"
         )
 
 
@@ -140,14 +145,20 @@ def collect_logits(
     return logits, torch.cat([torch.empty(0, dtype=torch.int64), *(labels for _, labels in found)])
 
 
-def score(logits: Tensor, labels: Tensor) -> Evaluation:
-    """Evaluate logits (messages, classes) against labels (messages,); each message counts the same."""
-    num_classes = logits.shape[1]
+def score(logits: Tensor, labels: Tensor, decision: Decision | None = None) -> Evaluation:
+    """Evaluate logits (messages, classes) against labels (messages,); each message counts the same.
+
+    `decision` says how they become answers: by default the most probable class.
+    """
+    decision, num_classes = decision or Decision(), logits.shape[1]
     if not all(0 <= label < num_classes for label in labels.unique().tolist()):
         raise LlmclfError(f"labels from {labels.min()} to {labels.max()}, but there are only {num_classes} classes")
-    pairs = labels * num_classes + logits.argmax(dim=1)
+    chosen = torch.from_numpy(decision.choose(decision.probabilities(logits)))
+    answered = chosen >= 0
+    pairs = labels[answered] * num_classes + chosen[answered]
     confusion = torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-    return Evaluation(F.cross_entropy(logits, labels).item(), confusion.numpy())
+    loss = F.cross_entropy(logits / decision.temperature, labels).item()
+    return Evaluation(loss, confusion.numpy(), int((~answered).sum()))
 
 
 def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> tuple[float, float]:

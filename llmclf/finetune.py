@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 
 from llmclf.classify import LONGEST_MESSAGE, TextClassifier
-from llmclf.console import require_one_of
+from llmclf.console import LlmclfError, require_one_of
 from llmclf.data import Splits
-from llmclf.evaluate import choose_device
+from llmclf.evaluate import choose_device, evaluate
 from llmclf.feature_cache import FeatureDataset, with_features
-from llmclf.head import Classifier
-from llmclf.loaders import Loaders, dataset_of, make_loaders
+from llmclf.head import TRAINABLE, Classifier
+from llmclf.loaders import Loaders, dataset_of, every_message, make_loaders
+from llmclf.lora import add_lora, merge_lora
 from llmclf.probe import Probe, fit_probe
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import History, TrainingSettings, train, try_to_cache, with_learning_rate
 from llmclf.weights import choose_backbone, load_pretrained
 
 METHODS = ("finetune", "probe")
+LORA = "lora"
 
 
 class FineTuned(NamedTuple):
@@ -62,8 +65,8 @@ def finetune(
     batch_size: int = 8,
     precision: str = "auto",
     device: str = "auto",
-    features: FeatureDataset | None = None,
-    before_training: Callable[[Classifier], None] | None = None,
+    features: FeatureDataset | Loaders | None = None,
+    before_training: Callable[[Classifier, Loaders], None] | None = None,
     on_measurement: Callable[[History], None] | None = None,
     checkpoint: str | Path | None = None,
     quiet: bool = False,
@@ -82,8 +85,11 @@ def finetune(
         By default `TrainingSettings()`; its seed is that of the head and of the loaders too.
     method
         "finetune" trains (chapter 6); "probe" fits a head to frozen features, in seconds: see `fit_probe`.
-    trainable, precision
-        See `Classifier`; a probe trains nothing.
+    trainable
+        See `set_trainable`; or "lora", which teaches every block a correction and adds it in the end (`add_lora`). A
+        probe trains nothing.
+    precision
+        See `Classifier`.
     pooling
         See `Classifier`; by default "last_token", or what the probe chooses.
     blocks, groups
@@ -96,14 +102,16 @@ def finetune(
     device
         See `choose_device`.
     features
-        Of one table, of which the splits are rows (by their index): what several calls, say for the folds of a
-        cross-validation, can share. By default they are computed where that is right.
+        What several calls can share: the loaders that an earlier one returned for the same splits, or the features of
+        one table, of which the splits are rows (by their index), say the folds of a cross-validation. By default they
+        are computed where that is right.
     before_training
-        Is called with the untrained classifier: to look at it or to change it, for example by `add_lora`.
+        Is called with the untrained classifier and the loaders: to look at them, or to change the classifier.
     on_measurement, checkpoint, quiet
         See `train`.
     """
     require_one_of("method", method, METHODS)
+    require_one_of("trainable", trainable, (*TRAINABLE, LORA))
     settings = settings or TrainingSettings()
     name = choose_backbone(backbone)
     pretrained = load_pretrained(name, device=choose_device(device), seed=settings.seed)
@@ -113,10 +121,12 @@ def finetune(
         pretrained,
         len(label_names),
         pooling=pooling or "last_token",
-        trainable="head" if is_probe else trainable,
+        trainable="head" if is_probe or trainable == LORA else trainable,
         seed=settings.seed,
         precision=precision,
     )
+    if trainable == LORA and not is_probe:
+        add_lora(model, seed=settings.seed)
     limit = min(LONGEST_MESSAGE if max_length is None else max_length, pretrained.config.context_length)
     loaders = make_loaders(
         splits,
@@ -128,7 +138,7 @@ def finetune(
     )
     pad_to = dataset_of(loaders.train).max_length if padding == "fixed" else None
     if before_training is not None:
-        before_training(model)
+        before_training(model, loaders)
     record: dict[str, Any] = {"method": method, "padding": padding}
     if is_probe:
         started = time.perf_counter()
@@ -141,17 +151,67 @@ def finetune(
         options = {"checkpoint": checkpoint, "on_measurement": on_measurement, "quiet": quiet}
         history, loaders = train_over_features(model, loaders, splits, features, settings, **options)
         record |= {"settings": asdict(settings), "batch_size": batch_size, "trainable": trainable}
+        if trainable == LORA:
+            merge_lora(model)
     classifier = TextClassifier(
         model, tokenizer, list(label_names), name, max_length=pad_to or limit, pad_to=pad_to, training=record
     )
     return FineTuned(classifier, history, loaders, probe)
 
 
+def sweep_learning_rates(
+    rates: Sequence[float],
+    splits: Splits,
+    label_names: Sequence[str],
+    backbone: str | Path | None = None,
+    settings: TrainingSettings | None = None,
+    **options: Any,
+) -> tuple[pd.DataFrame, FineTuned]:
+    """Train once with every learning rate, and choose by the loss of the whole validation set.
+
+    Parameters
+    ----------
+    rates
+        At least one.
+    splits, label_names, backbone, settings, options
+        Of `finetune`; a checkpoint is written for each rate, beside the one that is named.
+
+    Returns
+    -------
+    pandas.DataFrame, FineTuned
+        For each rate validation loss and accuracy (the test set is not touched); and the best of what was trained.
+    """
+    settings, checkpoint = settings or TrainingSettings(), options.pop("checkpoint", None)
+    rows: dict[float, dict[str, float]] = {}
+    best = features = None
+    for rate in rates:
+        own = None if checkpoint is None else Path(checkpoint).with_name(f"{rate:g}-{Path(checkpoint).name}")
+        one = finetune(
+            splits,
+            label_names,
+            backbone,
+            replace(settings, learning_rate=rate),
+            features=features,
+            checkpoint=own,
+            **options,
+        )
+        options |= {"before_training": None, "quiet": True}  # once is enough
+        if isinstance(one.loaders.train.dataset, FeatureDataset):
+            features = one.loaders
+        result = evaluate(one.classifier.model, every_message(one.loaders.validation))
+        rows[rate] = {"validation loss": result.loss, "validation accuracy": result.accuracy}
+        if result.loss == min(row["validation loss"] for row in rows.values()):
+            best = one
+    if best is None:
+        raise LlmclfError("no learning rate gave a validation loss: name one or more, and validation messages")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("learning rate"), best
+
+
 def train_over_features(
     model: Classifier,
     loaders: Loaders,
     splits: Splits,
-    features: FeatureDataset | None,
+    features: FeatureDataset | Loaders | None,
     settings: TrainingSettings,
     *,
     quiet: bool,
@@ -173,9 +233,12 @@ def train_over_features(
         needs them too.
     """
     started = time.perf_counter()
-    if features is not None:
-        pairs = zip(loaders, splits, strict=True)
-        loaders = Loaders(*(with_features(loader, features.select(table.index)) for loader, table in pairs))
+    if isinstance(features, Loaders):
+        earlier = [cast(FeatureDataset, loader.dataset) for loader in features]
+        loaders = Loaders(*map(with_features, loaders, earlier))
+    elif features is not None:
+        selected = [features.select(table.index) for table in splits]
+        loaders = Loaders(*map(with_features, loaders, selected))
     else:
         loaders = Loaders(*try_to_cache(model, *loaders, quiet=quiet))
     seconds = time.perf_counter() - started

@@ -71,12 +71,15 @@ class MessageDataset(Dataset):
     ----------
     max_length
         As given, or else the number of tokens of the longest message.
+    whole_lengths
+        Tokens of each message before it was cut.
     """
 
     def __init__(self, table: pd.DataFrame, tokenizer: tiktoken.Encoding, max_length: int | None = None) -> None:
         if max_length is not None and max_length < 1:
             raise LlmclfError(f"max_length must be at least 1, got {max_length}")
-        self.messages = [encode(tokenizer, text, max_length) for text in table["text"]]
+        whole = [encode(tokenizer, text) for text in table["text"]]
+        self.messages, self.whole_lengths = [message[:max_length] for message in whole], [*map(len, whole)]
         self.labels = table["label"].tolist()
         if names := [label for label in self.labels if not isinstance(label, int)]:
             raise LlmclfError(f"labels must be numbers, found {names[0]!r}; data.encode_labels makes them so")

@@ -83,6 +83,7 @@ def merge_lora(classifier: Classifier) -> None:
         layer.linear.to(weight.dtype)
         layer.linear.weight = nn.Parameter(weight, requires_grad=False)  # the old one may be a file's own bytes
         setattr(module, name, layer.linear)
+    classifier.trainable = "all"  # every block has learnt, so none is rounded when it is loaded again
 
 
 def lora_layers(classifier: Classifier) -> list[tuple[nn.Module, str, LoRALinear]]:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from llmclf.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from llmclf.collectives import WorkerError, all_reduce_min, rank_and_world_size
-from llmclf.console import LlmclfError, notice, progress
+from llmclf.console import LlmclfError, notice, progress, require_one_of
 from llmclf.evaluate import Evaluation, evaluate
 from llmclf.feature_cache import (
     FeatureBatch,
@@ -26,8 +26,9 @@ from llmclf.feature_cache import (
     reason_not_cacheable,
 )
 from llmclf.head import Classifier
-from llmclf.loaders import Batch
+from llmclf.loaders import Batch, dataset_of, every_message
 from llmclf.models import GPT2
+from llmclf.practice import SCHEDULES, BestEpoch, class_weight_tensor, learning_rate_factor
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,16 @@ class TrainingSettings:
         Batches whose gradients are added up for one step; those that are too few for a last step are left out.
     ignore_index
         Messages with this label do not count for the loss. By default PyTorch's own number, which no label has.
+    class_weights
+        How much each class counts for the loss that is trained on, see `class_weight_tensor`; measurements count all
+        messages the same.
+    patience
+        Measure the loss of the whole validation set after each epoch, stop when it has not fallen for so many epochs,
+        and keep the weights of the best one. `None` trains all epochs and keeps the last.
+    schedule, warmup
+        Of the learning rate, see `learning_rate_factor`.
+    max_gradient_norm
+        Gradients that are longer, taken together, are shortened to this length (Pascanu et al. 2013).
     """
 
     epochs: int = 5
@@ -60,8 +71,19 @@ class TrainingSettings:
     seed: int = 123
     gradient_accumulation_steps: int = 1
     ignore_index: int = -100
+    class_weights: str | tuple[float, ...] | None = None
+    patience: int | None = None
+    schedule: str = "constant"
+    warmup: float = 0.0
+    max_gradient_norm: float | None = None
 
     def __post_init__(self) -> None:
+        require_one_of("schedule", self.schedule, SCHEDULES)
+        for name in ("patience", "max_gradient_norm"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise LlmclfError(f"{name} must be above 0, got {value}")
+        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
+            raise LlmclfError(f"warmup must be a share below 1 and weight_decay at least 0, got {self}")
         at_least_one = self.epochs, self.evaluate_every, self.gradient_accumulation_steps
         if min(at_least_one) < 1 or (self.learning_rate is not None and self.learning_rate <= 0):
             raise LlmclfError(
@@ -72,7 +94,7 @@ class TrainingSettings:
 
 @dataclass
 class History:
-    """What happened. The first four lists grow together, one entry a measurement; the next two, one an epoch.
+    """What happened. The first four lists grow together, one entry a measurement; the others, one an epoch.
 
     Attributes
     ----------
@@ -82,6 +104,8 @@ class History:
         Mean cross-entropy a message over `evaluate_batches` batches.
     train_accuracies, validation_accuracies
         Shares, over `evaluate_batches` batches, after each epoch.
+    epoch_losses
+        Mean cross-entropy a message over the whole validation set, after each epoch; only with `patience`.
     seconds
         Time spent in training, measurements included; a continued run adds up.
     """
@@ -92,7 +116,13 @@ class History:
     validation_losses: list[float] = field(default_factory=list)
     train_accuracies: list[float] = field(default_factory=list)
     validation_accuracies: list[float] = field(default_factory=list)
+    epoch_losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, from 1, whose weights were kept; `None` where the last were."""
+        return 1 + self.epoch_losses.index(min(self.epoch_losses)) if self.epoch_losses else None
 
 
 def suggested_learning_rate(classifier: Classifier) -> float:
@@ -155,12 +185,18 @@ def train(
     identity = describe_run(classifier, train_loader, asdict(settings))
     trainable = {name: weight for name, weight in classifier.named_parameters() if weight.requires_grad}
     optimizer = make_optimizer(trainable.values(), settings)
-    history, first_epoch = History(), 0
+    if settings.patience is not None and not len(validation_loader):
+        raise LlmclfError("patience needs validation messages: without them no epoch is better than another")
+    labels, num_classes = dataset_of(train_loader).labels, classifier.backbone.head.out_features
+    class_weights = class_weight_tensor(settings.class_weights, labels, num_classes)
+    history, first_epoch, kept = History(), 0, None
     if checkpoint is not None and every_process_finds(checkpoint):
-        past, first_epoch = load_checkpoint(checkpoint, identity, trainable, optimizer, settings.epochs)
+        past, first_epoch, kept = load_checkpoint(checkpoint, identity, trainable, optimizer, settings.epochs)
         history = History(**past)
         notice(f"continuing after epoch {first_epoch} of {settings.epochs} from {checkpoint}")
-    if first_epoch >= settings.epochs:
+    best = BestEpoch(trainable, history.epoch_losses, settings.patience, kept)
+    if first_epoch >= settings.epochs or best.stops():
+        best.restore()
         return history
 
     started = time.perf_counter()
@@ -180,7 +216,8 @@ def train(
             train_loader.generator.manual_seed(settings.seed + epoch)
         classifier.train()
         batches = progress(train_loader, description=f"epoch {epoch + 1} of {settings.epochs}")
-        for step in optimizer_steps(classifier, optimizer, batches, settings, epoch * steps_per_epoch):
+        steps = range(epoch * steps_per_epoch, settings.epochs * steps_per_epoch)
+        for step in optimizer_steps(classifier, optimizer, batches, settings, steps, class_weights):
             if step % settings.evaluate_every:
                 continue
             on_train, on_validation = measure()
@@ -195,9 +232,14 @@ def train(
         on_train, on_validation = measure()
         history.train_accuracies.append(on_train.accuracy)
         history.validation_accuracies.append(on_validation.accuracy)
+        if settings.patience is not None:
+            best.note(evaluate(classifier, every_message(validation_loader)).loss)
         history.seconds = before + time.perf_counter() - started
         if checkpoint is not None:
-            save_checkpoint(checkpoint, identity, trainable, optimizer, asdict(history), epoch + 1)
+            save_checkpoint(checkpoint, identity, trainable, optimizer, asdict(history), epoch + 1, best.kept)
+        if best.stops():
+            break
+    best.restore()
     return history
 
 
@@ -234,17 +276,27 @@ def optimizer_steps(
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Batch | FeatureBatch],
     settings: TrainingSettings,
-    first_step: int,
+    steps: range,
+    class_weights: Tensor | None,
 ) -> Iterator[int]:
-    """Forward, loss, backward, step over an epoch's batches; yields the number of each step that has been taken."""
+    """Forward, loss, backward, step over an epoch's batches; yields the number of each step that has been taken.
+
+    `steps` are the numbers of all steps from the epoch's first to the last epoch's last.
+    """
     forward = parallel(classifier)
     optimizer.zero_grad()  # of what was too little for a last step
     for number, batch in enumerate(batches, start=1):
-        add_gradients(forward, batch, settings, classifier.device)
+        add_gradients(forward, batch, settings, classifier.device, class_weights)
         if number % settings.gradient_accumulation_steps == 0:
+            step = steps[number // settings.gradient_accumulation_steps - 1]
+            factor = learning_rate_factor(step, steps.stop, settings.schedule, settings.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = cast(float, settings.learning_rate) * factor
+                if settings.max_gradient_norm is not None:
+                    nn.utils.clip_grad_norm_(group["params"], settings.max_gradient_norm)
             optimizer.step()
             optimizer.zero_grad()
-            yield first_step + number // settings.gradient_accumulation_steps - 1
+            yield step
 
 
 def add_gradients(
@@ -252,6 +304,7 @@ def add_gradients(
     batch: Batch | FeatureBatch,
     settings: TrainingSettings,
     device: torch.device,
+    class_weights: Tensor | None = None,
 ) -> None:
     """One batch forward and backward; of several processes each computes its rows, and all get the same gradients."""
     rank, world_size = rank_and_world_size()
@@ -259,10 +312,12 @@ def add_gradients(
         raise WorkerError(
             f"a batch of {len(batch.labels)} cannot be shared by {world_size} workers; raise the batch size"
         )
-    counted = (batch.labels != settings.ignore_index).sum().item()  # before the labels go to a GPU, which would wait
+    counted = batch.labels[batch.labels != settings.ignore_index]  # before the labels go to a GPU, which would wait
+    whole = len(counted) if class_weights is None else class_weights[counted].sum().item()
     batch = batch.share(rank, world_size).to(device)
     logits = forward(batch)  # (rows, classes)
-    loss = F.cross_entropy(logits, batch.labels, ignore_index=settings.ignore_index, reduction="sum") / counted
+    weights = None if class_weights is None else class_weights.to(logits)
+    loss = F.cross_entropy(logits, batch.labels, weights, ignore_index=settings.ignore_index, reduction="sum") / whole
     # The sum over all processes is the mean over the batch; but they take the mean of their gradients, not the sum.
     (loss * world_size / settings.gradient_accumulation_steps).backward()
 

@@ -306,7 +306,7 @@ def test_folder_without_a_classifier_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 99, "library": "9.9"}, r"format 99, written by llmclf 9\.9; this is llmclf .* reads format 4"),
+        ({"format": 99, "library": "9.9"}, r"format 99, written by llmclf 9\.9; this is llmclf .* reads format 5"),
         ({"format": "removed"}, "not the file of a classifier"),
         ({"backbone_sha256": "0" * 64}, "trained on the backbone with 0000"),
     ],

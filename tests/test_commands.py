@@ -20,7 +20,7 @@ import torch
 
 import llmclf.evaluate as evaluation
 from llmclf.classify import CLASSIFIER_FILE, read_classifier
-from llmclf.cli import commands
+from llmclf.cli import commands, training
 from llmclf.cli.parser import build_parser, main
 from llmclf.data import find_leakage
 from llmclf.files import assets
@@ -131,7 +131,7 @@ def test_near_copies_of_a_table_can_be_kept_together(tmp_path):
     leaks = []
     for option in ([], ["--keep-copies-together"]):
         options = build_parser().parse_args(["train", "--output", "x", "--table", str(table), *option])
-        splits, _ = commands.prepare_data(options)
+        splits, _ = training.prepare_data(options)
         leaks.append(len(find_leakage(splits.train, splits.test, ignore_details=True)))
     assert leaks[0] > 0
     assert leaks[1] == 0
@@ -429,7 +429,10 @@ def test_mistake_is_one_line_and_exit_code_2(arguments, words, tmp_path, capsys)
     ("option", "words"),
     [
         (["--pooling", "middle"], "pooling must be one of last_token, last_position, first_token, mean, got 'middle'"),
-        (["--trainable", "nothing"], "trainable must be one of head, last_block, last_two_blocks, all, got 'nothing'"),
+        (
+            ["--trainable", "nothing"],
+            "trainable must be one of head, last_block, last_two_blocks, all, lora, got 'nothing'",
+        ),
         (["--padding", "none"], "padding must be one of dynamic, fixed, got 'none'"),
         (["--batch-size", "500"], "84 training messages do not fill one batch of 500"),
         (["--epochs", "0"], "epochs, evaluate_every and gradient_accumulation_steps must be at least 1"),

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmclf import data
+from llmclf.console import LlmclfError
 from llmclf.data import DataError, Splits
 
 quickly = settings(max_examples=60)
@@ -120,6 +121,25 @@ def test_either_copy_can_be_prepared(any_sms_path):
     assert sum(part["label"].sum() for part in splits) == spams
 
 
+@quickly
+@given(counts=st.lists(st.integers(3, 60), min_size=2, max_size=4), seed=st.integers(0, 5))
+def test_a_stratified_split_has_every_label_in_every_part_and_every_row_once(counts, seed):
+    table = labelled([name for name, count in zip("abcd", counts, strict=False) for _ in range(count)])
+    table["text"] = [f"text {row}" for row in range(len(table))]
+    splits = data.split(table, seed=seed, stratify=True)
+    assert sorted(pd.concat(splits)["text"]) == sorted(table["text"])
+    for name, count in table["label"].value_counts().items():
+        each = [(part["label"] == name).sum() for part in splits]
+        assert each[1] == max(1, round(count * 0.1))
+        assert abs(each[2] - count * 0.2) < 1
+        assert each[0] >= 1
+
+
+def test_a_label_too_small_for_every_part_is_named():
+    with pytest.raises(DataError, match="label 'rare': 2 texts are too few for a part to learn from"):
+        data.split(labelled(["ham"] * 20 + ["rare"] * 2), stratify=True)
+
+
 def test_read_sms_keeps_words_that_look_like_missing_values(tmp_path):
     path = write(tmp_path, "ham\tNA\nspam\tnull\nham\t\nham\t12\n")
     assert rows_of(data.read_sms(path)) == [["ham", "NA"], ["spam", "null"], ["ham", ""], ["ham", "12"]]
@@ -150,6 +170,8 @@ READABLE = {
     "quoted": ('label,text\nham,"a\nb, ""c"""\n', [["ham", 'a\nb, "c"']]),
     "quotation mark inside": ('label,text\nham,say "hi"\n', [["ham", 'say "hi"']]),
     "NA": ("label,text\nNA,null\nnan,NA\n", [["NA", "null"], ["nan", "NA"]]),
+    "blanks around names and labels": ("label , text\n ham,a\nham ,b\n", [["ham", "a"], ["ham", "b"]]),
+    "row of separators": ("label,text,url\nham,hello,\n,,\n", [["ham", "hello"]]),
     "empty text": ("label,text\nham,\nham, \n", [["ham", ""], ["ham", " "]]),
     "numbers": ("label,text\n1,007\n", [["1", "007"]]),
     "blank lines": ("\nlabel,text\n\nham,hi\n\n", [["ham", "hi"]]),
@@ -179,11 +201,11 @@ def test_columns_may_have_any_name(tmp_path):
     assert rows_of(table) == [["x", "a"]]
 
 
-def test_without_labels_every_row_is_a_message_even_an_empty_one(tmp_path):
+def test_without_labels_a_row_is_a_message_even_without_text(tmp_path):
     path = write(tmp_path, 'label,text\nham,a\n,\nspam,""\n,b\n')
     table = data.read_table(path, label_column=None)
     assert list(table.columns) == ["text"]
-    assert rows_of(table) == [["a"], [""], [""], ["b"]]
+    assert rows_of(table) == [["a"], [""], ["b"]]  # the second row has nothing in any field
 
 
 def test_in_a_table_of_one_column_a_blank_line_is_no_message(tmp_path):
@@ -209,7 +231,7 @@ def test_what_other_programs_write_is_read_back(tmp_path_factory, rows, suffix, 
     separator = "\t" if suffix == ".tsv" else ","
     frame = pd.DataFrame(rows, columns=["label", "note", "text"])
     frame.to_csv(path, sep=separator, index=False, encoding=encoding, lineterminator=line_end, quoting=csv.QUOTE_ALL)
-    assert rows_of(data.read_table(path)) == [[label, text] for label, _, text in rows]
+    assert rows_of(data.read_table(path)) == [[label.strip(), text] for label, _, text in rows]
 
 
 UNREADABLE = {
@@ -220,7 +242,6 @@ UNREADABLE = {
     "header and blank lines": ("label,text\n\n\n", "a header but no rows"),
     "no text": ("label,message\nham,a\n", "line 1: expected one column 'text', found 'label', 'message'"),
     "no label": ("class,text\nham,a\n", "line 1: expected one column 'label', found 'class', 'text'"),
-    "space in a name": ("label, text\nham,a\n", "line 1: expected one column 'text', found 'label', ' text'"),
     "header in line 3": ("\n\nlabel\nham\n", "line 3: expected one column 'text', found 'label'"),
     "doubled column": (
         "label,text,text\nham,a,b\n",
@@ -239,8 +260,8 @@ UNREADABLE = {
         "line 5: expected 2 fields as in the header, found 3",
     ),
     "too few": ("label,text\nham,a\nspam\n", "line 3: expected 2 fields as in the header, found 1"),
-    "white label": ("label,text\nham,a\n ,b\n", "line 3: no label in column 'label'; fill it in or remove the line"),
-    "only separators": ("label,text\n,\n", "line 2: no label in column 'label'"),
+    "white label": ("label,text\nham,a\n ,b\n", "line 3: no label in column 'label'; fill it in, or add --drop-inc"),
+    "only separators": ("label,text\n,\n", "a header but no rows"),
     "empty label after line breaks": (
         'label,text\r\n\r\nham,"a\r\nb"\r\n"",b\r\n',
         "line 5: no label in column 'label'",
@@ -249,10 +270,14 @@ UNREADABLE = {
     "text after quote": ('label,text\nham,"a" b\n', "line 2: broken quoting .*written twice"),
     "UTF-16 without mark": (
         "label,text\nham,a\n".encode("utf-16-le"),
-        "line 1: expected one column 'label', found 'l.x00a",
+        "line 1: expected one column 'label', found 'l.x00a.*; add --encoding utf-16-le",
     ),
-    "UTF-16": ("label,text\nham,a\n".encode("utf-16"), "line 1: not UTF-8 .*save it as UTF-8"),
-    "Latin-1": ("label,text\nham,a\nham,café\n".encode("latin-1"), "line 3: not UTF-8 .*save it as UTF-8"),
+    "UTF-16": ("label,text\nham,a\n".encode("utf-16"), "line 1: not UTF-8 .*probably utf-16: add --encoding utf-16"),
+    "Latin-1": (
+        "label,text\nham,a\nham,café\n".encode("latin-1"),
+        "line 3: not UTF-8 .*probably latin-1: add --encoding latin-1",
+    ),
+    "Windows-1252": ("label,text\nham,“a”\n".encode("windows-1252"), "line 2: not UTF-8 .*probably windows-1252"),
 }
 
 
@@ -287,11 +312,124 @@ def test_the_line_is_right_whatever_stands_before_it(tmp_path_factory, lines):
         data.read_table(path)
 
 
+FORMS = {
+    "Latin-1": ("label,text\nham,café at 8?\n".encode("latin-1"), {"encoding": "latin-1"}, [["ham", "café at 8?"]]),
+    "UTF-16": ("label,text\nham,a\n".encode("utf-16"), {"encoding": "utf-16"}, [["ham", "a"]]),
+    "UTF-16 without mark": ("label,text\nham,a\n".encode("utf-16-le"), {"encoding": "utf-16-le"}, [["ham", "a"]]),
+    "semicolon": ("label;text\nham;a, b\n", {"separator": ";"}, [["ham", "a, b"]]),
+    "tab": ("label\ttext\nham\ta, b\n", {"separator": "tab"}, [["ham", "a, b"]]),
+    "plain marks": ('label,text\nham,"a\nspam,b" c\n', {"quoting": "none"}, [["ham", '"a'], ["spam", 'b" c']]),
+    "no header": (
+        "ham,7,a\nspam,8,b\n",
+        {"header": False, "label_column": "1", "text_column": "3"},
+        [["ham", "a"], ["spam", "b"]],
+    ),
+    "incomplete": ("label,text\nham,a\n,b\n", {"drop_incomplete": True}, [["ham", "a"]]),
+}
+
+
+@pytest.mark.parametrize(("content", "form", "rows"), FORMS.values(), ids=FORMS)
+def test_read_table_is_told_of_other_forms(tmp_path, content, form, rows):
+    assert rows_of(data.read_table(write(tmp_path, content), **form)) == rows
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path, capsys):
+    path = write(tmp_path, "label,text\nham,a\n,b\n ,c\n", "mine.csv")
+    data.read_table(path, drop_incomplete=True)
+    assert "mine.csv: 2 rows without a label or a text were left out" in capsys.readouterr().err
+    with pytest.raises(DataError, match="no complete row"):
+        data.read_table(write(tmp_path, "label,text\n,b\n"), drop_incomplete=True)
+
+
+WRONG_FORMS = {
+    "separator in the header": ("label;text\nham;a\n", {}, 'line 1: expected .*; if ";" parts the columns, add --sep'),
+    "tab in the header": ("kind\tbody\nham\ta\n", {}, "if tab parts the columns, add --separator tab"),
+    "plain marks": ('label,text\nham,"a" b\n', {}, "where they are plain characters, add --quoting none"),
+    "columns by number": ("ham,a\n", {"header": False}, "line 1: expected one column 'label', found '1', '2'"),
+    "width without header": (
+        "ham,a\nham\n",
+        {"header": False, "label_column": "1", "text_column": "2"},
+        "line 2: expected 2 fields as in the first row, found 1",
+    ),
+    "two characters": ("label,text\n", {"separator": ";;"}, "separator must be one character, or \"tab\", got ';;'"),
+    "encoding": ("label,text\n", {"encoding": "klingon"}, "unknown encoding 'klingon'"),
+    "quoting": ("label,text\n", {"quoting": "some"}, "quoting must be one of standard, none, got 'some'"),
+    "other bytes": (b"label,text\nham,\xff\n", {"encoding": "ascii"}, "line 2: not ASCII"),
+}
+
+
+@pytest.mark.parametrize(("content", "form", "complaint"), WRONG_FORMS.values(), ids=WRONG_FORMS)
+def test_read_table_proposes_the_form_that_fits(tmp_path, content, form, complaint):
+    with pytest.raises(LlmclfError, match=complaint):
+        data.read_table(write(tmp_path, content), **form)
+
+
+def test_json_lines_parquet_and_frames_are_tables_too(tmp_path):
+    frame = pd.DataFrame({"id": [1, 2], "label": [" 1", 0], "text": ["a\nb", ""]}, dtype=object)
+    frame.astype({"label": str}).to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    frame.astype({"label": str}).to_parquet(tmp_path / "a.parquet")
+    for source in (tmp_path / "a.jsonl", tmp_path / "a.parquet", frame):
+        assert rows_of(data.read_table(source)) == [["1", "a\nb"], ["0", ""]]
+
+
+def test_whole_numbers_stay_whole_beside_a_missing_label():
+    frame = pd.DataFrame({"label": [1, None, 2], "text": ["a", "b", "c"]})
+    assert rows_of(data.read_table(frame, drop_incomplete=True)) == [["1", "a"], ["2", "c"]]
+
+
+OTHER_KINDS = {
+    "object without label": (".jsonl", '{"text": "a", "label": 1}\n\n{"text": "b"}\n', "line 3: no label in column"),
+    "null": (".jsonl", '{"text": null, "label": 1}\n', "line 1: no text in column 'text'; fill it in, or add --drop"),
+    "number as text": (
+        ".jsonl",
+        '{"text": 5, "label": 1}\n',
+        "line 1: expected a string in column 'text', found a int",
+    ),
+    "other names": (".jsonl", '{"body": "a", "label": 1}\n', "no object has 'text'; the first has 'body', 'label'"),
+    "list": (".jsonl", "[1]\n", "line 1: a JSON list; expected an object"),
+    "no JSON": (".jsonl", "label,text\n", "line 1: not a JSON object in UTF-8"),
+    "no rows": (".jsonl", "\n", "a header but no rows"),
+    "no Parquet": (".parquet", "label,text\n", "damaged, or not a Parquet file"),
+}
+
+
+@pytest.mark.parametrize(("suffix", "content", "complaint"), OTHER_KINDS.values(), ids=OTHER_KINDS)
+def test_faults_of_other_kinds_of_tables_are_named(tmp_path, suffix, content, complaint):
+    path = write(tmp_path, content, f"mine{suffix}")
+    with pytest.raises(DataError, match=rf"mine{suffix}: {complaint}"):
+        data.read_table(path)
+
+
+def test_a_form_of_csv_files_is_refused_for_others(tmp_path):
+    with pytest.raises(DataError, match="of CSV files only; leave them out"):
+        data.read_table(write(tmp_path, "", "mine.jsonl"), separator=";")
+    for suffix in (".jsonl", ".parquet"):
+        with pytest.raises(DataError, match=f"nowhere{suffix}: no such file"):
+            data.read_table(tmp_path / f"nowhere{suffix}")
+
+
+def test_a_frame_without_the_column_or_with_a_missing_text_is_refused():
+    frame = pd.DataFrame({"label": ["x", "y"], "body": ["a", None]})
+    with pytest.raises(DataError, match="the table: expected one column 'text', found 'label', 'body'"):
+        data.read_table(frame)
+    with pytest.raises(DataError, match="the table: row 2: no text in column 'body'"):
+        data.read_table(frame, text_column="body")
+
+
 # Labels ---------------------------------------------------------------------------------------------------------------
 
 
 def test_label_names_are_in_alphabetical_order():
     assert data.label_names(labelled(["spam", "offer", "ham", "spam"])) == ["ham", "offer", "spam"]
+
+
+def test_labels_that_differ_in_case_or_blanks_are_listed_with_counts_or_merged():
+    table = labelled(["ham", "Ham", "spam", "ham", "very  rude", "Very rude", "Very rude"])
+    with pytest.raises(DataError, match=r"blanks: 'ham' \(2\), 'Ham' \(1\); add --merge-labels"):
+        data.label_names(table)
+    merged = data.merge_labels(table)
+    assert merged["label"].tolist() == ["ham", "ham", "spam", "ham", *["Very rude"] * 3]
+    assert data.label_names(merged) == ["Very rude", "ham", "spam"]
 
 
 def test_label_names_are_strings_even_of_numbers():

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError
-from llmclf.evaluation.lora import LoRALinear, add_lora, lora_layers, merge_lora
 from llmclf.head import Classifier
+from llmclf.lora import LoRALinear, add_lora, lora_layers, merge_lora
 
 INPUT_IDS, LENGTHS = torch.arange(60).reshape(4, 15), torch.tensor([15, 3, 9, 1])
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from llmclf import precision
 from llmclf.console import LlmclfError
-from llmclf.evaluation.lora import add_lora, merge_lora
 from llmclf.feature_cache import cache_features
 from llmclf.head import POOLINGS, TRAINABLE, Classifier, set_trainable
 from llmclf.loaders import make_loaders
+from llmclf.lora import add_lora, merge_lora
 from llmclf.models.llama import RMSNorm
 from llmclf.precision import choose_precision
 

@@ -73,8 +73,8 @@ def test_folders_of_contributing_are_those_that_there_are():
     assert all((ROOT / name).is_dir() for name in named)
 
 
-EXTRAS = dict.fromkeys(["baselines", "demo", "estimator", "predictions", "statistics"], "book")
-EXTRAS |= dict.fromkeys(["message_files", "ray_engine"], "ray")
+EXTRAS = dict.fromkeys(["baselines", "demo", "estimator", "predictions"], "book")
+EXTRAS |= dict.fromkeys(["rows", "message_files", "ray_engine"], "ray")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "llmclf").rglob("*.py")), ids=lambda path: path.stem)

@@ -250,7 +250,7 @@ BROKEN = {
     "c.csv": ("predicted,text\n1,hello\n", "c.csv: line 1: there is a column 'predicted' already"),
     "d.jsonl": ('{"text": "a"}\n{"text": \n', "d.jsonl: line 2: not a JSON object in UTF-8"),
     "e.jsonl": ('{"text": "a"}\n\n{"text": 5}\n', "e.jsonl: line 3: expected an object with a string under 'text'"),
-    "f.jsonl": ('[1]\n', "f.jsonl: line 1: expected an object with a string under 'text'"),
+    "f.jsonl": ('[1]\n', "f.jsonl: line 1: a JSON list; expected an object"),
     "g.jsonl": ('{"text": "a", "probability_advert": 1}\n', "g.jsonl: line 1: there is a column 'probability_advert'"),
     "h.parquet": ("not parquet", "h.parquet: damaged, or not a Parquet file"),
     "i.txt": ("hello", "i.txt: expected a file that ends in .csv, .tsv, .jsonl, .parquet"),

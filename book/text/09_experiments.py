@@ -369,12 +369,12 @@ print("rank of the correction:", torch.linalg.matrix_rank(B @ A).item())
 
 # %% [markdown]
 # After training, the correction can be added to the weights, and the layer is an ordinary one again, no slower
-# than before. The library's {py:func}`~llmclf.evaluation.lora.add_lora` puts such a correction beside every linear layer of
-# every block, and {py:func}`~llmclf.evaluation.lora.merge_lora` adds them in the end.
+# than before. The library's {py:func}`~llmclf.lora.add_lora` puts such a correction beside every linear layer of
+# every block, and {py:func}`~llmclf.lora.merge_lora` adds them in the end.
 
 # %%
-from llmclf.evaluation.lora import add_lora, merge_lora
 from llmclf.head import Classifier, parameter_table
+from llmclf.lora import add_lora, merge_lora
 from llmclf.weights import load_pretrained
 
 pretrained = load_pretrained(backbone, device=device)
@@ -393,7 +393,7 @@ print(parameter_table(model).loc["sum"].to_string())
 # computes in float32, so the difference is not lost in rounding.)
 
 # %% tags=["nbval-check-output"]
-from llmclf.evaluation.lora import lora_layers as corrected_layers
+from llmclf.lora import lora_layers as corrected_layers
 
 for _, _, layer in corrected_layers(model):
     nn.init.normal_(layer.B, std=0.01)

@@ -10,33 +10,19 @@ import shutil
 import sys
 import time
 from argparse import Namespace
-from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import replace
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmclf import __version__
-from llmclf.console import LlmclfError, is_main_process
+from llmclf.console import LlmclfError
 from llmclf.files import assets
 from llmclf.files.storage import atomic_write, lock_folder
 
 if TYPE_CHECKING:
-    from llmclf.data import Splits
-    from llmclf.head import Classifier
-    from llmclf.loaders import Loaders
-    from llmclf.probe import Probe
-    from llmclf.train import History
-
-
-# Options that the other method does not heed, and their defaults.
-OF_ONE_METHOD: dict[str, dict[str, object]] = {
-    "finetune": {"epochs": 5, "learning_rate": None, "batch_size": 8, "trainable": "last_block"},
-    "probe": {"blocks": None},
-}
-ENOUGH_FOR_A_TEST = 100  # rows of a table from which on a probe sets a part of them aside
-CHECKPOINT = "checkpoint.safetensors"  # lies in the output folder until the run is finished
+    from llmclf.classify import TextClassifier
 
 
 def fetch(options: Namespace) -> None:
@@ -75,7 +61,13 @@ def describe_assets() -> list[str]:
 
 
 def info(options: Namespace) -> None:
-    """Print versions, device, settings and files: what a bug report needs."""
+    """Print versions, device, settings and files, which a bug report needs; or the model card of a classifier."""
+    if options.folder:
+        from llmclf.classify import read_classifier
+        from llmclf.cli.model_card import model_card
+
+        print(model_card(read_classifier(options.folder)[1]))
+        return
     from llmclf.evaluate import choose_device
     from llmclf.precision import choose_precision
 
@@ -90,188 +82,65 @@ def info(options: Namespace) -> None:
 
 def train(options: Namespace) -> None:
     """Prepare the data, fine-tune, evaluate on all three tables, save; several workers, where torchrun started them."""
-    from llmclf.classify import CLASSIFIER_FILE
-    from llmclf.evaluate import choose_device
-    from llmclf.scale.distributed import workers
+    from llmclf.cli.training import train
 
-    output = Path(options.output)
-    finished = (output / CLASSIFIER_FILE).exists() and not (output / CHECKPOINT).exists()
-    if finished and not options.overwrite:
-        raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
-    with workers(choose_device(options.device)) as device, lock_folder(output) if is_main_process() else nullcontext():
-        train_on(str(device), options, output)
+    train(options)
 
 
-def train_on(device: str, options: Namespace, output: Path) -> None:
-    """`train` on a device of its own; what is printed and written, the first of several workers prints and writes."""
-    from llmclf import data
-    from llmclf.evaluation.near_duplicates import near_duplicate_groups
-    from llmclf.finetune import finetune
-    from llmclf.head import parameter_table
-    from llmclf.train import TrainingSettings
-    from llmclf.weights import choose_backbone
+def load_for(options: Namespace) -> TextClassifier:
+    """The saved classifier that the command line names, with what is decided anew for this once."""
+    from llmclf.classify import TextClassifier
 
-    splits, names = prepare_data(options)
-    print(f"messages: {len(splits.train)} to train, {len(splits.validation)} to validate, {len(splits.test)} to test")
-    backbone, checkpoint = choose_backbone(options.backbone), output / CHECKPOINT
-
-    def begin(model: Classifier) -> None:
-        if is_main_process():
-            data.save_splits(splits, output)  # only now: a backbone that cannot be loaded leaves nothing behind
-        table = parameter_table(model)
-        trained, weights = table.trainable["sum"], table.loc["sum"].sum()
-        where = f"{backbone} on {device}, frozen blocks in {model.precision}"
-        print(f"backbone: {where}; training {trained:,} of {weights:,} weights", flush=True)
-
-    classifier, history, loaders, probe = finetune(
-        splits,
-        names,
-        backbone,
-        TrainingSettings(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed),
-        method=options.method,
-        trainable=options.trainable,
-        pooling=options.pooling,
-        blocks=options.blocks,
-        groups=near_duplicate_groups(splits.train["text"]) if options.method == "probe" else None,
-        padding=options.padding,
-        max_length=options.max_length,
-        batch_size=options.batch_size,
-        precision=options.precision,
-        device=device,
-        before_training=begin,
-        on_measurement=print_measurement,
-        checkpoint=checkpoint,
-    )
-    if not is_main_process():
-        return
-    if probe:
-        print_probe(probe)
-    print(f"{'fitted' if probe else 'fine-tuned'} in {history.seconds:.0f} s")
-    classifier.training["results"] = evaluate_splits(classifier.model, loaders)
-    if not probe:
-        save_curves(history, output, examples_per_epoch=len(loaders.train) * options.batch_size)
-    classifier.save(output, complete=options.complete)
-    checkpoint.unlink(missing_ok=True)  # from here on the run is finished
-    print(f"saved in {output}")
+    classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
+    changes = {name: getattr(options, name) for name in ("threshold", "abstain_below")}
+    decision = replace(classifier.decision, **{name: value for name, value in changes.items() if value is not None})
+    decision.check(len(classifier.label_names))
+    classifier.decision = decision
+    return classifier
 
 
-def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
-    """The three tables and the label names: of the SMS collection, or of the reader's own table.
+def tune(options: Namespace) -> None:
+    """Fit a decision to a labelled table, keep it with the classifier, and print what it changed."""
+    from llmclf.classify import TextClassifier, save_decision
+    from llmclf.cli.training import table_options
+    from llmclf.data import encode_labels, read_table
+    from llmclf.evaluation.tuning import evidence, tune
+    from llmclf.files.storage import sha256_of
 
-    A probe needs no validation, and sets a test aside only where there are texts enough.
-    """
-    import pandas as pd
-
-    from llmclf import data
-    from llmclf.evaluation.near_duplicates import near_duplicate_groups, split_by_groups
-
-    check_method(options)
-    columns = {"text_column": options.text_column, "label_column": options.label_column}
-    if options.table:
-        table = data.read_table(options.table, **columns)
-    elif options.test:
-        raise LlmclfError("--test needs --table: the SMS collection has a test set of its own")
-    elif options.keep_copies_together:
-        table = data.read_sms(every_row=True)
-    else:
-        return shortened(data.prepare_sms(), options), list(data.SMS_LABELS)
-    names = data.label_names(table)
-    test = data.encode_labels(data.read_table(options.test, **columns), names) if options.test else None
-    if options.balance:
-        table = data.undersample(table)
-    table = data.encode_labels(table, names)
-    is_probe = options.method == "probe"
-    if is_probe and (options.test or len(table) < ENOUGH_FOR_A_TEST):
-        splits = data.Splits(table, table[:0], table[:0])
-    elif options.keep_copies_together:
-        splits = split_by_groups(table, near_duplicate_groups(table["text"]))
-    else:
-        splits = data.split(table)
-    if test is not None:
-        splits = data.Splits(pd.concat([splits.train, splits.test]), splits.validation, test)
-    if is_probe:
-        splits = data.Splits(pd.concat(splits[:2]), table[:0], splits.test)
-    return shortened(data.shorten_if_fast(splits), options), names
-
-
-def check_method(options: Namespace) -> None:
-    """Raise `LlmclfError` where an option is given that the method does not heed."""
-    other = "finetune" if options.method == "probe" else "probe"
-    for name, default in OF_ONE_METHOD[other].items():
-        if getattr(options, name) != default:
-            raise LlmclfError(f"--{name.replace('_', '-')} has no effect with --method {options.method}; leave it out")
-
-
-def shortened(splits: Splits, options: Namespace) -> Splits:
-    """The splits, with only so many training texts as `--sample` says, as many of each label."""
-    if options.sample is None:
-        return splits
-    by_label = splits.train.groupby("label")
-    each = options.sample // by_label.ngroups
-    if each > (rarest := by_label.size().min()) or each < 1:
-        raise LlmclfError(
-            f"--sample {options.sample}: that is {each} texts of each of {by_label.ngroups} labels, "
-            f"and must be from 1 to {rarest}, as many as the rarest has"
-        )
-    return splits._replace(train=by_label.sample(each, random_state=options.seed))
-
-
-def print_probe(probe: Probe) -> None:
-    """What was tried, what was chosen, and how good that is where no test says it."""
-    print(probe.table.round(3).to_string())
-    print(f"chosen: after {probe.blocks} blocks, {probe.pooling}, C = {probe.regularisation}")
-    low, high = probe.interval
-    print(f"cross-validated accuracy {probe.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), choice included")
-
-
-def print_measurement(history: History) -> None:
-    """One line a measurement, as training goes on."""
-    print(
-        f"step {history.steps[-1]:>4}: training loss {history.train_losses[-1]:.3f}, "
-        f"validation loss {history.validation_losses[-1]:.3f}",
-        flush=True,
-    )
-
-
-def evaluate_splits(model: Classifier, loaders: Loaders) -> dict[str, dict]:
-    """Evaluate on every message of each table; print, and return what belongs into the training record."""
-    from llmclf.evaluate import evaluate
-    from llmclf.loaders import every_message
-
-    results = {}
-    for name, loader in loaders._asdict().items():
-        if not len(loader.dataset):
-            continue
-        result = evaluate(model, every_message(loader), description=f"evaluating on {name}")
-        print(f"{name:<10} {result}", flush=True)
-        results[name] = {"correct": result.correct, "count": result.count, "loss": result.loss}
-    return results
-
-
-def save_curves(history: History, output: Path, examples_per_epoch: int) -> None:
-    """Write the history as JSON and its two pictures as SVG."""
-    from llmclf.teaching.plots import plot_accuracies, plot_losses
-
-    accuracies = plot_accuracies(history, examples_per_epoch=examples_per_epoch)
-    with atomic_write(output / "history.json") as unfinished:
-        unfinished.write_text(json.dumps(asdict(history), indent=2) + "\n", encoding="utf-8")
-    for name, figure in (("loss", plot_losses(history)), ("accuracy", accuracies)):
-        with atomic_write(output / f"{name}.svg") as unfinished:
-            figure.savefig(unfinished, metadata={"Date": None})
+    table = read_table(options.table, **table_options(options))
+    classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
+    labels = encode_labels(table, classifier.label_names)["label"].tolist()
+    logits = classifier.logits(table["text"].tolist())
+    costs = {"false_positive": options.cost_false_positive, "false_negative": options.cost_false_negative}
+    decision = replace(tune(logits, labels, **costs), abstain_below=options.abstain_below)
+    found = evidence(logits, labels, decision, **costs)
+    source = {"table": str(options.table), "sha256": sha256_of(options.table)}
+    save_decision(options.folder, replace(decision, evidence=source | found))
+    print(f"temperature {decision.temperature:.3f}", end="")
+    if decision.threshold is not None:
+        print(f"; {classifier.label_names[1]} from a probability of {decision.threshold:.4f} on", end="")
+    if decision.offsets is not None:
+        pairs = zip(classifier.label_names, decision.offsets, strict=True)
+        print("; offsets " + ", ".join(f"{name} {offset:+.3f}" for name, offset in pairs), end="")
+    print(f"\nfitted on {len(labels):,} texts (so they flatter it):")
+    for when in ("before", "after"):
+        print(f"  {when:<7}" + ", ".join(f"{name} {value:.6g}" for name, value in found[when].items()))
+    print(f"saved in {options.folder}")
 
 
 def evaluate(options: Namespace) -> None:
     """Measure a saved classifier on a labelled table."""
     import torch
 
-    from llmclf.classify import TextClassifier
+    from llmclf.cli.training import table_options
     from llmclf.data import encode_labels, read_table
     from llmclf.evaluate import score
 
-    table = read_table(options.table, text_column=options.text_column, label_column=options.label_column)
-    classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
+    table = read_table(options.table, **table_options(options))
+    classifier = load_for(options)
     table = encode_labels(table, classifier.label_names)
-    result = score(classifier.logits(table["text"].tolist()), torch.tensor(table["label"].tolist()))
+    logits, labels = classifier.logits(table["text"].tolist()), torch.tensor(table["label"].tolist())
+    result = score(logits, labels, classifier.decision)
     by_class = result.by_class(classifier.label_names)
     if options.format == "json":
         report = {
@@ -280,6 +149,7 @@ def evaluate(options: Namespace) -> None:
             "accuracy": result.accuracy,
             "loss": result.loss,
             "interval": result.interval,
+            "unsure": result.unsure,
             "confusion": result.confusion.tolist(),
             "classes": by_class.to_dict(orient="index"),
         }
@@ -294,13 +164,13 @@ def classify(options: Namespace) -> None:
     if options.engine:
         classify_files(options)
         return
-    from llmclf.classify import TextClassifier
+    from llmclf.cli.training import table_options
     from llmclf.data import read_table
 
     if options.table and options.texts:
         raise LlmclfError("give either texts or --table, not both")
     if options.table:
-        texts = read_table(options.table, text_column=options.text_column, label_column=None)["text"].tolist()
+        texts = read_table(options.table, label_column=None, **table_options(options))["text"].tolist()
     elif options.texts:
         texts = [utf_8(text, f"text {number}") for number, text in enumerate(options.texts, start=1)]
     else:  # whatever the terminal is set to
@@ -308,10 +178,9 @@ def classify(options: Namespace) -> None:
         texts = [utf_8(line.rstrip("\n"), f"standard input: line {number}") for number, line in lines]
     if options.format != "text" and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # for programs, which do not ask for the terminal's
-    classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
+    classifier = load_for(options)
     probabilities = classifier.predict_proba(texts)
-    names = classifier.label_names
-    labels = [names[row.argmax()] for row in probabilities]
+    names, labels = classifier.label_names, classifier.answers(probabilities)
     rows = zip(texts, labels, probabilities.tolist(), strict=True)
     if options.format == "json":
         report = [
@@ -338,10 +207,13 @@ def utf_8(text: str, where: str) -> str:
 
 def classify_files(options: Namespace) -> None:
     """Label files, of any size, into a folder, and tell how fast it went."""
+    from llmclf.cli.training import refuse_without_effect
     from llmclf.scale.score_files import score_files
 
     if len(options.texts) != 2 or options.table:
         raise LlmclfError("with --engine give two names: the file or folder to read, and the folder to write")
+    fixed = ("threshold", "abstain_below", "encoding", "separator", "quoting", "no_header")
+    refuse_without_effect(options, fixed, "with --engine")
     started = time.perf_counter()
     scored = score_files(
         options.folder,

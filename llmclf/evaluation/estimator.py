@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 from operator import index
 from pathlib import Path
@@ -166,9 +167,10 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Texts) -> np.ndarray:
-        """The most probable label of each text, (texts,), each as it was in `y`; for X and errors see `fit`."""
+        """The label of each text, (texts,), as it was in `y`, by the decision of `text_classifier_`; see `fit`."""
         check_is_fitted(self)
-        return self.classes_[self.text_classifier_.logits(_texts(X)).argmax(dim=1).numpy()]
+        always = replace(self.text_classifier_.decision, abstain_below=0.0)  # scikit-learn knows no "unsure"
+        return self.classes_[always.choose(self.text_classifier_.predict_proba(_texts(X)))]
 
     def predict_proba(self, X: Texts) -> np.ndarray:
         """Probabilities (texts, classes), in the order of `classes_`; for X and errors see `fit`."""

@@ -23,7 +23,6 @@ from llmclf.data import SMS_LABELS, Splits, encode_labels, is_fast, read_sms, st
 from llmclf.evaluate import collect_logits
 from llmclf.evaluation.ablations import EXPERIMENTS, FOLDS, NATURAL, Experiment, features_key
 from llmclf.evaluation.baselines import BASELINES
-from llmclf.evaluation.lora import add_lora
 from llmclf.evaluation.near_duplicates import near_duplicate_groups, stratified_group_split
 from llmclf.evaluation.predictions import PREDICTION_COLUMNS, RUN, ExperimentError, Run, add_run, pooled, runs_in
 from llmclf.feature_cache import FeatureDataset
@@ -31,7 +30,8 @@ from llmclf.files.download import AssetError
 from llmclf.files.storage import lock_folder
 from llmclf.finetune import finetune
 from llmclf.head import Classifier
-from llmclf.loaders import MessageDataset, make_loaders
+from llmclf.loaders import Loaders, MessageDataset, make_loaders
+from llmclf.lora import add_lora
 from llmclf.single_query import Block
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import TrainingSettings, try_to_cache
@@ -87,7 +87,7 @@ def fold(table: pd.DataFrame, number: int, messages: int | None = None) -> Split
     return Splits(training, table[tenth == 2], table[tenth < 2])
 
 
-def adapt(classifier: Classifier, experiment: Experiment, seed: int) -> None:
+def adapt(experiment: Experiment, seed: int, classifier: Classifier, loaders: Loaders | None = None) -> None:
     """Change what an experiment changes in an untrained classifier that `finetune` has no option for."""
     if not experiment.causal:
         classifier.backbone.config = replace(classifier.backbone.config, causal=False)
@@ -105,7 +105,7 @@ def shared_features(
     classifier = Classifier(
         backbone, pooling=experiment.pooling, trainable=experiment.trainable, precision=model.precision
     )
-    adapt(classifier, experiment, SEED)
+    adapt(experiment, SEED, classifier)
     loader = make_loaders(Splits(table, table[:0], table[:0]), load_tokenizer(model.backbone), **options).train
     [loader] = try_to_cache(classifier, loader, quiet=True)
     return loader.dataset if isinstance(loader.dataset, FeatureDataset) else None
@@ -161,7 +161,7 @@ def run(
             precision=model.precision,
             device=str(model.device),
             features=features[key],
-            before_training=partial(adapt, experiment=experiment, seed=seed),
+            before_training=partial(adapt, experiment, seed),
             quiet=True,
             **options,
         )

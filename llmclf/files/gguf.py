@@ -58,3 +58,11 @@ def unpack(path: str | Path) -> tuple[dict[str, Tensor], dict]:
             raise FileError(f"{path}: tensor {tensor.name} is packed as {tensor.tensor_type.name}, which gguf cannot "
                             "unpack; use a file of another quantisation") from None  # fmt: skip
     return tensors, entries
+
+
+def quantisation_of(path: str | Path) -> str | None:
+    """How most of a GGUF file's weights are packed, such as "MOSTLY_Q4_1"; `None` where the file does not say."""
+    from gguf import LlamaFileType
+
+    number = read_gguf(path)[1].get("general.file_type")
+    return LlamaFileType(number).name if number in list(LlamaFileType) else None

@@ -1,128 +1,132 @@
-"""Chapters 1 and 10: tables as other people write them, read line by line, and every fault named with its place."""
+"""Chapters 1 and 10: any table with a text and a label column, whatever file it comes in."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 
-from llmclf.console import LlmclfError
+from llmclf.console import notice
+from llmclf.files.rows import CsvFormat, DataError, read_json_lines, read_parquet, read_rows
 
-Row: TypeAlias = tuple[int, list[str]]  # the line where it begins, and its fields
-
-
-class DataError(LlmclfError):
-    """A table that cannot be used as it is."""
+Record: TypeAlias = tuple[str, list[Any]]  # where it stands, and its values in the columns that are wanted
 
 
-def read_table(path: str | Path, *, text_column: str = "text", label_column: str | None = "label") -> pd.DataFrame:
-    """Any table with a text and a label column: CSV, or tab-separated where the name ends in `.tsv`; UTF-8.
+def read_table(
+    source: str | Path | pd.DataFrame,
+    *,
+    text_column: str = "text",
+    label_column: str | None = "label",
+    drop_incomplete: bool = False,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoting: str = "standard",
+    header: bool = True,
+) -> pd.DataFrame:
+    """The texts and labels of a table: CSV, tab-separated (`.tsv`), JSON Lines (`.jsonl`), Parquet, or a DataFrame.
 
     Parameters
     ----------
-    path
-        The file.
+    source
+        The file, of a kind that its suffix tells (CSV by default); or the table itself.
     text_column, label_column
-        Names in the header; `label_column=None` where there are no labels.
+        Names of columns; `label_column=None` where there are no labels.
+    drop_incomplete
+        Leave out rows without a label or a text, and say how many, instead of refusing the table.
+    encoding, separator, quoting, header
+        Of a CSV file, see `CsvFormat`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `label` (strings, unless left out) and `text`.
+        Columns `label` (strings without blanks around them, unless left out) and `text`.
 
     Raises
     ------
     DataError
-        Naming file, line and column: no such file or column, not UTF-8, broken quoting, a row with too many or too few
-        fields, an empty label, no rows. An empty text is a message like any other.
+        Naming file, line and column, and the option that helps: no such file or column, another encoding, broken
+        quoting, a row with too many or too few fields, no label, no rows. An empty text is a message like any other.
     """
-    path = Path(path)
     wanted = [text_column] if label_column is None else [label_column, text_column]
-    (_, header), rows = read_rows(path, wanted)
-    places = [header.index(column) for column in wanted]
-    records = []
+    name, records = _records(source, wanted, CsvFormat(encoding, separator, quoting, header))
+    found, dropped, seen = [], 0, False
+    for place, values in records:
+        seen = True
+        label, text = (values[0] if label_column is not None else ""), values[-1]
+        label = None if _is_missing(label) else _written(label)
+        if label_column is not None and not label:
+            missing, column = "label", label_column
+        elif _is_missing(text):
+            missing, column = "text", text_column
+        else:
+            if not isinstance(text, str):
+                kind = type(text).__name__
+                raise DataError(f"{name}: {place}: expected a string in column {text_column!r}, found a {kind}")
+            found.append([label, text][-len(wanted) :])
+            continue
+        if not drop_incomplete:
+            raise DataError(f"{name}: {place}: no {missing} in column {column!r}; fill it in, or add --drop-incomplete")
+        dropped += 1
+    if dropped:
+        notice(f"{name}: {dropped} rows without a label or a text were left out")
+    if not found:
+        raise DataError(f"{name}: " + ("no complete row" if seen else "a header but no rows"))
+    return pd.DataFrame(found, columns=["label", "text"][-len(wanted) :])
+
+
+def _records(source: str | Path | pd.DataFrame, columns: list[str], form: CsvFormat) -> tuple[str, Iterator[Record]]:
+    """What the table is called in messages, and its records."""
+    if isinstance(source, pd.DataFrame):
+        return "the table", _of_frame(source, columns)
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".parquet"):
+        if form != CsvFormat():
+            raise DataError(f"{path}: encoding, separator, quoting and header are of CSV files only; leave them out")
+        return str(path), (_of_json_lines if suffix == ".jsonl" else _of_parquet)(path, columns)
+    return str(path), _of_csv(path, columns, form)
+
+
+def _of_csv(path: Path, columns: list[str], form: CsvFormat) -> Iterator[Record]:
+    (_, header), rows = read_rows(path, columns, form)
+    places = [header.index(column) for column in columns]
     for line, fields in rows:
-        if label_column is not None and not fields[places[0]].strip():
-            raise DataError(f"{path}: line {line}: no label in column {label_column!r}; fill it in or remove the line")
-        records.append([fields[place] for place in places])
-    if not records:
-        raise DataError(f"{path}: a header but no rows")
-    return pd.DataFrame(records, columns=["label", "text"][-len(wanted) :])
+        yield f"line {line}", [fields[place] for place in places]
 
 
-def read_rows(path: Path, columns: Sequence[str] = ()) -> tuple[Row, Iterator[Row]]:
-    """Header and rows of a CSV file (blank lines left out), one after the other: no file is too large.
-
-    Each comes with the number of the line where it begins; a quoted field may run over several.
-
-    Parameters
-    ----------
-    path
-        The file; fields are parted by tabs where its name ends in `.tsv`, by commas otherwise.
-    columns
-        Must stand in the header, each once.
-
-    Raises
-    ------
-    DataError
-        As `read_table`; here for the header, later for each row when it is reached.
-    """
-    rows = _rows(path)
-    line, header = next(rows, (0, []))
-    if not header:
-        raise DataError(f"{path}: the file is empty; expected a header line and rows")
+def _of_json_lines(path: Path, columns: list[str]) -> Iterator[Record]:
+    records = list(read_json_lines(path))
     for column in columns:
-        if header.count(column) != 1:
-            found = ", ".join(map(repr, header))
-            raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}")
-    return (line, header), rows
+        if records and not any(column in record for _, record in records):
+            found = ", ".join(map(repr, records[0][1]))
+            raise DataError(f"{path}: no object has {column!r}; the first has {found}")
+    for line, record in records:
+        yield f"line {line}", [record.get(column) for column in columns]
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    """Every row that is not blank, all as wide as the first.
-
-    Python's own reader, because pandas mends what it should report: it fills up short rows, shifts the columns of long
-    ones, renames doubled columns, and counts rows instead of lines.
-    """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a byte order mark
-            csv.field_size_limit(2**31 - 1)  # else no long text
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            reader = csv.reader(file, delimiter=separator, strict=True)
-            first, width = 1, 0
-            for fields in reader:
-                if fields:
-                    width = width or len(fields)
-                    if len(fields) != width:
-                        raise DataError(
-                            f"{path}: line {first}: expected {width} fields as in the header, found {len(fields)}; "
-                            f"a text that holds the separator or a line break needs quotation marks around it"
-                        )
-                    yield first, fields
-                first = reader.line_num + 1
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        line, reason = _undecodable(path)
-        raise DataError(f"{path}: line {line}: not UTF-8 ({reason}); save it as UTF-8") from None
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {first}: broken quoting ({error}); "
-            f"quotation marks stand around a whole field, and one inside it is written twice"
-        ) from None
+def _of_parquet(path: Path, columns: list[str]) -> Iterator[Record]:
+    rows = (row for _, values in read_parquet(path, columns)[1] for row in zip(*values, strict=True))
+    for number, row in enumerate(rows, start=1):
+        yield f"row {number}", list(row)
 
 
-def _undecodable(path: Path) -> tuple[int, str]:
-    """The first line that is not UTF-8, and why."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return number, error.reason
-    return 1, "but it is now: it was changed while it was read"
+def _of_frame(table: pd.DataFrame, columns: list[str]) -> Iterator[Record]:
+    for column in columns:
+        if list(table.columns).count(column) != 1:
+            raise DataError(f"the table: expected one column {column!r}, found {', '.join(map(repr, table.columns))}")
+    values = zip(*(table[column].astype(object) for column in columns), strict=True)
+    for number, row in enumerate(values, start=1):
+        yield f"row {number}", list(row)
+
+
+def _written(label: Any) -> str:
+    """A label as a string; pandas makes whole numbers floats where one of them is missing."""
+    return str(int(label) if isinstance(label, float) and label.is_integer() else label).strip()
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether there is no value: JSON's null, Parquet's, or pandas' NaN."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, Real) and value != value)

@@ -32,6 +32,7 @@ ham.</li>
 <li>Its probabilities are often too near to 0 and 100 %: they say how sure it is, not how often it is right.</li>
 <li>In the middle of a message it answers for a text that breaks off there. The shading shows how its answer moved, not
 how suspicious a word is.</li></ul></details>"""
+NOTHING_TO_READ = "Type something: an empty message says nothing."
 QUIET_TIME = 0.15  # seconds without a key before a text is read
 SPEAKING_TIME = 1.0  # seconds without a new result before the last one is spoken
 LONG_TEXT = 2000  # characters: from here on reading takes long enough to say so
@@ -90,8 +91,15 @@ class ClassifierDemo(widgets.VBox):
         self.example = widgets.Dropdown(
             options=[("pick an example", ""), *EXAMPLES.items()], description="example", layout=wide
         )
+        chosen = classifier.decision.threshold_of(classifier.label_names.index(self.name))
         self.threshold = widgets.FloatSlider(
-            0.5, min=0.01, max=0.99, step=0.01, description="threshold", readout_format=".0%", layout=wide
+            min(max(chosen, 0.01), 0.99),
+            min=0.01,
+            max=0.99,
+            step=0.01,
+            description="threshold",
+            readout_format=".0%",
+            layout=wide,
         )
         self.keep = widgets.Button(
             description="keep in history", tooltip="Add this message and its result to the table"
@@ -151,7 +159,8 @@ class ClassifierDemo(widgets.VBox):
         for classifier, result, reading in zip(self.classifiers, self.results, self.readings, strict=True):
             title = f"<h4>{escape(str(classifier.backbone))}</h4>" if len(self.classifiers) > 1 else ""
             numbers = token_table(reading, self.name) if self.numbers.value else ""
-            result.value = title + render(reading, self.name, self.threshold.value) + numbers
+            shown = render(reading, self.name, self.threshold.value) + numbers
+            result.value = title + (shown if reading.text.strip() else f"<p>{NOTHING_TO_READ}</p>")
         if self._speaking:
             self._speaking.cancel()
         try:
@@ -160,7 +169,8 @@ class ClassifierDemo(widgets.VBox):
             self._speak()
 
     def _speak(self) -> None:
-        self.announcement.words = " ".join(describe(one, self.name, self.threshold.value) for one in self.readings)
+        words = " ".join(describe(one, self.name, self.threshold.value) for one in self.readings)
+        self.announcement.words = words if self.readings[0].text.strip() else NOTHING_TO_READ
 
     def _keep(self, button: widgets.Button) -> None:
         if self.readings[0].text != self.text.value:  # the pause is not over

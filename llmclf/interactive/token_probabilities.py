@@ -77,7 +77,7 @@ def token_probabilities(classifier: TextClassifier, text: str) -> TokenProbabili
     logits = model.token_logits(torch.tensor([kept], device=model.device))[0].float().cpu()  # (tokens, classes)
     if classifier.model.pooling == "mean":
         logits = logits.cumsum(dim=0) / torch.arange(1, len(kept) + 1)[:, None]
-    probabilities = logits.softmax(dim=1).numpy()
+    probabilities = classifier.decision.probabilities(logits).numpy()
     pieces, last, unfinished = [], [], b""
     for place, number in enumerate(kept):
         unfinished += b"" if number == tokenizer.eot_token else tokenizer.decode_single_token_bytes(number)
@@ -90,7 +90,7 @@ def token_probabilities(classifier: TextClassifier, text: str) -> TokenProbabili
         pieces.append(piece)
         last.append(place)
         unfinished = b""
-    label = classifier.label_names[int(probabilities[-1].argmax())]
+    [label] = classifier.answers(probabilities[-1:])
     return TokenProbabilities(
         text, label, list(classifier.label_names), pieces, probabilities[last], len(input_ids) - len(kept)
     )

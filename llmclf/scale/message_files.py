@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from llmclf.files.tables import DataError, read_rows
+from llmclf.files.rows import DataError, read_json_lines, read_parquet, read_rows
 
 
 class Part(NamedTuple):
@@ -78,47 +78,27 @@ class JsonLinesFile:
                 file.write(json.dumps(record | dict(zip(columns, new, strict=True))) + "\n")
 
     def _records(self, path: Path, text_column: str, added: Sequence[str]) -> Iterator[dict]:
-        """The objects, one after the other; blank lines are left out."""
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                where = f"{path}: line {number}"
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line.decode("utf-8"))
-                except (ValueError, RecursionError) as error:
-                    raise DataError(f"{where}: not a JSON object in UTF-8 ({error})") from None
-                if not isinstance(record, dict) or not isinstance(record.get(text_column), str):
-                    raise DataError(f"{where}: expected an object with a string under {text_column!r}")
-                refuse_taken(where, record, added)
-                yield record
+        for line, record in read_json_lines(path):
+            where = f"{path}: line {line}"
+            if not isinstance(record.get(text_column), str):
+                raise DataError(f"{where}: expected an object with a string under {text_column!r}")
+            refuse_taken(where, record, added)
+            yield record
 
 
 class ParquetFile:
     """Apache Parquet, with the extra `ray` (or with pyarrow alone)."""
 
     def parts(self, path: Path, text_column: str, size: int, added: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise DataError(f"{path}: Parquet files need pyarrow; install the extra: pip install llmclf[ray]") from None
-        try:
-            file = pyarrow.parquet.ParquetFile(path)
-            names = file.schema_arrow.names
-            if names.count(text_column) != 1:
-                found = ", ".join(map(repr, names))
-                raise DataError(f"{path}: expected one column {text_column!r}, found {found}")
-            refuse_taken(str(path), names, added)
-            before = 0
-            for batch in file.iter_batches(size):
-                texts = batch.column(text_column).to_pylist()
-                for row, text in enumerate(texts, start=before + 1):
-                    if not isinstance(text, str):
-                        raise DataError(f"{path}: row {row}: expected a string under {text_column!r}")
-                before += len(texts)
-                yield batch, texts
-        except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
-            raise DataError(f"{path}: damaged, or not a Parquet file ({error})") from None
+        names, parts = read_parquet(path, [text_column], size)
+        refuse_taken(str(path), names, added)
+        before = 0
+        for batch, (texts,) in parts:
+            for row, text in enumerate(texts, start=before + 1):
+                if not isinstance(text, str):
+                    raise DataError(f"{path}: row {row}: expected a string under {text_column!r}")
+            before += len(texts)
+            yield batch, texts
 
     def write(self, path: Path, content: Any, columns: Mapping[str, list]) -> None:
         import pyarrow.parquet

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from llmclf.classify import CLASSIFIER_FILE, TextClassifier, read_classifier
+from llmclf.classify import CLASSIFIER_FILE, TextClassifier, decision_in, read_classifier
 from llmclf.console import LlmclfError, progress, require_one_of
+from llmclf.decision import Decision
 from llmclf.files.storage import FileError, atomic_write, lock_folder, sha256_of
 from llmclf.files.tables import DataError
 from llmclf.scale.message_files import KINDS, Part
@@ -92,7 +93,8 @@ def score_files(
         require_ray(workers)
     elif workers not in (None, 1):
         raise LlmclfError(f"the engine 'stream' is one process, got workers={workers}; the engine 'ray' takes several")
-    labels = read_classifier(classifier)[1]["labels"]
+    record = read_classifier(classifier)[1]
+    labels, decision = record["labels"], decision_in(record)
     added = ["predicted", *(f"probability_{label}" for label in labels)]
     files = find_files(source, output)
     with lock_folder(output):
@@ -111,7 +113,7 @@ def score_files(
             bar = progress(total=total, initial=before, description="scoring", unit=" messages")
             with closing(answers), bar:
                 for part, probabilities in answers:
-                    write_part(part, labels, probabilities)
+                    write_part(part, labels, decision, probabilities)
                     bar.update(len(part.texts))
     return Scored(total - before, before)
 
@@ -209,9 +211,9 @@ def stream(load: Callable[[], TextClassifier], parts: Iterable[Part]) -> Generat
         yield part, classifier.predict_proba(part.texts)
 
 
-def write_part(part: Part, labels: Sequence[str], probabilities: np.ndarray) -> None:
+def write_part(part: Part, labels: Sequence[str], decision: Decision, probabilities: np.ndarray) -> None:
     """Write a part's rows with their labels and (rows, classes) probabilities, in one step."""
-    columns = {"predicted": [labels[number] for number in probabilities.argmax(axis=1)]}
+    columns = {"predicted": decision.answers(probabilities, labels)}
     columns |= {f"probability_{label}": probabilities[:, number].tolist() for number, label in enumerate(labels)}
     with atomic_write(part.target) as unfinished:
         KINDS[part.target.suffix].write(unfinished, part.content, columns)

@@ -41,7 +41,7 @@ def broken_table(things: Things, seed: int) -> Trial:
                 if str(path) not in str(error) and "labels" not in str(error):
                     raise LostError(f"the file is not named: {error}") from error
                 return ERROR
-        rows = rows or rows_of(content, suffix)
+        rows = [[label.strip(), text] for label, text in rows or rows_of(content, suffix)]
         if table[["label", "text"]].to_numpy().tolist() != rows or texts != [text for _, text in rows]:
             raise LostError(f"not the rows of the table: {content!r}")
         return RIGHT
@@ -52,7 +52,7 @@ def broken_table(things: Things, seed: int) -> Trial:
 def rows_of(content: bytes, suffix: str) -> list[list[str]]:
     """Label and text of every row."""
     text = io.StringIO(content.decode("utf-8-sig"), newline="")
-    header, *rows = filter(None, csv.reader(text, delimiter="\t" if suffix == ".tsv" else ","))
+    header, *rows = filter("".join, csv.reader(text, delimiter="\t" if suffix == ".tsv" else ","))
     return [[row[header.index(name)] for name in ("label", "text")] for row in rows]
 
 

@@ -1,0 +1,114 @@
+"""Chapter 8: the decision that suits a labelled table, found on it and kept with the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llmclf.console import LlmclfError
+from llmclf.decision import Decision
+from llmclf.evaluate import Evaluation, score
+from llmclf.evaluation.statistics import cost_optimal_threshold, fit_temperature
+
+
+def tune(
+    logits: Tensor, labels: Sequence[int], *, false_positive: float = 1.0, false_negative: float = 1.0
+) -> Decision:
+    """The temperature of least log loss, and the threshold or the offsets of least cost, on these texts.
+
+    Parameters
+    ----------
+    logits, labels
+        (texts, classes) and (texts,), of texts that were neither trained on nor will be judged by.
+    false_positive, false_negative
+        Of two classes: what it costs to call a text of the first the second, and the other way round. More classes are
+        tuned for the fewest mistakes.
+
+    Raises
+    ------
+    LlmclfError
+        Fewer than two texts, a class without any, a cost that is not above 0, or costs for more than two classes.
+    """
+    numbers, classes = np.asarray(labels), logits.shape[1]
+    missing = sorted(set(range(classes)) - set(numbers.tolist()))
+    if missing:
+        raise LlmclfError(f"no text of class {missing[0]}: a decision is tuned on texts of every class")
+    if min(false_positive, false_negative) <= 0:
+        raise LlmclfError(f"costs must be above 0, got {false_positive} and {false_negative}")
+    if classes > 2 and (false_positive, false_negative) != (1.0, 1.0):
+        raise LlmclfError(f"false positives and negatives are of two classes; this classifier has {classes}")
+    temperature = fit_temperature(logits.numpy(), numbers.tolist())
+    shares = Decision(temperature).probabilities(logits).numpy()
+    if classes == 2:
+        found = cost_optimal_threshold(
+            shares[:, 1].tolist(), numbers.tolist(), false_positive=false_positive, false_negative=false_negative
+        )
+        return Decision(temperature, threshold=between(shares[:, 1], found))
+    return Decision(temperature, offsets=fit_offsets(shares, numbers))
+
+
+def between(probabilities: np.ndarray, threshold: float) -> float:
+    """A threshold with the same answers on these texts, halfway to the next smaller probability: room on both sides."""
+    lower = probabilities[probabilities < threshold]
+    if not np.isfinite(threshold):
+        return float(threshold)
+    return float((threshold + (lower.max() if len(lower) else 0.0)) / 2)
+
+
+def fit_offsets(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
+    """One number a class, to be added to the logarithms of the probabilities (texts, classes), for the fewest mistakes.
+
+    One class after the other is moved to the best of the places where an answer changes, until nothing gets better; of
+    places with as few mistakes the one nearest to 0 is taken.
+    """
+    logs = np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-30))
+    offsets = np.zeros(logs.shape[1])
+    fewest = (logs.argmax(axis=1) != labels).sum()
+    while True:
+        before = fewest
+        for number in range(len(offsets)):
+            moved = logs + offsets
+            others = np.delete(moved, number, axis=1).max(axis=1)
+            turns = np.unique(others - logs[:, number])  # from here on the class is the answer for one text more
+            places = np.concatenate([[0.0], (turns[1:] + turns[:-1]) / 2])
+            mistakes = [mistakes_with(moved, labels, number, place + logs[:, number]) for place in places]
+            best = min(range(len(places)), key=lambda place: (mistakes[place], abs(places[place])))
+            if mistakes[best] < fewest:
+                fewest, offsets[number] = mistakes[best], places[best]
+        if fewest == before:
+            return tuple(offsets.tolist())
+
+
+def mistakes_with(scores: np.ndarray, labels: np.ndarray, number: int, column: np.ndarray) -> int:
+    """Mistakes where one class has these scores instead."""
+    changed = scores.copy()
+    changed[:, number] = column
+    return int((changed.argmax(axis=1) != labels).sum())
+
+
+def evidence(
+    logits: Tensor, labels: Sequence[int], decision: Decision, *, false_positive: float, false_negative: float
+) -> dict[str, Any]:
+    """Log loss, mistakes and (of two classes) their cost, before and after, on the texts that it was fitted on."""
+    numbers = torch.as_tensor(labels)
+    return {
+        "texts": len(numbers),
+        "cost of a false positive": false_positive,
+        "cost of a false negative": false_negative,
+        "before": summary(score(logits, numbers), false_positive, false_negative),
+        "after": summary(score(logits, numbers, decision), false_positive, false_negative),
+    }
+
+
+def summary(result: Evaluation, false_positive: float, false_negative: float) -> dict[str, float]:
+    """Log loss and mistakes; of two classes those of each kind, and what they cost."""
+    found = {"log loss": result.loss, "mistakes": result.count - result.correct}
+    if len(result.confusion) == 2:
+        alarms, misses = int(result.confusion[0, 1]), int(result.confusion[1, 0])
+        cost = alarms * false_positive + misses * false_negative
+        found |= {"false positives": alarms, "false negatives": misses, "cost": cost}
+    return found
