@@ -7,37 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from llmclf.data import Splits
+from llmclf.exchange.to_transformers import transformers_config
 from llmclf.head import Classifier
 from llmclf.loaders import Batch, Loaders, make_loaders
-from llmclf.models import GPT2Config, LlamaConfig
+from llmclf.models import GPT2Config
+from llmclf.models.llama_weights import hub_names
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import TrainingSettings
 from llmclf.weights import CONFIGS, load_pretrained
 
-if TYPE_CHECKING:
-    import transformers
-
 # Five epochs; losses every 50 steps and accuracies every epoch over 5 batches of each. All ways have the learning rate
 # that the library suggests for the backbone.
 SETTINGS = TrainingSettings()
-
-
-THEIR_WORDS = {
-    "token_embedding": "embed_tokens",
-    "blocks": "layers",
-    "norm1": "input_layernorm",
-    "attention": "self_attn",
-    **{ours: f"{ours[0]}_proj" for ours in ("query", "key", "value", "output")},
-    "norm2": "post_attention_layernorm",
-    **{ours: f"{ours}_proj" for ours in ("gate", "up", "down")},
-    "final_norm": "norm",
-}
 
 
 class Way(NamedTuple):
@@ -87,49 +74,12 @@ def transformers_model(backbone: str) -> tuple[nn.Module, list[nn.Module]]:
         model = transformers.GPT2ForSequenceClassification.from_pretrained(backbone)
         model.config.pad_token_id = load_tokenizer(backbone).eot_token
         return model, [model.transformer.h[-1], model.transformer.ln_f, model.score]
-    config = transformers_config(
-        CONFIGS[backbone.removeprefix("random-")], pad_token_id=load_tokenizer(backbone).eot_token
-    )
-    if isinstance(config, transformers.GPT2Config):
+    shape = CONFIGS[backbone.removeprefix("random-")]
+    config = transformers_config(shape, pad_token_id=load_tokenizer(backbone).eot_token)
+    if isinstance(shape, GPT2Config):
         model = transformers.GPT2ForSequenceClassification(config)
         return model, [model.transformer.h[-1], model.transformer.ln_f, model.score]
     model = transformers.LlamaForSequenceClassification(config)
     weights = dict(load_pretrained(backbone).named_parameters())
-    model.model.load_state_dict({in_their_words(name): weights[name] for name in weights if name != "head.weight"})
+    model.model.load_state_dict({theirs: weights[ours] for ours, theirs in hub_names(shape).items()})
     return model, [model.model.layers[-1], model.model.norm, model.score]
-
-
-def in_their_words(name: str) -> str:
-    """What `transformers` calls a parameter of a Llama."""
-    return ".".join(THEIR_WORDS.get(word, word) for word in name.split("."))
-
-
-def transformers_config(shape: GPT2Config | LlamaConfig, **options: object) -> transformers.PretrainedConfig:
-    """The same shape in the words of `transformers`; the tests' independent models are built by it too."""
-    import transformers
-
-    if isinstance(shape, GPT2Config):
-        return transformers.GPT2Config(
-            vocab_size=shape.vocab_size,
-            n_positions=shape.context_length,
-            n_embd=shape.hidden_size,
-            n_layer=shape.num_layers,
-            n_head=shape.num_heads,
-            layer_norm_epsilon=shape.norm_epsilon,
-            tie_word_embeddings=shape.tied_embeddings,
-            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), shape.dropout),
-            **options,
-        )
-    return transformers.LlamaConfig(
-        vocab_size=shape.vocab_size,
-        max_position_embeddings=shape.context_length,
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.num_layers,
-        num_attention_heads=shape.num_heads,
-        num_key_value_heads=shape.num_kv_heads,
-        intermediate_size=shape.intermediate_size,
-        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_base},
-        rms_norm_eps=shape.norm_epsilon,
-        tie_word_embeddings=shape.tied_embeddings,
-        **options,
-    )

@@ -8,7 +8,8 @@ The modules of this folder and of `models` are the core, which chapters 1 to 7 t
 - use: `classify`; and all of it in one call: `finetune`.
 
 `console` holds errors, notices and progress bars. The other folders are rooms around the core: `files` below it,
-`evaluation`, `interactive`, `scale` and `teaching` on top of it, and `cli` above all. Imports go downwards only.
+`evaluation`, `interactive`, `exchange`, `scale` and `teaching` on top of it, and `cli` above all. Imports go downwards
+only.
 """
 
 __version__ = "0.1.0"

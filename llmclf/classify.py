@@ -18,6 +18,7 @@ from llmclf.decision import Decision
 from llmclf.evaluate import choose_device
 from llmclf.files.download import AssetError
 from llmclf.files.gguf import quantisation_of
+from llmclf.files.hub_folder import INDEX
 from llmclf.files.storage import FileError, read_with_checksum, sha256_of, write_with_checksum
 from llmclf.head import Classifier
 from llmclf.loaders import Collate, padded_batches
@@ -206,7 +207,8 @@ class TextClassifier:
         if self.backbone.startswith(RANDOM):
             return None
         try:
-            return locate(self.backbone)
+            path = locate(self.backbone)
+            return None if path.name == INDEX else path  # several files have no single hash: store all weights
         except AssetError:
             notice(f"the public weights of {self.backbone} are not available now; storing all weights")
             return None

@@ -63,6 +63,7 @@ def finetune(
     padding: str = "dynamic",
     max_length: int | None = None,
     batch_size: int = 8,
+    head_bias: bool = True,
     precision: str = "auto",
     device: str = "auto",
     features: FeatureDataset | Loaders | None = None,
@@ -88,8 +89,8 @@ def finetune(
     trainable
         See `set_trainable`; or "lora", which teaches every block a correction and adds it in the end (`add_lora`). A
         probe trains nothing.
-    precision
-        See `Classifier`.
+    head_bias, precision
+        See `Classifier`; a probe has a bias.
     pooling
         See `Classifier`; by default "last_token", or what the probe chooses.
     blocks, groups
@@ -123,6 +124,7 @@ def finetune(
         pooling=pooling or "last_token",
         trainable="head" if is_probe or trainable == LORA else trainable,
         seed=settings.seed,
+        head_bias=head_bias,
         precision=precision,
     )
     if trainable == LORA and not is_probe:

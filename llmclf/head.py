@@ -70,6 +70,8 @@ class Classifier(nn.Module):
         See `set_trainable`.
     seed
         Of the new head's random weights.
+    head_bias
+        `False` keeps the head's biases at zero: `transformers`' classes have none (see `export_transformers`).
     precision
         "float32", "bfloat16", or "auto" (see `choose_precision`). With bfloat16 the matrices of frozen blocks are
         converted, once, and so is what these blocks hand on; what learns stays as it is.
@@ -83,6 +85,7 @@ class Classifier(nn.Module):
         pooling: str = "last_token",
         trainable: str = "last_block",
         seed: int = 123,
+        head_bias: bool = True,
         precision: str = "auto",
     ) -> None:
         super().__init__()
@@ -91,6 +94,9 @@ class Classifier(nn.Module):
         require_one_of("pooling", pooling, POOLINGS)
         self.backbone, self.pooling = backbone, pooling
         backbone.head = new_head(backbone, num_classes, seed)
+        self.head_bias = head_bias
+        if not head_bias:
+            nn.init.zeros_(backbone.head.bias)
         self.precision = choose_precision(precision, self.device)
         self.trainable = trainable
         set_trainable(self, trainable)
@@ -163,6 +169,7 @@ def set_trainable(classifier: Classifier, part: str) -> None:
     classifier.requires_grad_(part == "all")
     for module in unfrozen:
         module.requires_grad_(True)
+    backbone.head.bias.requires_grad_(classifier.head_bias)
     classifier.trainable = part
     if classifier.precision == "bfloat16":
         for block in backbone.blocks:

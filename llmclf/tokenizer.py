@@ -6,6 +6,7 @@ Texts are messages from strangers: a message that contains `<|endoftext|>` holds
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ import tiktoken
 from llmclf.console import LlmclfError
 from llmclf.files import assets
 from llmclf.files.gguf import read_gguf
+from llmclf.files.hub_folder import read_description
+from llmclf.files.storage import FileError
 
+END_OF_TEXT = "<|endoftext|>"
 # How text is cut before merging (GPT-2 paper, section 2.2): contractions, words, numbers, the rest, white space.
 # The last space before a word belongs to the word. (tiktoken's engine panics at a million spaces; hence the bound.)
 _WORDS, _REST, _SPACES = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+", r" ?[^\s\p{L}\p{N}]+", r"\s{1,262144}"
@@ -39,6 +43,9 @@ def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
     name, path = str(backbone).removeprefix("random-"), Path(backbone)
     if name == "smollm2-135M":
         return gguf_tokenizer(assets.fetch(name))
+    beside = (path if path.is_dir() else path.parent) / "tokenizer.json"
+    if path.exists() and path.suffix != ".gguf" and beside.is_file():
+        return hub_tokenizer(beside)
     gguf = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
     if not gguf and name == str(backbone) and name not in assets.ASSETS and not path.exists():
         raise LlmclfError(f"{backbone}: neither a backbone nor a file or folder")
@@ -71,6 +78,38 @@ def gguf_tokenizer(path: str | Path) -> tiktoken.Encoding:
     tokens = {text: number for number, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == normal}
     special = {text: number for number, text in enumerate(texts) if text not in tokens}
     return build_encoding("smollm2", SMOLLM2_PATTERN, tokens, special)
+
+
+def hub_tokenizer(path: Path) -> tiktoken.Encoding:
+    """The tokenizer of a `tokenizer.json`, if it cuts texts as GPT-2 or SmolLM2 do.
+
+    Raises
+    ------
+    FileError
+        It is damaged, of another kind, or without `<|endoftext|>`; or its tokens are not numbered in the order of their
+        merges, as tiktoken needs them.
+    """
+    found = read_description(path)
+    try:
+        model, steps = found["model"], found["pre_tokenizer"]
+        kinds = [step["type"] for step in steps.get("pretokenizers", [steps])]
+        pattern = {("ByteLevel",): GPT2_PATTERN, ("Digits", "ByteLevel"): SMOLLM2_PATTERN}.get(tuple(kinds))
+        merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
+        special = {token["content"]: token["id"] for token in found["added_tokens"]}
+        special |= {text: number for text, number in model["vocab"].items() if text == END_OF_TEXT}
+        tokens = {text: number for text, number in model["vocab"].items() if text not in special}
+        ranks = [tokens["".join(merge)] for merge in merges]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileError(f"{path}: not the description of a byte-pair tokenizer ({error!r})") from None
+    if pattern is None or END_OF_TEXT not in special or not merges:
+        raise FileError(
+            f"{path}: only tokenizers that cut as GPT-2's or SmolLM2's do, with {END_OF_TEXT}, are understood"
+        )
+    if ranks != sorted(ranks):
+        raise FileError(f"{path}: tokens are not numbered in the order of their merges")
+    digest = hashlib.sha256(json.dumps([sorted(tokens.items()), kinds]).encode()).hexdigest()[:12]
+    name = "smollm2" if pattern == SMOLLM2_PATTERN else "gpt2"
+    return build_encoding(f"{name}-{digest}", pattern, tokens, special)
 
 
 def build_encoding(
@@ -113,7 +152,7 @@ def encode(tokenizer: tiktoken.Encoding, text: str, max_length: int | None = Non
     # A lone surrogate (half a character) has no UTF-8 form; it becomes the replacement character, as does what has no
     # token (a byte that is not in the vocabulary makes tiktoken panic).
     clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if tokenizer.name == "smollm2":
+    if tokenizer.name.startswith("smollm2"):
         clean = SMOLLM2_LACKS.sub("\N{REPLACEMENT CHARACTER}", clean)
     input_ids = tokenizer.encode_ordinary(clean)[:max_length]
     return input_ids or [tokenizer.eot_token]

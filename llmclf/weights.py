@@ -9,10 +9,11 @@ import torch
 
 from llmclf.console import notice
 from llmclf.files import assets
+from llmclf.files.hub_folder import INDEX, read_description
 from llmclf.files.storage import FileError
 from llmclf.models import GPT2_SIZES, SMOLLM2_135M, Backbone, GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import load_gpt2
-from llmclf.models.llama_weights import load_gguf
+from llmclf.models.llama_weights import load_gguf, load_hub_llama
 from llmclf.models.state import build, initialise
 
 CONFIGS: dict[str, GPT2Config | LlamaConfig] = {**GPT2_SIZES, "smollm2-135M": SMOLLM2_135M}
@@ -40,9 +41,10 @@ def load_pretrained(
     Parameters
     ----------
     name
-        "gpt2-124M", "gpt2-355M", "gpt2-774M", "gpt2-1558M" or "smollm2-135M", fetched once; or a local file: GPT-2
-        as the Hub's safetensors, SmolLM2 as GGUF; or a folder with one of these. With "random-" before a name, the
-        same architecture with random weights (see `initialise`).
+        "gpt2-124M", "gpt2-355M", "gpt2-774M", "gpt2-1558M" or "smollm2-135M", fetched once; or a folder as the Hub has
+        it, of a GPT-2 or of the Llama family: safetensors, in one file or several, in any precision, and `config.json`;
+        or a single file: GPT-2 as safetensors, SmolLM2 as GGUF. With "random-" before a name, the same architecture
+        with random weights (see `initialise`).
     device, dtype
         Where the weights go, and in which precision.
     seed
@@ -59,7 +61,8 @@ def load_pretrained(
         initialise(model, seed)
     else:
         path = locate(name)
-        model = load_gguf(path, dtype) if path.suffix == ".gguf" else load_gpt2(path, dtype)
+        load = load_gguf if path.suffix == ".gguf" else load_hub_llama if is_hub_llama(path) else load_gpt2
+        model = load(path, dtype)
     return model.to(device).eval()
 
 
@@ -68,6 +71,8 @@ def locate(name: str | Path) -> Path:
     if name in CONFIGS:
         return assets.fetch(str(name))
     path = Path(name)
+    if (path / INDEX).is_file():
+        return path / INDEX
     if path.is_dir():
         found = sorted([*path.glob("*.safetensors"), *path.glob("*.gguf")])
         if len(found) != 1:
@@ -76,3 +81,9 @@ def locate(name: str | Path) -> Path:
     if not path.is_file():
         raise FileError(f"{name}: neither a backbone ({', '.join(CONFIGS)}) nor a file or folder")
     return path
+
+
+def is_hub_llama(path: Path) -> bool:
+    """Whether `config.json` beside these weights says that they are a Llama's."""
+    described = path.with_name("config.json")
+    return described.is_file() and read_description(described).get("model_type") == "llama"

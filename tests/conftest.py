@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -61,6 +61,12 @@ def _resolve(name: str):
         return assets.resolve(name)
     except assets.AssetError as error:
         pytest.skip(f"{name} cannot be had here: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture(scope="session")
+def resolved() -> Callable[[str], Path]:
+    """Where a registered file is; the test is skipped where it cannot be had."""
+    return lambda name: _resolve(name)[1]
 
 
 @pytest.fixture(autouse=True, scope="module")  # before a module's own fixtures, and not for the notebooks

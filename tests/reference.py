@@ -4,7 +4,7 @@ import gguf
 import torch
 import transformers
 
-from benchmarks.ways import transformers_config
+from llmclf.exchange.to_transformers import transformers_config
 from llmclf.models import GPT2, GPT2Config, Llama, LlamaConfig
 
 NO_SPECIAL_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}  # nothing ends a generation

@@ -22,6 +22,7 @@ FLOORS = {  # a module imports from its own room and from the floors below
     "core": 2,  # chapters 1 to 7: the modules beside the rooms, and models
     "evaluation": 3,
     "interactive": 3,
+    "exchange": 3,
     "scale": 3,
     "teaching": 3,
     "cli": 4,

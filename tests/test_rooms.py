@@ -21,7 +21,7 @@ def rooms(monkeypatch):
 
 def write_library(folder: Path, **more: str) -> Path:
     """A library whose rooms hold one line each; `more` gives modules, such as files_tables="import llmclf.data"."""
-    folders = ("models", "files", "evaluation", "interactive", "scale", "teaching", "cli")
+    folders = ("models", "files", "evaluation", "interactive", "exchange", "scale", "teaching", "cli")
     sources = {f"{room}/__init__.py": f'"""Chapter 0: {room}."""\n' for room in folders}
     sources |= {"__init__.py": '"""A library.\n\n- in order: `models`, `data`.\n"""\n', "data.py": "", "console.py": ""}
     sources |= {f"{name.replace('_', '/', 1)}.py": source for name, source in more.items()}

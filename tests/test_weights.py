@@ -124,9 +124,13 @@ def test_other_heads_have_to_be_stated(hub_file, small_gpt2):
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        ("{", "expected the model's description, JSON with an entry n_head"),
-        ("[]", "expected the model's description"),
-        ("{}", "expected the model's description"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "expected a JSON object, found a list"),
+        ("{}", "n_head is None, which does not divide"),
+        (
+            '{"n_head": 4, "activation_function": "relu"}',
+            "activation_function is 'relu', and only 'gelu_new'",
+        ),
         ('{"n_head": "four"}', "n_head is 'four', which does not divide the hidden size 32"),
         ('{"n_head": 5}', "n_head is 5, which does not divide"),
         ('{"n_head": 0}', "n_head is 0, which does not divide"),

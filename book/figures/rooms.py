@@ -10,10 +10,14 @@ from pathlib import Path
 from _svg import BLUE, CARD, EDGE, GREEN, ORANGE, QUIET, Drawing
 
 LIBRARY = Path(__file__).parents[2] / "llmclf"
-LEVELS = {"console": 0, "files": 1, "core": 2, "evaluation": 3, "interactive": 3, "scale": 3, "teaching": 3, "cli": 4}
+LEVELS = {"console": 0, "files": 1, "core": 2, "cli": 4}
+LEVELS |= dict.fromkeys(("evaluation", "interactive", "exchange", "scale", "teaching"), 3)
 BESIDE = "interactive", "evaluation"  # the one import between neighbours: distillation leaves near copies out
-UPPER = (("evaluation", 14), ("interactive", 141), ("scale", 255), ("teaching", 366))  # names and left edges
-UPPER_WIDTH = 100
+# Names, left edges and widths.
+UPPER = (
+    *(("evaluation", 14, 98), ("interactive", 132, 90), ("exchange", 228, 76)),
+    *(("scale", 310, 70), ("teaching", 386, 80)),
+)
 CLI, ROOMS, CORE, GROUND = 14, 112, 244, 488  # upper edges of the four rows
 
 
@@ -105,25 +109,25 @@ class Rooms(Drawing):
     def draw_arrows(self) -> None:
         """Before the boxes: an arrow to the lowest row passes behind the core."""
         below = {"files", "console"}
-        self.arrow("cli", {"core"}, 248, CLI + 54, CORE - 4)
-        self.arrow("cli", below, 361, CLI + 54, self.ground - 4)
-        for room, left in UPPER:
-            self.arrow("cli", {room}, left + UPPER_WIDTH / 2, CLI + 54, ROOMS - 4)
-            self.arrow(room, {"core"}, left + 32, ROOMS + 84, CORE - 4)
-            self.arrow(room, below, left + 68, ROOMS + 84, self.ground - 4)
+        self.arrow("cli", {"core"}, 225, CLI + 54, CORE - 4)
+        self.arrow("cli", below, 383, CLI + 54, self.ground - 4)
+        for room, left, width in UPPER:
+            self.arrow("cli", {room}, left + width / 2, CLI + 54, ROOMS - 4)
+            self.arrow(room, {"core"}, left + width / 2 - 16, ROOMS + 84, CORE - 4)
+            self.arrow(room, below, left + width / 2 + 16, ROOMS + 84, self.ground - 4)
         self.arrow("core", below, 248, CORE, self.ground - 4)
         if BESIDE in self.found:
-            self.path(f"M139 {ROOMS + 40} H118 M124 {ROOMS + 35} L117 {ROOMS + 40} L124 {ROOMS + 45}")
+            self.path(f"M130 {ROOMS + 40} H116 M122 {ROOMS + 35} L115 {ROOMS + 40} L122 {ROOMS + 45}")
 
     def draw_cli_and_rooms(self) -> None:
         self.box(14, CLI, 452, 52, fill="#fdf3dd", edge=ORANGE)
         self.text(28, CLI + 23, "cli: the command line", bold=True)
         self.text(28, CLI + 42, ", ".join(inside(self.library, "cli")), size=14)
         self.text(452, CLI + 23, lines(self.library, "cli"), size=14, color=QUIET, end=True)
-        for room, left in UPPER:
-            middle = left + UPPER_WIDTH / 2
-            self.box(left, ROOMS, UPPER_WIDTH, 80, fill="#e5f1f8", edge=BLUE)
-            self.text(middle, ROOMS + 24, room, bold=True, middle=True)
+        for room, left, width in UPPER:
+            middle = left + width / 2
+            self.box(left, ROOMS, width, 80, fill="#e5f1f8", edge=BLUE)
+            self.text(middle, ROOMS + 24, room, size=13, bold=True, middle=True)
             self.text(middle, ROOMS + 46, subject(self.library, room), size=13, middle=True)
             self.text(middle, ROOMS + 67, lines(self.library, room), size=13, color=QUIET, middle=True)
 
@@ -139,13 +143,16 @@ class Rooms(Drawing):
     def draw_ground(self) -> None:
         top = self.ground
         self.box(14, top, 452, 110, fill="#f4f4f4", edge=QUIET)
-        files = ", ".join(inside(self.library, "files"))
-        for room, words, left, width in (("files", files, 24, 286), ("console", "errors, notices", 338, 118)):
+        files = inside(self.library, "files")
+        half = (len(files) + 1) // 2
+        rows = [", ".join(files[:half]) + ",", ", ".join(files[half:])]
+        for room, words, left, width in (("files", rows, 24, 286), ("console", ["errors, notices"], 338, 118)):
             middle = left + width / 2
             self.box(left, top + 10, width, 90, fill=CARD, edge=EDGE)
-            self.text(middle, top + 34, room, bold=True, middle=True)
-            self.text(middle, top + 60, words, size=14, middle=True)
-            self.text(middle, top + 86, lines(self.library, room), size=13, color=QUIET, middle=True)
+            self.text(middle, top + 31, room, bold=True, middle=True)
+            for number, row in enumerate(words):
+                self.text(middle, top + 52 + 18 * number, row, size=14, middle=True)
+            self.text(middle, top + 90, lines(self.library, room), size=13, color=QUIET, middle=True)
         if ("files", "console") in self.found:
             self.path(f"M314 {top + 55} H331 M325 {top + 50} L332 {top + 55} L325 {top + 60}")
 

@@ -231,6 +231,23 @@ def classify_files(options: Namespace) -> None:
     print(f"saved in {options.texts[1]}")
 
 
+def export(options: Namespace) -> None:
+    """Write a classifier in a form that other programs read."""
+    from llmclf.classify import TextClassifier
+    from llmclf.cli.training import refuse_without_effect
+    from llmclf.exchange.to_onnx import export_onnx
+    from llmclf.exchange.to_transformers import export_transformers
+
+    classifier = TextClassifier.load(options.folder, device="cpu", precision="float32")
+    if options.format == "onnx":
+        export_onnx(classifier, options.output, int8=options.int8)
+    else:
+        refuse_without_effect(options, ["int8"], "with --format transformers")
+        export_transformers(classifier, options.output)
+    for path in sorted(Path(options.output).iterdir()):
+        print(f"{path}: {path.stat().st_size:,} bytes")
+
+
 def distil(options: Namespace) -> None:
     """Train a small model on what a classifier says of the SMS collection, and write it into one file."""
     from llmclf.classify import TextClassifier

@@ -97,6 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--gradient-accumulation", type=int, default=1, metavar="N", help="batches that make one step (default 1)"
     )
 
+    practice.add_argument("--no-head-bias", action="store_true", help="so that SmolLM2 can be exported to transformers")
+
     evaluate = commands.add_parser("evaluate", help="measure a saved classifier on a labelled table")
     evaluate.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote")
     evaluate.add_argument("table", metavar="FILE", help=TABLE)
@@ -132,6 +134,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     tune.add_argument("--abstain-below", type=float, default=0.0, metavar="P", help=ABSTAIN)
     add_device(tune)
+
+    export = commands.add_parser("export", help="write a classifier for ONNX Runtime, or for transformers")
+    export.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote")
+    export.add_argument("output", metavar="DIR", help="folder to write")
+    export.add_argument("--format", choices=("onnx", "transformers"), default="onnx", help="default onnx")
+    export.add_argument("--int8", action="store_true", help="of onnx: matrices in eight bits")
 
     distil = commands.add_parser("distil", help="teach a small model, for a web page, to answer as a classifier does")
     distil.add_argument("folder", metavar="CLASSIFIER", help="folder that train wrote, of SMS messages")

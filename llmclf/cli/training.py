@@ -30,7 +30,7 @@ from llmclf.weights import choose_backbone
 
 OF_FINETUNING = (
     *("epochs", "learning_rate", "batch_size", "trainable", "validation", "class_weights", "patience", "schedule"),
-    *("warmup", "max_gradient_norm", "weight_decay", "gradient_accumulation"),
+    *("warmup", "max_gradient_norm", "weight_decay", "gradient_accumulation", "no_head_bias"),
 )
 OF_PROBE = ("blocks",)
 OF_TABLE = (
@@ -74,6 +74,7 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
         "padding": options.padding,
         "max_length": options.max_length,
         "batch_size": options.batch_size,
+        "head_bias": not options.no_head_bias,
         "precision": options.precision,
         "device": device,
         "before_training": begin,

@@ -5,14 +5,14 @@ Every tensor of a file is accounted for: a missing, surplus or misshapen one is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from llmclf.files.storage import FileError, read_safetensors
+from llmclf.files.hub_folder import read_description, read_weights, require_stated
+from llmclf.files.storage import FileError
 from llmclf.models import GPT2, GPT2Config
 from llmclf.models.state import WeightsError, build, check_tensors, fill
 
@@ -54,7 +54,7 @@ def hub_layout(config: GPT2Config) -> dict[str, tuple]:
 
 def load_gpt2(path: Path, dtype: torch.dtype) -> GPT2:
     """A GPT-2 of any size from the Hub's `model.safetensors`; a `config.json` beside it may state the heads."""
-    stored, _ = read_safetensors(path)
+    stored = read_weights(path)
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in stored.items()}
     if len(tensors) < len(stored):
         raise WeightsError(f"{path}: some tensors are there twice, with and without 'transformer.' before the name")
@@ -82,6 +82,20 @@ def load_gpt2(path: Path, dtype: torch.dtype) -> GPT2:
     return model
 
 
+def gpt2_for_hub(config: GPT2Config, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our parameters, head aside, by the Hub's names and as they are stored there: `load_gpt2` the other way round."""
+    tensors = {theirs: state[ours] for ours, theirs in HUB_OUTSIDE.items()}
+    for layer in range(config.num_layers):
+        for ours, (theirs, transposed) in HUB_BLOCK.items():
+            tensor = state[f"blocks.{layer}.{ours}"]
+            tensors[f"h.{layer}.{theirs}"] = tensor.T if transposed else tensor
+        for kind in ("weight", "bias"):
+            parts = [state[f"blocks.{layer}.attention.{part}.{kind}"] for part in ("query", "key", "value")]
+            joined = torch.cat(parts)
+            tensors[f"h.{layer}.attn.c_attn.{kind}"] = joined.T if kind == "weight" else joined
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
 def _gpt2_config(path: Path, tensors: Mapping[str, Tensor]) -> GPT2Config:
     """Read the shape off the tensors; only the number of heads leaves no trace in them."""
     try:
@@ -91,20 +105,20 @@ def _gpt2_config(path: Path, tensors: Mapping[str, Tensor]) -> GPT2Config:
         raise WeightsError(f"{path}: no wte.weight and wpe.weight as matrices, so this is not a GPT-2 file") from None
     num_layers = len({name.split(".")[1] for name in tensors if name.startswith("h.")})
     described = path.with_name("config.json")
+    stated = read_description(described) if described.is_file() else {}
     if described.is_file():
-        num_heads = _stated_heads(described, hidden_size)
+        num_heads = _stated_heads(described, stated, hidden_size)
     elif hidden_size % HEAD_SIZE == 0:
         num_heads = hidden_size // HEAD_SIZE
     else:
         raise WeightsError(f"{path}: number of attention heads unknown; put the model's config.json (n_head) beside it")
-    return GPT2Config(vocab_size, context_length, hidden_size, num_layers, num_heads)
+    epsilon = stated.get("layer_norm_epsilon", GPT2Config.norm_epsilon)
+    return GPT2Config(vocab_size, context_length, hidden_size, num_layers, num_heads, norm_epsilon=epsilon)
 
 
-def _stated_heads(described: Path, hidden_size: int) -> int:
-    try:
-        num_heads = json.loads(described.read_text(encoding="utf-8"))["n_head"]
-    except (ValueError, KeyError, TypeError):  # not JSON; no such entry; no entries at all
-        raise FileError(f"{described}: expected the model's description, JSON with an entry n_head") from None
+def _stated_heads(described: Path, stated: Mapping, hidden_size: int) -> int:
+    require_stated(described, stated, {"activation_function": "gelu_new", "scale_attn_by_inverse_layer_idx": False})
+    num_heads = stated.get("n_head")
     if not isinstance(num_heads, int) or num_heads < 1 or hidden_size % num_heads:
         raise FileError(f"{described}: n_head is {num_heads!r}, which does not divide the hidden size {hidden_size}")
     return num_heads

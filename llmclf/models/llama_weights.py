@@ -1,4 +1,4 @@
-"""SmolLM2's weights, from a GGUF file: packed in 4 and 8 bits there, unpacked to floats here.
+"""SmolLM2's weights, from a GGUF file, packed in 4 and 8 bits there, or from a Hub folder of any Llama's shape.
 
 Every tensor of a file is accounted for: a missing, surplus or misshapen one is an error, never a silent gap.
 """
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from llmclf.files.gguf import read_gguf
+from llmclf.files.hub_folder import read_description, read_weights, require_stated
+from llmclf.files.storage import FileError
 from llmclf.models import Llama, LlamaConfig
 from llmclf.models.state import WeightsError, build, check_tensors, fill
 
@@ -28,14 +30,33 @@ GGUF_BLOCK = {
     "mlp.down.weight": "ffn_down.weight",
 }
 GGUF_OUTSIDE = {"token_embedding.weight": "token_embd.weight", "final_norm.weight": "output_norm.weight"}
+HUB_BLOCK = {
+    "norm1.weight": "input_layernorm.weight",
+    **{f"attention.{part}.weight": f"self_attn.{part[0]}_proj.weight" for part in ("query", "key", "value", "output")},
+    "norm2.weight": "post_attention_layernorm.weight",
+    **{f"mlp.{part}.weight": f"mlp.{part}_proj.weight" for part in ("gate", "up", "down")},
+}
+HUB_OUTSIDE = {"token_embedding.weight": "embed_tokens.weight", "final_norm.weight": "norm.weight"}
 
 
 def gguf_names(config: LlamaConfig) -> dict[str, str]:
     """Our parameter names, each with its name in a GGUF file."""
-    names = dict(GGUF_OUTSIDE) if config.tied_embeddings else {**GGUF_OUTSIDE, "head.weight": "output.weight"}
-    for layer in range(config.num_layers):
-        names |= {f"blocks.{layer}.{ours}": f"blk.{layer}.{theirs}" for ours, theirs in GGUF_BLOCK.items()}
-    return names
+    head = {} if config.tied_embeddings else {"head.weight": "output.weight"}
+    return GGUF_OUTSIDE | head | in_every_block(config, "blk", GGUF_BLOCK)
+
+
+def hub_names(config: LlamaConfig) -> dict[str, str]:
+    """Our parameter names, the head aside, each with its name on the Hub (behind "model.")."""
+    return HUB_OUTSIDE | in_every_block(config, "layers", HUB_BLOCK)
+
+
+def in_every_block(config: LlamaConfig, word: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The names of a block's parameters, for all blocks."""
+    return {
+        f"blocks.{layer}.{ours}": f"{word}.{layer}.{theirs}"
+        for layer in range(config.num_layers)
+        for ours, theirs in names.items()
+    }
 
 
 def load_gguf(path: Path, dtype: torch.dtype) -> Llama:
@@ -55,6 +76,51 @@ def load_gguf(path: Path, dtype: torch.dtype) -> Llama:
         state[ours] = tensor
     fill(model, state, dtype)
     return model
+
+
+def load_hub_llama(path: Path, dtype: torch.dtype) -> Llama:
+    """A model of the Llama family from the Hub's safetensors (or their index), with `config.json` beside them."""
+    config = _stated_config(path.with_name("config.json"))
+    tensors = {name.removeprefix("model."): tensor for name, tensor in read_weights(path).items()}
+    if config.tied_embeddings:
+        head = tensors.pop("lm_head.weight", None)  # stored by some, once more
+        if head is not None and not torch.equal(head, tensors["embed_tokens.weight"]):
+            raise WeightsError(f"{path}: lm_head.weight is not embed_tokens.weight, though config.json ties them")
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith("rotary_emb.inv_freq")}
+    names, model = hub_names(config), build(config)
+    if not config.tied_embeddings:
+        names["head.weight"] = "lm_head.weight"
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    check_tensors(path, found, {theirs: shapes[ours] for ours, theirs in names.items()})
+    fill(model, {ours: tensors[theirs] for ours, theirs in names.items()}, dtype)
+    return model
+
+
+def _stated_config(described: Path) -> LlamaConfig:
+    """The shape that a Hub folder's `config.json` states."""
+    stated = read_description(described)
+    usual = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
+    require_stated(described, stated, usual | {"rope_scaling": None})
+    rope = stated.get("rope_parameters") or {"rope_theta": stated.get("rope_theta", 10_000.0)}
+    require_stated(described, rope, {"rope_type": "default"})
+    try:
+        config = LlamaConfig(
+            vocab_size=stated["vocab_size"],
+            context_length=stated["max_position_embeddings"],
+            hidden_size=stated["hidden_size"],
+            num_layers=stated["num_hidden_layers"],
+            num_heads=stated["num_attention_heads"],
+            num_kv_heads=stated.get("num_key_value_heads") or stated["num_attention_heads"],
+            intermediate_size=stated["intermediate_size"],
+            rope_base=float(rope["rope_theta"]),
+            norm_epsilon=stated["rms_norm_eps"],
+            tied_embeddings=bool(stated.get("tie_word_embeddings", False)),
+        )
+    except (KeyError, TypeError) as error:
+        raise FileError(f"{described}: not the description of a Llama ({error!r})") from None
+    require_stated(described, stated, {"head_dim": config.head_size})
+    return config
 
 
 def _llama_config(path: Path, entries: Mapping, *, tied: bool) -> LlamaConfig:
