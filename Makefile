@@ -90,7 +90,7 @@ student: .venv/installed
 lock: .venv/installed
 	$(BIN)/python -m pip install --quiet uv
 	( echo "# Every package of the environment, with the hashes of its files. Written by 'make lock' from pyproject.toml."; \
-	  echo "torch==2.13.0" | $(BIN)/uv pip compile pyproject.toml --extra book --extra ray --extra test --universal \
+	  echo "torch==2.13.0" | $(BIN)/uv pip compile pyproject.toml --extra book --extra export --extra ray --extra test --universal \
 	    --python-version 3.11 --constraint - --no-header --annotation-style line --generate-hashes --quiet ) > requirements.new
 	mv requirements.new requirements.lock
 	( echo "# The reader's environment, exactly: the versions of requirements.lock, whose CUDA packages torch brings itself."; \
