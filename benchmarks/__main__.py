@@ -17,6 +17,8 @@ NAMES = {
     "growth": "time and memory by number and by length of messages",
     "scoring": "files of messages, up to a million, in one process and by Ray's workers",
     "precision": "what bfloat16 changes in SmolLM2's accuracy and answers",
+    "sweep": "learning rates of SmolLM2, by the loss of the validation set",
+    "exporting": "accuracy, size and speed in ONNX Runtime, in float32 and in eight bits",
     "playing": "reading one message for the demo, in a kernel and in a browser",
 }
 SPEED = ("training", "classifying", "memory")  # these compare, for one backbone after the other

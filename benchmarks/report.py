@@ -241,6 +241,34 @@ def precision(_: str, found: dict) -> str:
     )
 
 
+def sweep(_: str, found: dict) -> str:
+    """A section: loss and accuracy of the validation set by learning rate; means over seeds."""
+    kinds = {(row["trainable"], row["learning rate"]): [] for row in found["rows"]}
+    for row in found["rows"]:
+        kinds[row["trainable"], row["learning rate"]].append(row)
+    columns = ["what learns", "learning rate", "seeds", "validation loss", "each seed", "validation set right"]
+    rows = []
+    for (trainable, rate), ones in kinds.items():
+        losses = [one["validation loss"] for one in ones]
+        right = sum(one["validation accuracy"] for one in ones) / len(ones)
+        each = ", ".join(f"{loss:.3f}" for loss in losses)
+        rows.append([trainable, f"{rate:g}", len(ones), sum(losses) / len(losses), each, f"{right:.1%}"])
+    return "## Learning rates, SmolLM2-135M\n\nFive epochs on the source's tables.\n\n" + table(columns, rows)
+
+
+def exporting(_: str, found: dict) -> str:
+    """A section: accuracy, size and speed of an exported classifier."""
+    columns = ["way", "test set right (95 % interval)", "MB", "messages a second, one by one", "largest change"]
+    rows = [
+        [row["way"], accuracy(row), row["MB"], row["messages a second"], row.get("largest change", "none")]
+        for row in found["rows"]
+    ]
+    return (
+        "## Exported to ONNX, SmolLM2-135M\n\nTrained and exported in float32; the change is that of a probability, "
+        "against ours.\n\n" + table(columns, rows)
+    )
+
+
 def playing(_: str, found: dict) -> str:
     """A section: milliseconds a message, and the first answer."""
     medians = found["medians"]
@@ -260,5 +288,7 @@ SECTIONS = {
     "growth": growth,
     "scoring": scoring,
     "precision": precision,
+    "sweep": sweep,
+    "exporting": exporting,
     "playing": playing,
 }

@@ -424,9 +424,11 @@ print(f"lowest on a few validation batches: {lowest:.3f}, step {step}")
 # little.
 
 # %% [markdown]
-# Against over-fitting, try these in order of effort: stop earlier, at the step with the lowest validation loss;
-# let fewer parts learn; raise the weight decay or switch on dropout (then the shortcut above is off); gather more
-# messages. The last is the best and the most work.
+# Against over-fitting, try these in order of effort: keep the epoch with the lowest validation loss and stop when it
+# has risen ({term}`early stopping`, `TrainingSettings(patience=2)`); let fewer parts learn; raise the weight decay or
+# switch on dropout (then the shortcut above is off); gather more messages. The last is the best and the most work.
+# The settings know more that a table of your own may need: `class_weights="balanced"` where one class is rare, a
+# `schedule` that lowers the learning rate towards the end, `max_gradient_norm`. This chapter uses none of them.
 
 # %% [markdown]
 # ## Two recipes

@@ -278,8 +278,8 @@ print("cut to:", len(cut), "tokens")
 print("answered all the same:", classifier.predict(endless) in names)
 
 # %% [markdown]
-# The library cuts at 1024 tokens, which is GPT-2's context and far beyond any text message, and earlier where a
-# model's context is shorter. Remember the price. What stands after the cut is not read, so whoever knows the
+# The library cuts at 1024 tokens and says so. That is GPT-2's context, and far beyond any text message; where a
+# model's context is shorter, the library cuts earlier. Remember the price. What stands after the cut is not read, so whoever knows the
 # limit can hide an offer there.
 #
 # One kind of input gets no answer:
@@ -507,6 +507,61 @@ print("the fresh process agrees:", np.allclose(fresh, here, atol=1e-4))
 # %% [markdown]
 # Same weights, same answers. In a terminal you need not write any code: `python -m llmclf classify FOLDER "your
 # text"` loads the folder and prints label and probability, and with `--table` it reads a whole table.
+# `python -m llmclf info FOLDER` prints what the file says of itself, as a {term}`model card`.
+#
+# ## Hand it over
+#
+# Your classifier may have to work where there is no PyTorch: on a server, in an app, in a browser. The format
+# {term}`ONNX` describes a model as a *graph*, a list of computations with all their weights, and ONNX Runtime
+# computes such a graph on almost any machine. Write ours:
+
+# %%
+from llmclf.exchange.to_onnx import export_onnx
+
+exported = folder.with_name("exported")
+portable = TextClassifier.load(copy, precision="float32", device="cpu")
+export_onnx(portable, exported)
+for file in sorted(exported.iterdir()):
+    print(f"{file.name:<15}{file.stat().st_size / 1e6:>7.1f} MB")
+
+# %% [markdown]
+# The graph holds all weights in float32, so it is much larger than our own file. Beside it lie the tokenizer and a
+# script of fifty lines, which classifies with these files alone. Run that script on the test set, in a process that
+# can import neither PyTorch nor our library:
+
+# %%
+script = """
+import json, sys
+sys.modules |= dict.fromkeys(["torch", "tiktoken", "llmclf"])  # not there
+sys.path.insert(0, sys.argv[1])
+from classify import classify
+answers, probabilities = classify(json.load(sys.stdin))
+print(json.dumps([answers, probabilities.tolist()]))
+"""
+command = [sys.executable, "-c", script, str(exported)]
+sent = json.dumps(test["text"].tolist())
+answer = subprocess.run(command, input=sent, capture_output=True, text=True, check=True)
+answers, elsewhere = json.loads(answer.stdout)
+
+# %%
+here = portable.predict_proba(test["text"].tolist())
+same = sum(map(str.__eq__, answers, portable.predict(test["text"].tolist())))
+print(f"{same} of {len(answers)} answers are the same")
+print(f"largest difference of a probability: {abs(elsewhere - here).max():.1e}")
+
+# %% [markdown]
+# Every answer is the same, and the probabilities agree as closely as single-precision numbers allow. Which format
+# should you choose?
+#
+# | format | what reads it | when |
+# | --- | --- | --- |
+# | our folder | this library | you want to train on, choose a threshold, read along |
+# | `llmclf export FOLDER DIR` | ONNX Runtime, in many languages | servers, apps, browsers; every classifier of this book |
+# | `… --int8` | the same | the file should be small and quick; {term}`quantisation` changes some answers, so measure |
+# | `… --format transformers` | `pipeline("text-classification", DIR)` | your team already uses `transformers`; only for a head that reads the last token |
+#
+# The last format has a catch. The head of `transformers` has no {term}`bias`. GPT-2's final norm can take our bias
+# over; SmolLM2's norm has none, so train with `--no-head-bias` if you need it.
 #
 # ## How good is it?
 #

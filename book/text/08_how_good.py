@@ -688,7 +688,39 @@ figure
 # %% [markdown]
 # In our run the loss falls, but the interval reaches down to zero, so luck might explain it; and the calibration error hardly moves: so few messages lie between
 # the corners of {numref}`fig-calibration` that there is little to mend. Scaling costs one number and no training, so try it where you use the
-# probabilities. It cannot mend single messages, and some of them are badly wrong. Here they are.
+# probabilities.
+#
+# ## Keep the decision
+#
+# A threshold is worth nothing if the next person who loads the classifier forgets it. The library keeps threshold and
+# temperature with the classifier, as its *decision*. The function `tune` finds both on the validation set, as you have
+# just done by hand. It takes the temperature first, and puts the threshold halfway between two messages:
+
+# %%
+from pathlib import Path
+
+from llmclf.classify import TextClassifier
+from llmclf.evaluation.tuning import tune
+
+decision = tune(checked, checked_labels.tolist(), **price)
+print(f"temperature {decision.temperature:.3f}", end=", ")
+print(f"threshold {decision.threshold:.3f}")
+classifier = TextClassifier(
+    model, tokenizer, ["ham", "spam"], backbone, decision=decision
+)
+folder = Path("output", "fast" if data.is_fast() else "full", "decided")
+classifier.save(folder)
+
+# %% tags=["nbval-check-output"]
+again = TextClassifier.load(folder)
+print("the decision was kept:", again.decision == decision)
+
+# %% [markdown]
+# From now on `predict`, the command line, the demo and the scoring of files all decide like this. In a terminal
+# `llmclf tune FOLDER validation.csv --cost-false-positive 10` does the same to a saved classifier and prints what it
+# changes, and `--abstain-below 0.9` lets it answer "unsure" where it is not sure enough.
+#
+# No decision can mend single messages, and some of them are badly wrong. Here they are.
 
 # %% [markdown]
 # ## Read the worst
