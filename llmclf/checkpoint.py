@@ -32,17 +32,24 @@ def describe_run(classifier: Classifier, train_loader: DataLoader, settings: dic
     """What must be the same for a checkpoint to be continued: settings, messages, model."""
     dataset: Any = dataset_of(train_loader)
     pad_to = dataset.pad_to if isinstance(dataset, FeatureDataset) else collate_of(train_loader).pad_to
-    content = json.dumps([dataset.messages, dataset.labels, train_loader.batch_size])
+    falls = settings["schedule"] != "constant" or settings["warmup"] > 0
     return {
         # More epochs may be added later, except where the learning rate falls towards the last.
-        **{name: value for name, value in settings.items() if name != "epochs" or settings["schedule"] != "constant"},
+        **{name: value for name, value in settings.items() if name != "epochs" or falls},
         "number of trained tensors": sum(parameter.requires_grad for parameter in classifier.parameters()),
         "model": f"{classifier.backbone.config}, read at {classifier.pooling}",
         "padding": "each batch to its longest message" if pad_to is None else f"all to {pad_to} tokens",
         "precision": classifier.precision,
         "frozen weights": fingerprint(weight for weight in classifier.parameters() if not weight.requires_grad),
-        "training messages": hashlib.sha256(content.encode()).hexdigest(),
+        "training messages": hash_of_messages(train_loader),
     }
+
+
+def hash_of_messages(loader: DataLoader) -> str:
+    """SHA-256 of a loader's messages, their labels and its batch size."""
+    dataset: Any = dataset_of(loader)
+    content = json.dumps([dataset.messages, dataset.labels, loader.batch_size])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def save_checkpoint(
@@ -102,5 +109,5 @@ def load_checkpoint(
                 "step": tensors[f"step/{name}"].clone(),
                 **{key: tensors[f"{key}/{name}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")},
             }
-    best = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
+    best = {name.removeprefix("best/"): tensor.clone() for name, tensor in tensors.items() if name.startswith("best/")}
     return record["history"], record["epochs_done"], best

@@ -151,7 +151,7 @@ class TextClassifier:
             "labels": self.label_names,
             "backbone": self.backbone,
             "backbone_sha256": sha256_of(public) if public else None,
-            "quantisation": quantisation_of(public) if public and public.suffix == ".gguf" else None,
+            "quantisation": self._quantisation(),
             "family": type(backbone).__name__,
             "config": asdict(backbone.config),
             "tokenizer": self.tokenizer.name,
@@ -201,6 +201,16 @@ class TextClassifier:
         model.requires_grad_(False).to(place).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
         return cls(model, _tokenizer(path, record), record["labels"], **settings, decision=decision_in(record))
+
+    def _quantisation(self) -> str | None:
+        """How the backbone's weights were packed when it was loaded, if they were."""
+        if self.backbone.startswith(RANDOM):
+            return None
+        try:
+            path = locate(self.backbone)
+        except (AssetError, FileError):
+            return "not known"
+        return quantisation_of(path) if path.suffix == ".gguf" else None
 
     def _public_weights(self) -> Path | None:
         """The file that `save` need not repeat, if there is one."""

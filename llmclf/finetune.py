@@ -185,7 +185,7 @@ def sweep_learning_rates(
     """
     settings, checkpoint = settings or TrainingSettings(), options.pop("checkpoint", None)
     rows: dict[float, dict[str, float]] = {}
-    best = features = None
+    best, least, features = None, float("inf"), None
     for rate in rates:
         own = None if checkpoint is None else Path(checkpoint).with_name(f"{rate:g}-{Path(checkpoint).name}")
         one = finetune(
@@ -202,8 +202,8 @@ def sweep_learning_rates(
             features = one.loaders
         result = evaluate(one.classifier.model, every_message(one.loaders.validation))
         rows[rate] = {"validation loss": result.loss, "validation accuracy": result.accuracy}
-        if result.loss == min(row["validation loss"] for row in rows.values()):
-            best = one
+        if result.loss < least:  # not where it is no number
+            best, least = one, result.loss
     if best is None:
         raise LlmclfError("no learning rate gave a validation loss: name one or more, and validation messages")
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("learning rate"), best

@@ -59,7 +59,7 @@ def class_weight_tensor(
         if counts.min() == 0:
             raise LlmclfError(f"class {counts.argmin().item()} has no training message, so it cannot be balanced")
         return counts.sum() / (num_classes * counts)
-    if isinstance(weights, str) or len(weights) != num_classes or min(weights) <= 0:
+    if isinstance(weights, str) or len(weights) != num_classes or not min(weights) > 0:
         raise LlmclfError(f'class_weights must be "balanced" or {num_classes} positive numbers, got {weights!r}')
     return torch.tensor(weights, dtype=torch.float32)
 

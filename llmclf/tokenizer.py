@@ -31,6 +31,13 @@ SMOLLM2_PATTERN = rf"\p{{N}}|{_WORDS}|{_REST}|{_SPACES}(?![^\s\p{{N}}])|\s+"
 # SmolLM2's vocabulary lacks the bytes of these: six control characters, and planes of Unicode with nothing in them.
 SMOLLM2_LACKS = re.compile("[\x04\x06\x13\x14\x16\x1d\U00040000-\U000bffff]")
 
+# What `tokenizer.json` says of these.
+SMOLLM2_NORMALIZER = {
+    "type": "Replace",
+    "pattern": {"Regex": SMOLLM2_LACKS.pattern},
+    "content": "\N{REPLACEMENT CHARACTER}",
+}
+
 
 def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
     """The tokenizer that belongs to a backbone, by the same names and paths as `weights.load_pretrained`.
@@ -46,6 +53,9 @@ def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
     beside = (path if path.is_dir() else path.parent) / "tokenizer.json"
     if path.exists() and path.suffix != ".gguf" and beside.is_file():
         return hub_tokenizer(beside)
+    described = beside.with_name("config.json")
+    if path.exists() and described.is_file() and read_description(described).get("model_type") != "gpt2":
+        raise FileError(f"{beside}: no such file, and only GPT-2 has a tokenizer without it; save it beside the model")
     gguf = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
     if not gguf and name == str(backbone) and name not in assets.ASSETS and not path.exists():
         raise LlmclfError(f"{backbone}: neither a backbone nor a file or folder")
@@ -92,16 +102,22 @@ def hub_tokenizer(path: Path) -> tiktoken.Encoding:
     found = read_description(path)
     try:
         model, steps = found["model"], found["pre_tokenizer"]
-        kinds = [step["type"] for step in steps.get("pretokenizers", [steps])]
+        steps = steps.get("pretokenizers", [steps])
+        kinds = [step["type"] for step in steps]
+        usual = {"add_prefix_space": False, "use_regex": True, "individual_digits": True}
+        changed = [name for step in steps for name, value in usual.items() if step.get(name, value) != value]
         pattern = {("ByteLevel",): GPT2_PATTERN, ("Digits", "ByteLevel"): SMOLLM2_PATTERN}.get(tuple(kinds))
         merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
+        made = {"".join(merge) for merge in merges}
         special = {token["content"]: token["id"] for token in found["added_tokens"]}
-        special |= {text: number for text, number in model["vocab"].items() if text == END_OF_TEXT}
+        # What no merge makes, single bytes aside, never comes out of a text.
+        special |= {text: number for text, number in model["vocab"].items() if len(text) > 1 and text not in made}
         tokens = {text: number for text, number in model["vocab"].items() if text not in special}
         ranks = [tokens["".join(merge)] for merge in merges]
     except (KeyError, TypeError, AttributeError) as error:
         raise FileError(f"{path}: not the description of a byte-pair tokenizer ({error!r})") from None
-    if pattern is None or END_OF_TEXT not in special or not merges:
+    known = found.get("normalizer") in (None, SMOLLM2_NORMALIZER)
+    if pattern is None or END_OF_TEXT not in special or not merges or changed or not known:
         raise FileError(
             f"{path}: only tokenizers that cut as GPT-2's or SmolLM2's do, with {END_OF_TEXT}, are understood"
         )

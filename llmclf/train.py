@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from llmclf.checkpoint import describe_run, load_checkpoint, save_checkpoint
+from llmclf.checkpoint import describe_run, hash_of_messages, load_checkpoint, save_checkpoint
 from llmclf.collectives import WorkerError, all_reduce_min, rank_and_world_size
 from llmclf.console import LlmclfError, notice, progress, require_one_of
 from llmclf.evaluate import Evaluation, evaluate
@@ -80,12 +80,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         require_one_of("schedule", self.schedule, SCHEDULES)
         for name in ("patience", "max_gradient_norm"):
-            if (value := getattr(self, name)) is not None and value <= 0:
+            if (value := getattr(self, name)) is not None and not value > 0:
                 raise LlmclfError(f"{name} must be above 0, got {value}")
-        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
+        if not 0 <= self.warmup < 1 or not self.weight_decay >= 0:
             raise LlmclfError(f"warmup must be a share below 1 and weight_decay at least 0, got {self}")
         at_least_one = self.epochs, self.evaluate_every, self.gradient_accumulation_steps
-        if min(at_least_one) < 1 or (self.learning_rate is not None and self.learning_rate <= 0):
+        if min(at_least_one) < 1 or (self.learning_rate is not None and not self.learning_rate > 0):
             raise LlmclfError(
                 "epochs, evaluate_every and gradient_accumulation_steps must be at least 1, learning_rate above 0, "
                 f"got {self}"
@@ -183,6 +183,8 @@ def train(
         wanted = settings.gradient_accumulation_steps
         raise LlmclfError(f"{len(train_loader)} batches are too few to accumulate {wanted} for a step")
     identity = describe_run(classifier, train_loader, asdict(settings))
+    if settings.patience is not None:
+        identity["validation messages"] = hash_of_messages(validation_loader)
     trainable = {name: weight for name, weight in classifier.named_parameters() if weight.requires_grad}
     optimizer = make_optimizer(trainable.values(), settings)
     if settings.patience is not None and not len(validation_loader):
@@ -233,7 +235,8 @@ def train(
         history.train_accuracies.append(on_train.accuracy)
         history.validation_accuracies.append(on_validation.accuracy)
         if settings.patience is not None:
-            best.note(evaluate(classifier, every_message(validation_loader)).loss)
+            # Of several processes all take the same number, or one might stop and the others go on.
+            best.note(all_reduce_min(evaluate(classifier, every_message(validation_loader)).loss))
         history.seconds = before + time.perf_counter() - started
         if checkpoint is not None:
             save_checkpoint(checkpoint, identity, trainable, optimizer, asdict(history), epoch + 1, best.kept)

@@ -354,14 +354,23 @@ WRONG_FORMS = {
     "two characters": ("label,text\n", {"separator": ";;"}, "separator must be one character, or \"tab\", got ';;'"),
     "encoding": ("label,text\n", {"encoding": "klingon"}, "unknown encoding 'klingon'"),
     "quoting": ("label,text\n", {"quoting": "some"}, "quoting must be one of standard, none, got 'some'"),
+    "no text encoding": ("label,text\n", {"encoding": "hex"}, "unknown encoding 'hex'"),
+    "UTF-8 read as UTF-16": (
+        b"label,text\nham,caf\xc3\xa9\n",
+        {"encoding": "utf-16"},
+        "probably utf-8: add --encoding utf-8",
+    ),
+    "half a character": ('{"label": "ham", "text": "hi \\ud83d"}', {"suffix": ".jsonl"}, "line 1: half a character in"),
     "other bytes": (b"label,text\nham,\xff\n", {"encoding": "ascii"}, "line 2: not ASCII"),
 }
 
 
 @pytest.mark.parametrize(("content", "form", "complaint"), WRONG_FORMS.values(), ids=WRONG_FORMS)
 def test_read_table_proposes_the_form_that_fits(tmp_path, content, form, complaint):
+    options = dict(form)
+    path = write(tmp_path, content, f"table{options.pop('suffix', '.csv')}")
     with pytest.raises(LlmclfError, match=complaint):
-        data.read_table(write(tmp_path, content), **form)
+        data.read_table(path, **options)
 
 
 def test_json_lines_parquet_and_frames_are_tables_too(tmp_path):

@@ -20,6 +20,15 @@ from llmclf.interactive.demo import ClassifierDemo, history_table
 from llmclf.interactive.token_probabilities import EXAMPLES, describe, token_probabilities
 
 
+def test_an_empty_message_asks_for_one(classifier):
+    app = ClassifierDemo(classifier)
+    app.text.value = " \n"
+    assert "Type something" in app.results[0].value
+    assert "Type something" in app.announcement.words
+    app.text.value = "hello"
+    assert "Type something" not in app.results[0].value
+
+
 def test_typing_picking_and_moving_the_slider_change_the_result(classifier):
     app = ClassifierDemo(classifier)
     seen = {app.results[0].value}

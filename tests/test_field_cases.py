@@ -115,6 +115,37 @@ def test_9_every_class_is_in_every_part_and_what_was_understood_is_printed(backb
     assert "label 'rare': 2 texts are too few" in capsys.readouterr().err
 
 
+def test_9_a_class_of_near_copies_cannot_be_in_every_part(backbone, tmp_path, capsys):
+    table = tmp_path / "mine.csv"
+    words = [f"{one} {other} {one}{other}" for one in ("red", "blue", "grey") for other in ("cat", "dog", "owl", "bee")]
+    texts = "".join(f"ham,the {text} sleeps\nspam,buy {text} now\n" for text in words)
+    table.write_text("label,text\n" + texts + "".join(f"rare,call this number {n}\n" for n in range(9)))
+    assert train(backbone, tmp_path, "--table", table, "--keep-copies-together") == 2
+    assert "label 'rare': nothing is left of it for" in capsys.readouterr().err
+
+
+def test_numbered_labels_are_the_same_after_training_and_parts_that_are_read_are_not_written_over(
+    backbone, tmp_path, capsys
+):
+    table = tmp_path / "train.csv"
+    table.write_text("label,text\n" + "".join(f"{n % 11},word{n % 11} {n}\n" for n in range(110)))
+    assert train(backbone, tmp_path, "--table", table) == 0
+    recorded = read_classifier(tmp_path / "classifier")[1]["training"]["results"]["test"]
+    assert main(["evaluate", str(tmp_path / "classifier"), str(tmp_path / "classifier" / "test.csv")]) == 0
+    assert f"({recorded['correct']} of {recorded['count']};" in capsys.readouterr().out
+    before = table.read_bytes()
+    assert main(["train", "--table", str(table), "--output", str(tmp_path), "--backbone", backbone]) == 2
+    assert "train.csv would be written over, and is read; name another --output" in capsys.readouterr().err
+    assert table.read_bytes() == before
+
+
+def test_rows_that_a_quotation_mark_swallows_are_told(backbone, tmp_path, capsys):
+    table = tmp_path / "mine.tsv"
+    table.write_text("label\ttext\n" + rows("\t") + 'ham\t"see you\nspam\tWIN NOW"\n')
+    assert train(backbone, tmp_path, "--table", table) == 0
+    assert "the first in line 62; if marks are plain characters here, add --quoting none" in capsys.readouterr().err
+
+
 def test_10_nothing_is_cut_in_silence(backbone, tmp_path, capsys):
     table = tmp_path / "mine.csv"
     table.write_text("label,text\n" + rows() + f"ham,{'and so on ' * 100}\n")

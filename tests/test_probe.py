@@ -288,7 +288,7 @@ def test_command_fits_a_few_texts_and_says_how_good_that_is(tiny_files, columns,
 def test_command_sets_a_test_aside_where_there_are_a_hundred_rows(tiny_files, columns, tmp_path, capsys):
     assert train_probe(tiny_files, tmp_path / "out", *columns, "--sample", "16") == 0
     assert sizes(capsys.readouterr().out) == [16, 0, 24]
-    assert pd.read_csv(tmp_path / "out" / "train.csv")["label"].tolist() == [0] * 8 + [1] * 8
+    assert pd.read_csv(tmp_path / "out" / "train.csv")["label"].tolist() == ["no"] * 8 + ["yes"] * 8
     assert train_probe(tiny_files, tmp_path / "other", *columns, "--sample", "200") == 2
     assert "--sample 200: that is 100 texts of each of 2 labels" in capsys.readouterr().err
 

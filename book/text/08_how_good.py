@@ -686,7 +686,7 @@ axes.legend(frameon=False, labelcolor=INK)
 figure
 
 # %% [markdown]
-# In our run the loss falls, but the interval reaches down to zero, so luck might explain it; and the calibration error hardly moves: so few messages lie between
+# In our run the loss falls, but the interval ends next to zero, so luck might explain it; and the calibration error hardly moves: so few messages lie between
 # the corners of {numref}`fig-calibration` that there is little to mend. Scaling costs one number and no training, so try it where you use the
 # probabilities.
 #
@@ -694,7 +694,7 @@ figure
 #
 # A threshold is worth nothing if the next person who loads the classifier forgets it. The library keeps threshold and
 # temperature with the classifier, as its *decision*. The function `tune` finds both on the validation set, as you have
-# just done by hand. It takes the temperature first, and puts the threshold halfway between two messages:
+# just done by hand. It fits the temperature first, so its threshold belongs to the cooled probabilities:
 
 # %%
 from pathlib import Path

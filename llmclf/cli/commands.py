@@ -151,8 +151,9 @@ def evaluate(options: Namespace) -> None:
             "interval": result.interval,
             "unsure": result.unsure,
             "confusion": result.confusion.tolist(),
-            "classes": by_class.to_dict(orient="index"),
+            "classes": by_class.astype(object).where(by_class.notna(), None).to_dict(orient="index"),
         }
+        report = {name: None if value != value else value for name, value in report.items()}  # JSON has no NaN
         print(json.dumps(report, indent=2))
     else:
         print(result)
@@ -194,7 +195,7 @@ def classify(options: Namespace) -> None:
         writer.writerows([text, label, *row] for text, label, row in rows)
     else:
         for text, label, row in rows:
-            print(f"{label} ({max(row):.1%})\t{text}")
+            print(f"{label} ({row[names.index(label)] if label in names else max(row):.1%})\t{text}")
 
 
 def utf_8(text: str, where: str) -> str:
@@ -239,6 +240,9 @@ def export(options: Namespace) -> None:
     from llmclf.exchange.to_transformers import export_transformers
 
     classifier = TextClassifier.load(options.folder, device="cpu", precision="float32")
+    output, own = Path(options.output), ("model.onnx", "model.safetensors")
+    if output.is_dir() and any(output.iterdir()) and not any((output / name).exists() for name in own):
+        raise LlmclfError(f"{output} holds other files; name another folder")
     if options.format == "onnx":
         export_onnx(classifier, options.output, int8=options.int8)
     else:

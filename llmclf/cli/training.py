@@ -47,6 +47,10 @@ def train(options: Namespace) -> None:
     finished = (output / CLASSIFIER_FILE).exists() and not any(output.glob(f"*{CHECKPOINT}"))
     if finished and not options.overwrite:
         raise LlmclfError(f"{output} holds a classifier already; name another --output, or add --overwrite")
+    given = [Path(path).resolve() for path in (options.table, options.validation, options.test) if path]
+    for part in Splits._fields:
+        if (output / f"{part}.csv").resolve() in given:
+            raise LlmclfError(f"{output / part}.csv would be written over, and is read; name another --output")
     with workers(choose_device(options.device)) as device, lock_folder(output) if is_main_process() else nullcontext():
         train_on(str(device), options, output)
 
@@ -58,7 +62,9 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
 
     def begin(model: Classifier, loaders: Loaders) -> None:
         if is_main_process():
-            data.save_splits(splits, output)  # only now: a backbone that cannot be loaded leaves nothing behind
+            # Only now: a backbone that cannot be loaded leaves nothing behind. With names, which need no key.
+            named = (table.assign(label=table["label"].map(dict(enumerate(names)))) for table in splits)
+            data.save_splits(Splits(*named), output)
             print(describe_tables(splits, names, loaders))
         table = parameter_table(model)
         trained, weights = table.trainable["sum"], table.loc["sum"].sum()
@@ -227,7 +233,20 @@ def divide(
         splits = Splits(pd.concat(splits[:2]), table[:0] if validation is None else validation, splits.test)
     if no_test:
         splits = Splits(pd.concat([splits.train, splits.test]), splits.validation, table[:0] if test is None else test)
+    if options.keep_copies_together:
+        require_every_label(splits)
     return splits
+
+
+def require_every_label(splits: Splits) -> None:
+    """Raise `DataError` where a part lacks a label that another has."""
+    every = set(pd.concat(splits)["label"])
+    for part, table in splits._asdict().items():
+        if len(table) and (missing := sorted(every - set(table["label"]))):
+            raise DataError(
+                f"label {missing[0]!r}: nothing is left of it for {part}, because near copies stay together; it needs "
+                f"more different texts, or ready-made parts (--validation, --test)"
+            )
 
 
 def shortened(splits: Splits, options: Namespace) -> Splits:

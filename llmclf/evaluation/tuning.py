@@ -14,6 +14,8 @@ from llmclf.decision import Decision
 from llmclf.evaluate import Evaluation, score
 from llmclf.evaluation.statistics import cost_optimal_threshold, fit_temperature
 
+MOST_PLACES = 500  # that are tried for an offset
+
 
 def tune(
     logits: Tensor, labels: Sequence[int], *, false_positive: float = 1.0, false_negative: float = 1.0
@@ -37,7 +39,7 @@ def tune(
     missing = sorted(set(range(classes)) - set(numbers.tolist()))
     if missing:
         raise LlmclfError(f"no text of class {missing[0]}: a decision is tuned on texts of every class")
-    if min(false_positive, false_negative) <= 0:
+    if not (false_positive > 0 and false_negative > 0):
         raise LlmclfError(f"costs must be above 0, got {false_positive} and {false_negative}")
     if classes > 2 and (false_positive, false_negative) != (1.0, 1.0):
         raise LlmclfError(f"false positives and negatives are of two classes; this classifier has {classes}")
@@ -47,16 +49,8 @@ def tune(
         found = cost_optimal_threshold(
             shares[:, 1].tolist(), numbers.tolist(), false_positive=false_positive, false_negative=false_negative
         )
-        return Decision(temperature, threshold=between(shares[:, 1], found))
+        return Decision(temperature, threshold=found)
     return Decision(temperature, offsets=fit_offsets(shares, numbers))
-
-
-def between(probabilities: np.ndarray, threshold: float) -> float:
-    """A threshold with the same answers on these texts, halfway to the next smaller probability: room on both sides."""
-    lower = probabilities[probabilities < threshold]
-    if not np.isfinite(threshold):
-        return float(threshold)
-    return float((threshold + (lower.max() if len(lower) else 0.0)) / 2)
 
 
 def fit_offsets(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
@@ -75,6 +69,7 @@ def fit_offsets(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, .
             others = np.delete(moved, number, axis=1).max(axis=1)
             turns = np.unique(others - logs[:, number])  # from here on the class is the answer for one text more
             places = np.concatenate([[0.0], (turns[1:] + turns[:-1]) / 2])
+            places = places[:: -(-len(places) // MOST_PLACES)]  # 0 stays
             mistakes = [mistakes_with(moved, labels, number, place + logs[:, number]) for place in places]
             best = min(range(len(places)), key=lambda place: (mistakes[place], abs(places[place])))
             if mistakes[best] < fewest:
@@ -106,7 +101,7 @@ def evidence(
 
 def summary(result: Evaluation, false_positive: float, false_negative: float) -> dict[str, float]:
     """Log loss and mistakes; of two classes those of each kind, and what they cost."""
-    found = {"log loss": result.loss, "mistakes": result.count - result.correct}
+    found = {"log loss": result.loss, "mistakes": result.count - result.correct, "unsure": result.unsure}
     if len(result.confusion) == 2:
         alarms, misses = int(result.confusion[0, 1]), int(result.confusion[1, 0])
         cost = alarms * false_positive + misses * false_negative

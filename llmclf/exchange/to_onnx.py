@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -72,7 +75,7 @@ def classify(texts, model="model.onnx"):
 
 if __name__ == "__main__":
     for text, answer, shares in zip(sys.argv[1:], *classify(sys.argv[1:])):
-        print(f"{answer} ({shares.max():.1%})\\t{text}")
+        print(f"{answer}\\t{shares.round(3)}\\t{text}")
 '''
 
 
@@ -90,6 +93,18 @@ class Graph(nn.Module):
         hidden_states = classifier.run_blocks(hidden_states, position, 0, len(backbone.blocks))
         logits = backbone.head(backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
         return logits[:, 0] if position is not None else pool(logits, lengths, classifier.pooling)
+
+
+@contextmanager
+def silenced(name: str) -> Iterator[None]:
+    """Without the warnings that a library logs about its own parts."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def export_onnx(classifier: TextClassifier, folder: str | Path, *, int8: bool = False) -> None:
@@ -120,7 +135,7 @@ def export_onnx(classifier: TextClassifier, folder: str | Path, *, int8: bool = 
     example = torch.full((2, 5), classifier.tokenizer.eot_token), torch.tensor([5, 3])
     free = torch.export.Dim.DYNAMIC
     shapes = {"input_ids": {0: free, 1: free}, "lengths": {0: free}}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), silenced("torch.onnx"):
         warnings.simplefilter("ignore")  # of PyTorch about itself
         program = torch.onnx.export(
             Graph(model),
@@ -132,7 +147,10 @@ def export_onnx(classifier: TextClassifier, folder: str | Path, *, int8: bool = 
             verbose=False,
         )
     assert program is not None  # as it is with dynamo
-    settings = asdict(classifier.decision) | {
+    decision = classifier.decision
+    if decision.threshold is not None:  # JSON has no infinity; a probability above 1 is as far away
+        decision = replace(decision, threshold=min(decision.threshold, 1.1))
+    settings = asdict(decision) | {
         "labels": classifier.label_names,
         "pad_token_id": classifier.tokenizer.eot_token,
         "max_length": classifier.max_length,

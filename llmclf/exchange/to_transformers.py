@@ -87,7 +87,7 @@ def export_transformers(classifier: TextClassifier, folder: str | Path) -> None:
     except ImportError as error:
         raise LlmclfError(f"{error.name} is missing; install the extra: pip install llmclf[export]") from None
     model, backbone = classifier.model, classifier.model.backbone
-    if model.pooling != "last_token" or classifier.pad_to is not None:
+    if model.pooling != "last_token":
         raise LlmclfError(f"transformers reads at the last token, this classifier at {model.pooling!r}; export to onnx")
     state = {name: weight.detach().float().cpu() for name, weight in backbone.named_parameters()}
     weight, bias = state.pop("head.weight"), state.pop("head.bias")

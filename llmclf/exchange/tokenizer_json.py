@@ -10,7 +10,7 @@ from typing import Any
 
 import tiktoken
 
-from llmclf.tokenizer import SMOLLM2_LACKS, printable_bytes
+from llmclf.tokenizer import SMOLLM2_NORMALIZER, printable_bytes
 
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 DIGITS = {"type": "Digits", "individual_digits": True}  # SmolLM2's: each digit is a token of its own
@@ -51,13 +51,7 @@ def write_tokenizer_json(
             "pad_token": "<|endoftext|>",
         },
         "added_tokens": [],
-        "normalizer": {
-            "type": "Replace",
-            "pattern": {"Regex": SMOLLM2_LACKS.pattern},
-            "content": "\N{REPLACEMENT CHARACTER}",
-        }
-        if is_smollm2
-        else None,
+        "normalizer": SMOLLM2_NORMALIZER if is_smollm2 else None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [DIGITS, BYTES]} if is_smollm2 else BYTES,
         "post_processor": None,
         "decoder": BYTES,

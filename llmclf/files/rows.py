@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from llmclf.console import LlmclfError, require_one_of
+from llmclf.console import LlmclfError, notice, require_one_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -50,8 +50,8 @@ class CsvFormat:
         if self.separator is not None and self.separator != "tab" and len(self.separator) != 1:
             raise DataError(f'separator must be one character, or "tab", got {self.separator!r}')
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            "".encode(self.encoding)  # also refuses what is no encoding of text, such as hex
+        except (LookupError, UnicodeError):
             raise DataError(
                 f"unknown encoding {self.encoding!r}; known are utf-8, latin-1, utf-16 and others"
             ) from None
@@ -95,9 +95,30 @@ def read_rows(path: Path, columns: Sequence[str] = (), form: CsvFormat | None = 
     for column in columns:
         if header.count(column) != 1:
             found = ", ".join(map(repr, header))
-            proposal = _other_separator(header, form.separator_of(path)) + _other_encoding(header)
+            proposal = _other_separator(first[1], form.separator_of(path)) + _other_encoding(first[1])
             raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}{proposal}")
-    return (line, header), (row for row in rows if len(header) == 1 or any(field.strip() for field in row[1]))
+    return (line, header), _told_if_merged(path, form, _not_empty(rows, len(header)))
+
+
+def _not_empty(rows: Iterator[Row], width: int) -> Iterator[Row]:
+    return (row for row in rows if width == 1 or any(field.strip() for field in row[1]))
+
+
+def _told_if_merged(path: Path, form: CsvFormat, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows; and in the end a notice where a text in quotation marks seems to have swallowed rows.
+
+    Only of tab-separated files: a tab behind a line break within a text is a row more often than not.
+    """
+    tab, suspicious = form.separator_of(path) == "\t", []
+    for line, fields in rows:
+        if tab and any("\t" in field.partition("\n")[2] for field in fields):
+            suspicious.append(line)
+        yield line, fields
+    if suspicious:
+        notice(
+            f"{path}: {len(suspicious)} texts in quotation marks run over several lines that look like rows, the first "
+            f"in line {suspicious[0]}; if marks are plain characters here, add --quoting none"
+        )
 
 
 def _chain(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
@@ -154,12 +175,10 @@ def _rows(path: Path, form: CsvFormat) -> Iterator[Row]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeError as error:
-        line = undecodable_line(path, form.encoding)
-        proposal = likely_encoding(path)
-        raise DataError(
-            f"{path}: line {line}: not {form.encoding.upper()} ({getattr(error, 'reason', error)}); "
-            f"it is probably {proposal}: add --encoding {proposal}"
-        ) from None
+        line, reason = undecodable_line(path, form.encoding), getattr(error, "reason", error)
+        fault = f"{path}: line {line}: not {form.encoding.upper()} ({reason})"
+        proposal = likely_encoding(path, form.encoding)
+        raise DataError(f"{fault}; it is probably {proposal}: add --encoding {proposal}") from None
     except csv.Error as error:
         raise DataError(
             f"{path}: line {first}: broken quoting ({error}); quotation marks stand around a whole field, and one "
@@ -180,12 +199,23 @@ def undecodable_line(path: Path, encoding: str) -> int:
     return 1
 
 
-def likely_encoding(path: Path) -> str:
-    """A guess, for a file that is not UTF-8: UTF-16 by its mark, else by the bytes that Latin-1 leaves to Windows."""
+def likely_encoding(path: Path, failed: str) -> str:
+    """A guess, not the one that has failed: UTF-16 by its mark, UTF-8, the code page of Western Windows, or Latin-1.
+
+    Latin-1 comes first where the bytes that it leaves to Windows do not occur, and last because it reads anything.
+    """
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    return "windows-1252" if any(0x80 <= byte <= 0x9F for byte in content) else "latin-1"
+    beyond = any(0x80 <= byte <= 0x9F for byte in content)
+    for name in ("utf-8", *(["windows-1252"] if beyond else [])):
+        try:
+            content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        if name != failed:
+            return name
+    return "latin-1"
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

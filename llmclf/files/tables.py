@@ -65,10 +65,13 @@ def read_table(
             if not isinstance(text, str):
                 kind = type(text).__name__
                 raise DataError(f"{name}: {place}: expected a string in column {text_column!r}, found a {kind}")
+            if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+                raise DataError(f"{name}: {place}: half a character in column {text_column!r}; remove it, or its row")
             found.append([label, text][-len(wanted) :])
             continue
         if not drop_incomplete:
-            raise DataError(f"{name}: {place}: no {missing} in column {column!r}; fill it in, or add --drop-incomplete")
+            advice = "" if label_column is None else ", or add --drop-incomplete"
+            raise DataError(f"{name}: {place}: no {missing} in column {column!r}; fill it in{advice}")
         dropped += 1
     if dropped:
         notice(f"{name}: {dropped} rows without a label or a text were left out")

@@ -83,8 +83,8 @@ def load_hub_llama(path: Path, dtype: torch.dtype) -> Llama:
     config = _stated_config(path.with_name("config.json"))
     tensors = {name.removeprefix("model."): tensor for name, tensor in read_weights(path).items()}
     if config.tied_embeddings:
-        head = tensors.pop("lm_head.weight", None)  # stored by some, once more
-        if head is not None and not torch.equal(head, tensors["embed_tokens.weight"]):
+        head = tensors.pop("lm_head.weight", None)  # stored by some, once more or instead
+        if head is not None and not torch.equal(head, tensors.setdefault("embed_tokens.weight", head)):
             raise WeightsError(f"{path}: lm_head.weight is not embed_tokens.weight, though config.json ties them")
     tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith("rotary_emb.inv_freq")}
     names, model = hub_names(config), build(config)
