@@ -539,13 +539,19 @@ answers, probabilities = classify(json.load(sys.stdin))
 print(json.dumps([answers, probabilities.tolist()]))
 """
 command = [sys.executable, "-c", script, str(exported)]
-sent = json.dumps(test["text"].tolist())
-answer = subprocess.run(command, input=sent, capture_output=True, text=True, check=True)
+received = test["text"].tolist()
+answer = subprocess.run(
+    command,
+    input=json.dumps(received),
+    capture_output=True,
+    text=True,
+    check=True,
+)
 answers, elsewhere = json.loads(answer.stdout)
 
 # %%
-here = portable.predict_proba(test["text"].tolist())
-same = sum(map(str.__eq__, answers, portable.predict(test["text"].tolist())))
+here = portable.predict_proba(received)
+same = (np.array(answers) == portable.predict(received)).sum()
 print(f"{same} of {len(answers)} answers are the same")
 print(f"largest difference of a probability: {abs(elsewhere - here).max():.1e}")
 
