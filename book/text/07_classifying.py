@@ -553,7 +553,8 @@ answers, elsewhere = json.loads(answer.stdout)
 here = portable.predict_proba(received)
 same = (np.array(answers) == portable.predict(received)).sum()
 print(f"{same} of {len(answers)} answers are the same")
-print(f"largest difference of a probability: {abs(elsewhere - here).max():.1e}")
+largest = np.abs(elsewhere - here).max()
+print(f"largest difference of a probability: {largest:.1e}")
 
 # %% [markdown]
 # Every answer is the same, and the probabilities agree as closely as single-precision numbers allow. Which format
