@@ -115,7 +115,8 @@ class Classifier(nn.Module):
         position = pooling_position(lengths, hidden_states.shape[1], self.pooling)
         hidden_states = self.run_blocks(hidden_states, position, depth, len(self.backbone.blocks))
         logits = self.backbone.head(self.backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
-        return logits[:, 0] if logits.shape[1] == 1 else pool(logits, lengths, self.pooling)
+        one_token = position is not None and depth < len(self.backbone.blocks)
+        return logits[:, 0] if one_token else pool(logits, lengths, self.pooling)
 
     def run_blocks(self, hidden_states: Tensor, position: Tensor | None, start: int, stop: int) -> Tensor:
         """Hidden states (batch, tokens, n) after the blocks from `start` up to, not including, `stop`.

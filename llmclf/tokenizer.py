@@ -65,7 +65,7 @@ def load_tokenizer(backbone: str | Path) -> tiktoken.Encoding:
 def gpt2_tokenizer() -> tiktoken.Encoding:
     """GPT-2's tokenizer (50,257 tokens) from the verified vocabulary file; the same for all four sizes."""
     tokens = json.loads(assets.fetch("gpt2-encoder").read_text(encoding="utf-8"))
-    special = {"<|endoftext|>": tokens.pop("<|endoftext|>")}
+    special = {END_OF_TEXT: tokens.pop(END_OF_TEXT)}
     return build_encoding("gpt2", GPT2_PATTERN, tokens, special)
 
 

@@ -263,14 +263,19 @@ def shortened(splits: Splits, options: Namespace) -> Splits:
     return splits._replace(train=by_label.sample(each, random_state=options.seed))
 
 
+def label_counts(splits: Splits, names: Sequence[str]) -> pd.DataFrame:
+    """Texts of each label, a row, in each part, a column."""
+    counts = pd.DataFrame({part: table["label"].value_counts() for part, table in splits._asdict().items()})
+    return counts.reindex(range(len(names))).fillna(0).astype(int).set_axis(list(names))
+
+
 def describe_tables(splits: Splits, names: Sequence[str], loaders: Loaders) -> str:
     """What was understood: texts of each label in each part, their lengths, how many are cut, and copies."""
-    counts = pd.DataFrame({part: table["label"].value_counts() for part, table in splits._asdict().items()})
-    counts = counts.reindex(range(len(names))).fillna(0).astype(int).set_axis(list(names))
+    counts = label_counts(splits, names)
     counts.loc["sum"] = counts.sum()
     lengths = pd.Series([length for loader in loaders for length in dataset_of(loader).whole_lengths])
     lines = [counts.to_string(), f"tokens of a text: median {lengths.median():.0f}, longest {lengths.max():,}"]
-    limit = max(dataset_of(loaders.train).max_length, 1)
+    limit = dataset_of(loaders.train).max_length
     cut = sum(
         whole > len(message)
         for loader in loaders
@@ -291,10 +296,7 @@ def describe_data(splits: Splits, names: Sequence[str], options: Namespace) -> d
     content = "".join(f"{label}\t{text}\n" for label, text in zip(every["label"], every["text"], strict=True))
     return {
         "files": {path: sha256_of(path) for path in paths} or "SMS Spam Collection",
-        "counts": {
-            part: {name: int((table["label"] == number).sum()) for number, name in enumerate(names)}
-            for part, table in splits._asdict().items()
-        },
+        "counts": label_counts(splits, names).to_dict(),
         "sha256 of all texts": hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
     }
 

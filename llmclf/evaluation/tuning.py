@@ -14,8 +14,6 @@ from llmclf.decision import Decision
 from llmclf.evaluate import Evaluation, score
 from llmclf.evaluation.statistics import cost_optimal_threshold, fit_temperature
 
-MOST_PLACES = 500  # that are tried for an offset
-
 
 def tune(
     logits: Tensor, labels: Sequence[int], *, false_positive: float = 1.0, false_negative: float = 1.0
@@ -33,7 +31,7 @@ def tune(
     Raises
     ------
     LlmclfError
-        Fewer than two texts, a class without any, a cost that is not above 0, or costs for more than two classes.
+        A class without a text, a cost that is not above 0, or costs for more than two classes.
     """
     numbers, classes = np.asarray(labels), logits.shape[1]
     missing = sorted(set(range(classes)) - set(numbers.tolist()))
@@ -61,28 +59,26 @@ def fit_offsets(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, .
     """
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-30))
     offsets = np.zeros(logs.shape[1])
-    fewest = (logs.argmax(axis=1) != labels).sum()
+    fewest = int((logs.argmax(axis=1) != labels).sum())
     while True:
         before = fewest
         for number in range(len(offsets)):
-            moved = logs + offsets
-            others = np.delete(moved, number, axis=1).max(axis=1)
-            turns = np.unique(others - logs[:, number])  # from here on the class is the answer for one text more
-            places = np.concatenate([[0.0], (turns[1:] + turns[:-1]) / 2])
-            places = places[:: -(-len(places) // MOST_PLACES)]  # 0 stays
-            mistakes = [mistakes_with(moved, labels, number, place + logs[:, number]) for place in places]
-            best = min(range(len(places)), key=lambda place: (mistakes[place], abs(places[place])))
-            if mistakes[best] < fewest:
-                fewest, offsets[number] = mistakes[best], places[best]
+            others = logs + offsets
+            others[:, number] = -np.inf
+            turns = others.max(axis=1) - logs[:, number]  # beyond its turn the class is the answer for a text
+            order = turns.argsort()
+            # Mistakes where the class is the answer for none of the texts, for the first in this order, the first two …
+            changes = (labels != number).astype(int) - (others.argmax(axis=1) != labels)
+            mistakes = np.cumsum([(others.argmax(axis=1) != labels).sum(), *changes[order]])
+            turns.sort()
+            gaps = np.flatnonzero(np.diff(turns) > 0) + 1  # so many texts can be had without the next
+            places = np.array([0.0, *(turns[gaps - 1] + turns[gaps]) / 2])
+            counted = mistakes[[(turns < 0).sum(), *gaps]]
+            best = np.lexsort((abs(places), counted))[0]
+            if counted[best] < fewest:
+                fewest, offsets[number] = int(counted[best]), places[best]
         if fewest == before:
             return tuple(offsets.tolist())
-
-
-def mistakes_with(scores: np.ndarray, labels: np.ndarray, number: int, column: np.ndarray) -> int:
-    """Mistakes where one class has these scores instead."""
-    changed = scores.copy()
-    changed[:, number] = column
-    return int((changed.argmax(axis=1) != labels).sum())
 
 
 def evidence(

@@ -11,14 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from llmclf import __version__
 from llmclf.classify import TextClassifier
 from llmclf.console import LlmclfError
 from llmclf.exchange.tokenizer_json import write_tokenizer_json
 from llmclf.files.storage import atomic_write
-from llmclf.head import Classifier, pool, pooling_position
 
 MODEL_FILE = "model.onnx"
 LARGEST_SINGLE_FILE = 1_900_000_000  # bytes: a protobuf may have two gigabytes; larger weights go into a file beside it
@@ -79,22 +77,6 @@ if __name__ == "__main__":
 '''
 
 
-class Graph(nn.Module):
-    """What is exported: every block for every token, then the rows that are read."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        classifier, backbone = self.classifier, self.classifier.backbone
-        hidden_states = backbone.embed(input_ids)  # (batch, tokens, n)
-        position = pooling_position(lengths, hidden_states.shape[1], classifier.pooling)
-        hidden_states = classifier.run_blocks(hidden_states, position, 0, len(backbone.blocks))
-        logits = backbone.head(backbone.final_norm(hidden_states))  # (batch, tokens or 1, classes)
-        return logits[:, 0] if position is not None else pool(logits, lengths, classifier.pooling)
-
-
 @contextmanager
 def silenced(name: str) -> Iterator[None]:
     """Without the warnings that a library logs about its own parts."""
@@ -138,7 +120,7 @@ def export_onnx(classifier: TextClassifier, folder: str | Path, *, int8: bool = 
     with warnings.catch_warnings(), silenced("torch.onnx"):
         warnings.simplefilter("ignore")  # of PyTorch about itself
         program = torch.onnx.export(
-            Graph(model),
+            model,
             example,
             dynamo=True,
             dynamic_shapes=shapes,

@@ -18,11 +18,10 @@ from llmclf.exchange.tokenizer_json import write_tokenizer_json
 from llmclf.models import GPT2Config, LlamaConfig
 from llmclf.models.gpt2_weights import gpt2_for_hub
 from llmclf.models.llama_weights import hub_names
+from llmclf.tokenizer import END_OF_TEXT
 
 if TYPE_CHECKING:
     import transformers
-
-END_OF_TEXT = "<|endoftext|>"
 
 
 README = """# A text classifier

@@ -10,7 +10,7 @@ from typing import Any
 
 import tiktoken
 
-from llmclf.tokenizer import SMOLLM2_NORMALIZER, printable_bytes
+from llmclf.tokenizer import END_OF_TEXT, SMOLLM2_NORMALIZER, printable_bytes
 
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 DIGITS = {"type": "Digits", "individual_digits": True}  # SmolLM2's: each digit is a token of its own
@@ -48,7 +48,7 @@ def write_tokenizer_json(
             "pad_to_multiple_of": None,
             "pad_id": tokenizer.eot_token,
             "pad_type_id": 0,
-            "pad_token": "<|endoftext|>",
+            "pad_token": END_OF_TEXT,
         },
         "added_tokens": [],
         "normalizer": SMOLLM2_NORMALIZER if is_smollm2 else None,

@@ -6,7 +6,9 @@ import codecs
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -62,6 +64,25 @@ class CsvFormat:
         return "\t" if self.separator == "tab" else self.separator
 
 
+def require_columns(where: str, found: Sequence[str], wanted: Sequence[str], proposal: str = "") -> None:
+    """Raise `DataError` unless each column that is wanted is there once; the message ends with the proposal."""
+    for column in wanted:
+        if list(found).count(column) != 1:
+            names = ", ".join(map(repr, found))
+            raise DataError(f"{where}: expected one column {column!r}, found {names}{proposal}")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """The system's errors in reading a file, as `DataError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def read_rows(path: Path, columns: Sequence[str] = (), form: CsvFormat | None = None) -> tuple[Row, Iterator[Row]]:
     """Header and rows of a CSV file, one after the other: no file is too large.
 
@@ -91,12 +112,9 @@ def read_rows(path: Path, columns: Sequence[str] = (), form: CsvFormat | None = 
     if form.header:
         header = [name.strip() for name in header]
     else:
-        header, rows = [str(number) for number in range(1, len(header) + 1)], _chain(first, rows)
-    for column in columns:
-        if header.count(column) != 1:
-            found = ", ".join(map(repr, header))
-            proposal = _other_separator(first[1], form.separator_of(path)) + _other_encoding(first[1])
-            raise DataError(f"{path}: line {line}: expected one column {column!r}, found {found}{proposal}")
+        header, rows = [str(number) for number in range(1, len(header) + 1)], chain([first], rows)
+    proposal = _other_separator(first[1], form.separator_of(path)) + _other_encoding(first[1])
+    require_columns(f"{path}: line {line}", header, columns, proposal)
     return (line, header), _told_if_merged(path, form, _not_empty(rows, len(header)))
 
 
@@ -119,11 +137,6 @@ def _told_if_merged(path: Path, form: CsvFormat, rows: Iterator[Row]) -> Iterato
             f"{path}: {len(suspicious)} texts in quotation marks run over several lines that look like rows, the first "
             f"in line {suspicious[0]}; if marks are plain characters here, add --quoting none"
         )
-
-
-def _chain(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rows
 
 
 def _other_separator(header: list[str], separator: str) -> str:
@@ -150,7 +163,7 @@ def _rows(path: Path, form: CsvFormat) -> Iterator[Row]:
     """
     encoding = "utf-8-sig" if codecs.lookup(form.encoding).name == "utf-8" else form.encoding
     try:
-        with open(path, encoding=encoding, newline="") as file:
+        with readable(path), open(path, encoding=encoding, newline="") as file:
             csv.field_size_limit(2**31 - 1)  # else no long text
             reader = csv.reader(
                 file,
@@ -170,10 +183,6 @@ def _rows(path: Path, form: CsvFormat) -> Iterator[Row]:
                         )
                     yield first, fields
                 first = reader.line_num + 1
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeError as error:
         line, reason = undecodable_line(path, form.encoding), getattr(error, "reason", error)
         fault = f"{path}: line {line}: not {form.encoding.upper()} ({reason})"
@@ -220,22 +229,17 @@ def likely_encoding(path: Path, failed: str) -> str:
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a JSON Lines file, in UTF-8, each with the number of its line; blank lines are left out."""
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-                except (ValueError, RecursionError) as error:
-                    raise DataError(f"{path}: line {number}: not a JSON object in UTF-8 ({error})") from None
-                if not isinstance(record, dict):
-                    raise DataError(f"{path}: line {number}: a JSON {type(record).__name__}; expected an object")
-                yield number, record
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    with readable(path), open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{path}: line {number}: not a JSON object in UTF-8 ({error})") from None
+            if not isinstance(record, dict):
+                raise DataError(f"{path}: line {number}: a JSON {type(record).__name__}; expected an object")
+            yield number, record
 
 
 def read_parquet(
@@ -264,9 +268,7 @@ def read_parquet(
     except faults as error:
         raise DataError(f"{path}: damaged, or not a Parquet file ({error})") from None
     names = file.schema_arrow.names
-    for column in columns:
-        if names.count(column) != 1:
-            raise DataError(f"{path}: expected one column {column!r}, found {', '.join(map(repr, names))}")
+    require_columns(str(path), names, columns)
 
     def parts() -> Iterator[tuple[pyarrow.RecordBatch, list[list]]]:
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from llmclf.console import notice
-from llmclf.files.rows import CsvFormat, DataError, read_json_lines, read_parquet, read_rows
+from llmclf.files.rows import CsvFormat, DataError, read_json_lines, read_parquet, read_rows, require_columns
 
 Record: TypeAlias = tuple[str, list[Any]]  # where it stands, and its values in the columns that are wanted
 
@@ -117,9 +116,7 @@ def _of_parquet(path: Path, columns: list[str]) -> Iterator[Record]:
 
 
 def _of_frame(table: pd.DataFrame, columns: list[str]) -> Iterator[Record]:
-    for column in columns:
-        if list(table.columns).count(column) != 1:
-            raise DataError(f"the table: expected one column {column!r}, found {', '.join(map(repr, table.columns))}")
+    require_columns("the table", table.columns, columns)
     values = zip(*(table[column].astype(object) for column in columns), strict=True)
     for number, row in enumerate(values, start=1):
         yield f"row {number}", list(row)
@@ -132,4 +129,4 @@ def _written(label: Any) -> str:
 
 def _is_missing(value: Any) -> bool:
     """Whether there is no value: JSON's null, Parquet's, or pandas' NaN."""
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, Real) and value != value)
+    return pd.api.types.is_scalar(value) and bool(pd.isna(value))
