@@ -197,7 +197,7 @@ def sweep_learning_rates(
             checkpoint=own,
             **options,
         )
-        options |= {"before_training": None, "quiet": True}  # once is enough
+        options["quiet"] = True  # once is enough
         if isinstance(one.loaders.train.dataset, FeatureDataset):
             features = one.loaders
         result = evaluate(one.classifier.model, every_message(one.loaders.validation))

@@ -223,6 +223,12 @@ def test_tune_saves_what_costs_least_and_says_on_what(folder, trained, capsys):
     assert main(["evaluate", str(folder), str(table)]) == 0
 
 
+def test_what_cannot_be_tuned_is_refused_before_anything_is_classified(folder, trained, capsys, monkeypatch):
+    monkeypatch.setattr(TextClassifier, "logits", lambda *_: pytest.fail("classified"))
+    assert main(["tune", str(folder), str(trained / "train.csv"), "--cost-false-positive", "0"]) == 2
+    assert "costs must be above 0, got 0.0 and 1.0" in capsys.readouterr().err
+
+
 def test_info_prints_a_model_card(folder, trained, capsys):
     assert main(["tune", str(folder), str(trained / "validation.csv")]) == 0
     capsys.readouterr()

@@ -149,6 +149,15 @@ def test_answer_does_not_depend_on_the_other_texts(texts, labels, pooling):
     np.testing.assert_allclose(classifier.predict_proba(texts), alone, atol=1e-5)
 
 
+def test_classes_may_count_differently(texts, labels):
+    def spam(class_weight):
+        classifier = LLMClassifier(**LEARNING | {"epochs": 2}, class_weight=class_weight)
+        return classifier.fit(texts, labels).predict_proba(texts)[:, 1].mean()
+
+    assert spam({"ham": 1, "spam": 20}) > spam("balanced") > spam({"ham": 20})
+    assert spam({"ham": 1, "spam": 1}) == spam(None)
+
+
 def test_frozen_blocks_are_in_bfloat16_where_asked(texts, labels):
     exact, rounded = (
         LLMClassifier(**LEARNING, precision=wanted).fit(texts, labels).text_classifier_ for wanted in PRECISIONS[1:]

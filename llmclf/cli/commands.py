@@ -104,14 +104,15 @@ def tune(options: Namespace) -> None:
     from llmclf.classify import TextClassifier, save_decision
     from llmclf.cli.training import table_options
     from llmclf.data import encode_labels, read_table
-    from llmclf.evaluation.tuning import evidence, tune
+    from llmclf.evaluation.tuning import check_tunable, evidence, tune
     from llmclf.files.storage import sha256_of
 
     table = read_table(options.table, **table_options(options))
     classifier = TextClassifier.load(options.folder, device=options.device, precision=options.precision)
     labels = encode_labels(table, classifier.label_names)["label"].tolist()
-    logits = classifier.logits(table["text"].tolist())
     costs = {"false_positive": options.cost_false_positive, "false_negative": options.cost_false_negative}
+    check_tunable(labels, len(classifier.label_names), **costs)
+    logits = classifier.logits(table["text"].tolist())
     decision = replace(tune(logits, labels, **costs), abstain_below=options.abstain_below)
     found = evidence(logits, labels, decision, **costs)
     source = {"table": str(options.table), "sha256": sha256_of(options.table)}

@@ -59,8 +59,13 @@ def train_on(device: str, options: Namespace, output: Path) -> None:
     """`train` on a device of its own; what is printed and written, the first of several workers prints and writes."""
     splits, names = prepare_data(options)
     backbone = choose_backbone(options.backbone)
+    begun = False
 
     def begin(model: Classifier, loaders: Loaders) -> None:
+        nonlocal begun
+        if begun:  # a sweep begins with every rate
+            return
+        begun = True
         if is_main_process():
             # Only now: a backbone that cannot be loaded leaves nothing behind. With names, which need no key.
             named = (table.assign(label=table["label"].map(dict(enumerate(names)))) for table in splits)

@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -49,6 +50,9 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         Of AdamW; `None` takes `suggested_learning_rate`.
     batch_size
         Texts of a training step. In each epoch those that do not fill a last batch are left out, other ones each time.
+    class_weight
+        How much each class counts for the loss: "balanced", or a number for each label, as scikit-learn takes them
+        (`compute_class_weight`); `None` counts every text the same. A probe balances by itself.
     trainable
         What learns, see `set_trainable`.
     pooling
@@ -89,6 +93,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         epochs: int = 5,
         learning_rate: float | None = None,
         batch_size: int = 8,
+        class_weight: str | dict | None = None,
         trainable: str = "last_block",
         pooling: str | None = None,
         max_length: int | None = None,
@@ -102,6 +107,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.class_weight = class_weight
         self.trainable = trainable
         self.pooling = pooling
         self.max_length = max_length
@@ -145,11 +151,18 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         given = self.random_state
         seed = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
         rate = None if self.learning_rate is None else float(self.learning_rate)
+        weights = compute_class_weight(self.class_weight, classes=encoder.classes_, y=labels)
         self.text_classifier_ = finetune(
             Splits(table, table[:1], table[:0]),  # `train` wants to measure on something; scikit-learn judges by itself
             names,
             self.backbone,
-            TrainingSettings(epochs, rate, evaluate_batches=1, seed=seed),
+            TrainingSettings(
+                epochs,
+                rate,
+                evaluate_batches=1,
+                seed=seed,
+                class_weights=None if self.class_weight is None else tuple(weights.tolist()),
+            ),
             method=self.method,
             blocks=self.blocks,
             groups=near_duplicate_groups(texts) if self.method == "probe" else None,

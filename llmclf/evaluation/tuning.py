@@ -34,13 +34,7 @@ def tune(
         A class without a text, a cost that is not above 0, or costs for more than two classes.
     """
     numbers, classes = np.asarray(labels), logits.shape[1]
-    missing = sorted(set(range(classes)) - set(numbers.tolist()))
-    if missing:
-        raise LlmclfError(f"no text of class {missing[0]}: a decision is tuned on texts of every class")
-    if not (false_positive > 0 and false_negative > 0):
-        raise LlmclfError(f"costs must be above 0, got {false_positive} and {false_negative}")
-    if classes > 2 and (false_positive, false_negative) != (1.0, 1.0):
-        raise LlmclfError(f"false positives and negatives are of two classes; this classifier has {classes}")
+    check_tunable(numbers.tolist(), classes, false_positive=false_positive, false_negative=false_negative)
     temperature = fit_temperature(logits.numpy(), numbers.tolist())
     shares = Decision(temperature).probabilities(logits).numpy()
     if classes == 2:
@@ -49,6 +43,17 @@ def tune(
         )
         return Decision(temperature, threshold=found)
     return Decision(temperature, offsets=fit_offsets(shares, numbers))
+
+
+def check_tunable(labels: Sequence[int], classes: int, *, false_positive: float, false_negative: float) -> None:
+    """Raise the errors of `tune`, for which nothing need be classified."""
+    missing = sorted(set(range(classes)) - set(labels))
+    if missing:
+        raise LlmclfError(f"no text of class {missing[0]}: a decision is tuned on texts of every class")
+    if not (false_positive > 0 and false_negative > 0):
+        raise LlmclfError(f"costs must be above 0, got {false_positive} and {false_negative}")
+    if classes > 2 and (false_positive, false_negative) != (1.0, 1.0):
+        raise LlmclfError(f"false positives and negatives are of two classes; this classifier has {classes}")
 
 
 def fit_offsets(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
