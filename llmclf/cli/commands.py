@@ -274,13 +274,12 @@ def distil(options: Namespace) -> None:
 def experiments(options: Namespace) -> None:
     """Do those runs of the experiments that the output folder lacks."""
     from llmclf.evaluate import choose_device
-    from llmclf.evaluation.ablations import EXPERIMENTS
-    from llmclf.evaluation.baselines import BASELINES
+    from llmclf.evaluation.ablations import COMPARED, EXPERIMENTS
     from llmclf.evaluation.experiments import ModelSettings, run_missing
     from llmclf.precision import choose_precision
     from llmclf.weights import choose_backbone
 
     backbone, device = choose_backbone(options.backbone), choose_device(options.device)
-    precision = "float64" if backbone in BASELINES else choose_precision(options.precision, device)
-    model = ModelSettings(backbone, device, precision)
-    run_missing(options.rows or list(EXPERIMENTS), options.folds, model, Path(options.output))
+    model = ModelSettings(backbone, device, choose_precision(options.precision, device))
+    rows = options.rows or list(EXPERIMENTS if options.task == "balanced" else COMPARED)
+    run_missing(options.task, rows, options.labels, options.draws, model, Path(options.output))

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 
 from llmclf import __version__
 from llmclf.cli.exit_status import exit_status
-from llmclf.evaluation.ablations import EXPERIMENTS, FOLDS
+from llmclf.evaluation.ablations import EXPERIMENTS, FOLDS, OPPONENTS, TASKS
 
 TABLE = "CSV, TSV, JSON Lines (.jsonl) or Parquet"
 ABSTAIN = "an answer of a smaller probability is: unsure"
@@ -147,20 +147,21 @@ def build_parser() -> argparse.ArgumentParser:
     distil.add_argument("--epochs", type=int, default=10, metavar="N", help="passes over the texts (default 10)")
     add_device(distil)
 
+    rows = {name: one.description for name, one in EXPERIMENTS.items()} | OPPONENTS
     experiments = commands.add_parser(
         "experiments",
-        help="run experiments of chapters 8 and 9",
+        help="run experiments of chapters 8 to 10",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="\n".join(f"{name:<17}{one.description}" for name, one in EXPERIMENTS.items()),
+        description="\n".join(f"{name:<17}{what}" for name, what in rows.items()),
     )
-    experiments.add_argument(
-        "--rows", nargs="+", choices=EXPERIMENTS, metavar="NAME", help="some of those above (default: all, for hours)"
-    )
-    numbers = range(1, FOLDS + 1)
-    experiments.add_argument(
-        "--folds", nargs="+", type=int, choices=numbers, default=[1, 2, 3], metavar="N", help="default 1 2 3"
-    )
-    experiments.add_argument("--backbone", metavar="NAME", help="a GPT, or one of chapter 8's baselines: keywords, …")
+    add = experiments.add_argument
+    tasks = "; ".join(f"{name}: {what}" for name, what in TASKS.items())
+    add("--task", choices=TASKS, default="balanced", help=f"{tasks} (default balanced)")
+    add("--rows", nargs="+", choices=rows, metavar="NAME", help="some of those above (default: all, for hours)")
+    add("--labels", nargs="+", type=int, default=[0], metavar="N", help="training texts; 0, the default, takes all")
+    draws = range(1, 2 * FOLDS + 1)
+    add("--draws", nargs="+", type=int, choices=draws, default=[1, 2, 3], metavar="N", help="default 1 2 3")
+    add("--backbone", metavar="NAME", help="which GPT (else LLMCLF_BACKBONE)")
     experiments.add_argument("--output", default="output/experiments", metavar="DIR", help="default output/experiments")
     add_device(experiments)
 

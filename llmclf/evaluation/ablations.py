@@ -1,4 +1,4 @@
-"""Chapters 8 and 9: what is tried. Each experiment changes one thing in the library's recipe, or in the source's."""
+"""Chapters 8 to 10: what is tried. Each experiment changes one thing in the library's recipe, or in the source's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ class Experiment:
         GPT-2's test accuracy in percent as the source's author published it (one run, another split), or `None`.
     base
         The row that it is to be compared with.
-    table
-        "balanced": half ham, half spam, as in chapter 1. "all": every message of the collection.
-    messages
-        How many of the training messages are used; `None` for all.
     backbone, random
         A model of its own instead of the one asked for; whether its weights are random instead of pretrained.
     pooling, trainable
@@ -43,8 +39,6 @@ class Experiment:
     description: str
     reference: float | None = None
     base: str = "last-token"
-    table: str = "balanced"
-    messages: int | None = None
     backbone: str | None = None
     random: bool = False
     pooling: str = "last_token"
@@ -60,7 +54,7 @@ class Experiment:
 
 def features_key(experiment: Experiment) -> Experiment:
     """The experiment without what its features do not depend on: where two agree in this, they can share them."""
-    same = replace(experiment, description="", reference=None, base="", messages=None, learning_rate=None)
+    same = replace(experiment, description="", reference=None, base="", learning_rate=None)
     return replace(same, batch_size=8, gradient_accumulation_steps=1, ignore_index=-100)
 
 
@@ -71,7 +65,12 @@ def padded(description: str, reference: float, **changes: Any) -> Experiment:
 
 
 FOLDS = 5
-LEARNING_CURVE = (16, 32, 64, 128, 256, 512, 1024, 2048)  # numbers of training messages
+SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)  # numbers of labels on the way to all
+TASKS = {
+    "balanced": "half ham, half spam, as in chapter 1 (the experiments of chapter 10)",
+    "spam": "every message of the collection (chapter 8)",
+    "films": "sentences of film reviews, positive or negative (chapter 9)",
+}
 
 EXPERIMENTS: dict[str, Experiment] = {
     "last-position": padded("last position of one length, the source's way", 95.00),
@@ -96,10 +95,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     "gpt2-1558M": padded("the source's way with GPT-2 1558M", 98.33, backbone="gpt2-1558M"),
     "gpt2-1558M-all": padded("GPT-2 1558M, everything learns", 98.67, backbone="gpt2-1558M", trainable="all"),
     "gpt2-1558M-lora": padded("GPT-2 1558M with LoRA of rank 16", 98.33, backbone="gpt2-1558M", lora_rank=16),
-    "natural": Experiment("every message, at natural prevalence", base="natural", table="all"),
 }  # fmt: skip
-EXPERIMENTS |= {
-    f"natural-{count}": Experiment(f"{count:,} training messages", base="natural", table="all", messages=count)
-    for count in LEARNING_CURVE
+OPPONENTS = {
+    "majority": "always the commonest class",
+    "keywords": "ten words",
+    "tfidf-words": "TF-IDF of words and pairs of words, logistic regression",
+    "tfidf-characters": "TF-IDF of runs of two to five characters, logistic regression",
+    "sentence-encoder": "all-MiniLM-L6-v2, logistic regression",
+    "probe": "frozen features of the GPT after a chosen block, logistic regression",
 }
-NATURAL = [name for name, experiment in EXPERIMENTS.items() if experiment.base == "natural"]
+COMPARED = [*OPPONENTS, "last-token", "mean", "two-blocks", "lora"]  # on the tasks of chapters 8 and 9

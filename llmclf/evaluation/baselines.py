@@ -13,8 +13,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
+
+from llmclf.probe import make_folds
+
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # scikit-learn's C: how much the data weighs against small weights
 
 
 class KeywordRule(ClassifierMixin, BaseEstimator):
@@ -66,14 +73,52 @@ class KeywordRule(ClassifierMixin, BaseEstimator):
 
 def tfidf_words() -> Pipeline:
     """Counted words and pairs of words, rare ones weighing more, and a straight line between the classes."""
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000))
+    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), balanced_regression())
 
 
-def tfidf_characters(class_weight: str | None = None) -> Pipeline:
+def tfidf_characters() -> Pipeline:
     """The same with runs of two to five characters inside words: it sees through some misspellings."""
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    return make_pipeline(vectorizer, LogisticRegression(C=100, max_iter=1000, class_weight=class_weight))
+    return make_pipeline(vectorizer, balanced_regression())
+
+
+def balanced_regression() -> LogisticRegression:
+    """Logistic regression to which all classes weigh the same, however rare one is."""
+    return LogisticRegression(C=100, class_weight="balanced", max_iter=1000)
+
+
+def choose_strength(
+    pipeline: Pipeline,
+    features: Sequence[str] | np.ndarray,
+    labels: Sequence[int] | np.ndarray,
+    groups: Sequence[int] | np.ndarray,
+    *,
+    seed: int = 123,
+) -> GridSearchCV:
+    """Fit a pipeline that ends in `balanced_regression`, with the C of `STRENGTHS` that serves it best.
+
+    Parameters
+    ----------
+    pipeline
+        Such as `tfidf_words()`.
+    features
+        (texts,) what the pipeline reads: texts, or a row of numbers each.
+    labels, groups
+        (texts,); near copies, of one group, stay together in the cross-validation (see `make_folds`).
+    seed
+        Of its folds.
+    """
+    labels = np.asarray(labels)
+    folds = make_folds(labels, np.asarray(groups), range(labels.max() + 1), seed)
+    grid = {"logisticregression__C": STRENGTHS}
+    search = GridSearchCV(pipeline, grid, scoring=balanced_log_loss, cv=folds)
+    return search.fit(np.asarray(features, dtype=object) if isinstance(features[0], str) else features, labels)
+
+
+def balanced_log_loss(model: Any, features: Any, labels: np.ndarray) -> float:
+    """Minus the loss in nats, in which all classes weigh the same, as they do in training."""
+    weights = compute_sample_weight("balanced", labels)
+    return -log_loss(labels, model.predict_proba(features), sample_weight=weights, labels=model.classes_)
 
 
 BASELINES: dict[str, Callable[[], Any]] = {
@@ -81,5 +126,4 @@ BASELINES: dict[str, Callable[[], Any]] = {
     "keywords": KeywordRule,
     "tfidf-words": tfidf_words,
     "tfidf-characters": tfidf_characters,
-    "tfidf-balanced": partial(tfidf_characters, class_weight="balanced"),  # both classes weigh the same, however rare
 }

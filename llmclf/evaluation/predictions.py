@@ -1,4 +1,4 @@
-"""Chapters 8 and 9: what every run of an experiment has predicted, a row for each message, and what counts of that say.
+"""Chapters 8 to 10: what every run of an experiment has predicted, a row for each text, and what counts of that say.
 
 Two files hold them: `predictions.parquet`, and `runs.csv` with a row for each run. Everything else is a `groupby`.
 """
@@ -12,20 +12,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from llmclf.console import LlmclfError
 from llmclf.evaluate import wilson_interval
 from llmclf.evaluation.statistics import Comparison, mcnemar
+from llmclf.evaluation.tasks import ExperimentError
 from llmclf.files.storage import atomic_write
 
 PREDICTIONS, RUNS = "predictions.parquet", "runs.csv"
-RUN = ["experiment", "backbone", "precision", "fold"]  # what names a run
-PREDICTION_COLUMNS = [*RUN, "part", "row", "group", "label", "predicted", "probability_ham", "probability_spam"]
+RUN = ["task", "experiment", "backbone", "precision", "labels", "seed", "fold"]  # what names a run
+PREDICTION_COLUMNS = [*RUN, "part", "row", "group", "label", "predicted", "probability_0", "probability_1"]
 RUN_COLUMNS = [*RUN, "table_messages", "train_messages", "train_correct"]
-RUN_COLUMNS += ["epochs", "learning_rate", "trained_parameters", "seconds"]
-
-
-class ExperimentError(LlmclfError):
-    """An experiment that is not known, or predictions that do not belong together."""
+RUN_COLUMNS += ["epochs", "learning_rate", "trained_parameters", "choice", "seconds"]
 
 
 class Run(NamedTuple):
@@ -36,29 +32,30 @@ class Run(NamedTuple):
 
 
 def read_predictions(path: str | Path, part: str | None = "test") -> pd.DataFrame:
-    """The predictions that the runs made for messages of one part, "test" or "validation", or for both (`None`).
+    """The predictions that the runs made for texts of one part, such as "test" or "validation", or for all (`None`).
 
     Returns
     -------
     pandas.DataFrame
-        `experiment`, `backbone`, `precision` and `fold` name the run; `part`, `row` (its number in the experiment's
-        table), `group` (near copies share one) and `label` (0 ham, 1 spam) the message; `predicted` is the model's
-        label, `probability_ham` and `probability_spam` are missing where only that was kept.
+        `task`, `experiment`, `backbone` (a GPT, or "none"), `precision`, `labels` (how many were learnt from, 0 for
+        all), `seed` and `fold` name the run; `part`, `row` (its number in the task's table), `group` (near copies share
+        one) and `label` (0 or 1) the text; `predicted` is the label at a threshold of one half, `probability_0` and
+        `probability_1` are missing where only that was kept.
     """
     predictions = pd.read_parquet(path)
     return predictions if part is None else predictions[predictions["part"] == part].reset_index(drop=True)
 
 
 def read_runs(path: str | Path) -> pd.DataFrame:
-    """The runs, a row for each experiment, model and fold.
+    """The runs, a row for each.
 
     Returns
     -------
     pandas.DataFrame
-        `experiment`, `backbone`, `precision` and `fold` name the run; `table_messages` are those of all parts together,
+        The first columns name the run, as in `read_predictions`; `table_messages` are those of all parts together,
         `train_correct` those of the `train_messages` that it labels correctly in the end. `epochs`, `learning_rate` and
-        `trained_parameters` are missing for a model that counts words. In `seconds` the first fold of an experiment
-        computes what is frozen for all of them.
+        `trained_parameters` are missing for what is not trained step by step; `choice` is what was chosen by a
+        cross-validation on the training texts. In `seconds` the first run of several computes what they share.
     """
     return pd.read_csv(path, dtype={"epochs": "Int64", "trained_parameters": "Int64"})  # which may be missing
 
@@ -69,29 +66,40 @@ def runs_in(folder: Path) -> pd.DataFrame:
     return read_runs(folder / RUNS) if there else pd.DataFrame(columns=RUN_COLUMNS)
 
 
-def add_run(folder: Path, run: Run) -> None:
-    """Add a run to the two files of a folder, each replaced in one step.
+def add_runs(folder: Path, new: Sequence[Run]) -> None:
+    """Add runs to the two files of a folder, each replaced in one step.
 
     Raises
     ------
     ExperimentError
-        The files hold runs of the same experiment on another table.
+        The files hold runs of the same task on another table.
     """
+    if not new:
+        return
     runs, path = runs_in(folder), folder / PREDICTIONS
-    tables = runs["table_messages"][runs["experiment"] == run.record["experiment"]]
-    if (tables != run.record["table_messages"]).any():
-        raise ExperimentError(f"{folder}: holds runs on another table of messages; name another --output")
-    predictions = run.predictions
+    for run in new:
+        tables = runs["table_messages"][runs["task"] == run.record["task"]]
+        if (tables != run.record["table_messages"]).any():
+            raise ExperimentError(f"{folder}: holds runs on another table of messages; name another --output")
+    predictions = pd.concat([run.predictions for run in new], ignore_index=True)
     if path.is_file():
         older = read_predictions(path, part=None)
-        # Without those of the same run: a process may have been killed between the two files.
-        others = older[(older[RUN] != predictions[RUN].iloc[0]).any(axis=1)]
-        predictions = pd.concat([others, predictions], ignore_index=True)
-    with atomic_write(path) as unfinished:  # runs on the same fold repeat its rows, which dictionaries would hide
-        predictions.to_parquet(unfinished, index=False, compression="zstd", compression_level=9, use_dictionary=False)
-    record = pd.DataFrame([run.record], columns=RUN_COLUMNS)
+        # Without those of the same runs: a process may have been killed between the two files.
+        known = pd.MultiIndex.from_frame(older[RUN]).isin(pd.MultiIndex.from_frame(predictions[RUN].drop_duplicates()))
+        predictions = pd.concat([older[~known], predictions], ignore_index=True)
+    with atomic_write(path) as unfinished:
+        # Runs on the same fold repeat its rows, which dictionaries would hide.
+        predictions.to_parquet(
+            unfinished,
+            index=False,
+            compression="zstd",
+            compression_level=9,
+            use_dictionary=False,
+            use_byte_stream_split=["probability_0", "probability_1"],
+        )
+    records = pd.DataFrame([run.record for run in new], columns=RUN_COLUMNS)
     with atomic_write(folder / RUNS) as unfinished:
-        (pd.concat([runs, record]) if len(runs) else record).to_csv(unfinished, index=False, lineterminator="\n")
+        (pd.concat([runs, records]) if len(runs) else records).to_csv(unfinished, index=False, lineterminator="\n")
 
 
 def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

