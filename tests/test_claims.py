@@ -1,4 +1,4 @@
-"""What chapters 8 and 9 say in words about the experiments, computed again from the committed predictions."""
+"""What chapters 8 to 10 say in words about the experiments, computed again from the committed predictions."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_balanced_training_accuses_more_ham_and_its_precision_falls_with_the_pre
     assert shares[0] > 2 * shares[1]
 
 
-# Chapter 9 ------------------------------------------------------------------------------------------------------------
+# Chapter 10 -----------------------------------------------------------------------------------------------------------
 
 
 def pair(experiment: str, base: str) -> Comparison:
@@ -262,7 +262,7 @@ def test_precision_changes_hardly_an_answer():
     assert sum(compare(rows("last-token"), rows("last-token", precision="float32"))[:2]) <= 3
 
 
-# Chapter 10 -----------------------------------------------------------------------------------------------------------
+# Chapter 11 -----------------------------------------------------------------------------------------------------------
 
 
 def test_scoring_takes_time_as_the_messages_do_and_no_more_memory():

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.calibration import calibration_curve
 from torch.nn import functional as F
 
@@ -21,6 +22,7 @@ from llmclf.evaluation.statistics import (
     cost_optimal_threshold,
     expected_calibration_error,
     fit_temperature,
+    grouped_interval,
     holm,
     mcnemar,
 )
@@ -46,9 +48,43 @@ def test_bootstrap_draws_columns_together_and_the_seed_decides():
     assert same == again != different
 
 
+def test_bootstrap_corrects_for_skew_as_scipy_does():
+    values = np.random.default_rng(0).exponential(size=30)
+    expected = scipy_bootstrap((values,), np.mean, method="BCa", n_resamples=1000, rng=123).confidence_interval
+    assert bootstrap_interval(np.mean, values) == pytest.approx((expected.low, expected.high))
+
+
 def test_bootstrap_leaves_out_samples_without_a_number():
     low, high = bootstrap_interval(lambda x: x.mean() if x.any() else float("nan"), [1, 0])
     assert (low, high) == (0.5, 1.0)
+
+
+def test_a_share_of_groups_of_one_has_wilsons_interval():
+    right = np.arange(400) < 390
+    assert grouped_interval(right, range(400)) == pytest.approx(wilson_interval(390, 400), abs=2e-4)
+
+
+def test_a_share_of_copies_has_the_interval_of_the_originals():
+    right, groups = np.repeat(np.arange(100) < 90, 5), np.repeat(np.arange(100), 5)
+    assert grouped_interval(right, groups) == pytest.approx(wilson_interval(90, 100), abs=2e-3)
+    assert grouped_interval([True] * 50, [*range(10)] * 5) == wilson_interval(10, 10)
+
+
+def test_a_grouped_interval_is_near_the_grouped_bootstrap():
+    generator = np.random.default_rng(1)
+    groups = generator.integers(300, size=2000)
+    right = generator.random(2000) < np.where(generator.random(300) < 0.1, 0.3, 0.97)[groups]
+    drawn = bootstrap_interval(np.mean, right, groups=groups)
+    assert grouped_interval(right, groups) == pytest.approx(drawn, abs=0.006)
+    alone = wilson_interval(int(right.sum()), 2000)
+    assert drawn[1] - drawn[0] > 1.3 * (alone[1] - alone[0])
+
+
+@pytest.mark.parametrize(("groups", "too_few"), [(5, True), (6, False)])
+def test_so_few_groups_cannot_tell_two_classifiers_apart(groups, too_few):
+    found = mcnemar([True] * groups, [False] * groups)
+    assert found.groups == groups
+    assert found.too_few == too_few == (found.p_value > 0.05)
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 5))
@@ -78,7 +114,7 @@ def test_a_message_copied_ten_times_says_as_much_as_one():
     one, other = [True] * 6 + [False], [False] * 6 + [True]
     once = mcnemar(one, other)
     copied = mcnemar(one * 10, other * 10, groups=[*range(7)] * 10)
-    assert copied == (60, 10, pytest.approx(once.p_value))
+    assert copied == (60, 10, pytest.approx(once.p_value), 7)
     assert mcnemar(one * 10, other * 10).p_value < 1e-6 < once.p_value
 
 
@@ -114,7 +150,7 @@ def test_columns_of_different_lengths_are_refused(work):
 
 
 def test_nothing_is_said_of_no_messages():
-    assert mcnemar([], []) == (0, 0, 1.0)
+    assert mcnemar([], []) == (0, 0, 1.0, 0)
     assert cost_optimal_threshold([], []) == math.inf
 
 

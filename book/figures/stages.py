@@ -26,7 +26,7 @@ def draw() -> Drawing:
         height,
         "The five stages of this book",
         "Prepare data and model in chapters 1 to 4, fine-tune in chapters 5 and 6, use the classifier in chapter 7, "
-        "judge it and its recipe in chapters 8 and 9, and leave the laptop in chapter 10.",
+        "judge it and its recipe in chapters 8 to 10, and leave the laptop in chapter 11.",
     )
     top = 12
     for number, title, edge, fill, chapters in STAGES:

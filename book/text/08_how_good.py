@@ -884,7 +884,7 @@ def precision_at(recall, alarms, prevalence):
 check(precision_at)
 
 # %% [markdown]
-# Try it on numbers that were measured. Chapter 9's row `last-token` learnt from balanced messages and was judged by
+# Try it on numbers that were measured. Chapter 10's row `last-token` learnt from balanced messages and was judged by
 # balanced ones. What would its recall and its false alarms give where spam is as rare as here, or rarer?
 
 # %%
@@ -979,4 +979,4 @@ check(cost)
 # set cannot decide, and let five folds decide it. You chose a threshold for a price, checked what
 # probabilities promise, read the worst mistakes, and saw where the model must not be trusted.
 #
-# **Next:** which of the recipe's choices matter? [Chapter 9](09_experiments.ipynb) changes them one by one.
+# **Next:** which of the recipe's choices matter? [Chapter 10](10_experiments.ipynb) changes them one by one.

@@ -179,7 +179,8 @@ class Runner:
         ).classifier
 
         def predict(rows: pd.DataFrame) -> np.ndarray:
-            loader = make_loaders(self.alone(rows), tokenizer, **options).train
+            few = options | {"batch_size": min(experiment.batch_size, len(rows))}
+            loader = make_loaders(self.alone(rows), tokenizer, **few).train
             if features is not None:
                 loader = with_features(loader, features.select(rows.index))
             return collect_logits(classifier.model, unshuffled(loader))[0].double().softmax(dim=1).numpy()

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from llmclf.evaluate import wilson_interval
-from llmclf.evaluation.statistics import Comparison, mcnemar
+from llmclf.evaluation.statistics import Comparison, grouped_interval, mcnemar
 from llmclf.evaluation.tasks import ExperimentError
 from llmclf.files.storage import atomic_write
 
@@ -124,9 +123,9 @@ def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFra
 
 
 def pooled(predictions: pd.DataFrame) -> dict[str, float]:
-    """Accuracy over all of the predictions with its 95 % Wilson interval (`low`, `high`), and F1 of spam."""
+    """Accuracy over all of the predictions, its 95 % interval (`low`, `high`, see `grouped_interval`), and F1 of spam."""
     correct = predictions["predicted"] == predictions["label"]
-    low, high = wilson_interval(int(correct.sum()), len(predictions))
+    low, high = grouped_interval(correct, predictions["group"])
     f1 = f1_score(predictions["label"], predictions["predicted"], zero_division=float("nan"))
     return {"accuracy": float(correct.mean()), "low": low, "high": high, "f1": f1}
 

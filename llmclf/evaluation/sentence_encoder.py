@@ -52,11 +52,11 @@ def encode_sentences(texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
     with progress(total=len(encoded), description="encoding sentences") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            batch = [torch.tensor(encoded[row]) for row in rows]
+            batch = [torch.tensor(encoded[row], dtype=torch.long) for row in rows]
             input_ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True)  # (batch, tokens)
             mask = torch.arange(input_ids.shape[1]) < torch.tensor([[len(one)] for one in batch])
             states = encoder(input_ids, attention_mask=mask.long()).last_hidden_state  # (batch, tokens, 384)
-            mean = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            mean = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
             found[rows] = torch.nn.functional.normalize(mean).numpy()
             bar.update(len(rows))
     return found

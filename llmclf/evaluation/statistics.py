@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from scipy.stats import DegenerateDataWarning, bootstrap
 from sklearn.utils import check_consistent_length
 
 from llmclf.evaluate import wilson_interval
@@ -21,7 +23,9 @@ def bootstrap_interval(
     samples: int = 1000,
     seed: int = 123,
 ) -> tuple[float, float]:
-    """Where a number would lie in 95 % of cases if other messages had been drawn (percentile bootstrap, Efron 1979).
+    """Where a number would lie in 95 % of cases if other messages had been drawn (Efron 1979).
+
+    SciPy's bootstrap with Efron's correction for bias and skew (BCa, 1987), which matters where a share is near 1.
 
     Parameters
     ----------
@@ -44,15 +48,50 @@ def bootstrap_interval(
     check_consistent_length(*columns, groups)
     arrays = [np.asarray(column) for column in columns]
     numbers = np.arange(len(arrays[0])) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    rows_of = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
-    generator = np.random.default_rng(seed)
-    found = []
-    for _ in range(samples):
-        drawn = generator.integers(len(rows_of), size=len(rows_of))
-        rows = np.concatenate([rows_of[group] for group in drawn])
-        found.append(statistic(*(array[rows] for array in arrays)))
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    order, sizes = np.argsort(numbers, kind="stable"), np.bincount(numbers)
+    starts = np.cumsum(sizes) - sizes  # of each group's rows in that order
+
+    def of_groups(drawn: np.ndarray) -> float:
+        counts = sizes[drawn]
+        inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = order[np.repeat(starts[drawn], counts) + inside]
+        return statistic(*(array[rows] for array in arrays))
+
+    everything = np.arange(len(sizes))
+    options: dict[str, Any] = {"n_resamples": samples, "vectorized": False, "batch": 100, "rng": seed}
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # a number that never changes: the interval is a point
+        found = bootstrap((everything,), of_groups, method="BCa" if len(sizes) > 1 else "percentile", **options)
+    low, high = found.confidence_interval
+    if not np.isfinite([low, high]).all():
+        low, high = np.nanquantile(found.bootstrap_distribution, [0.025, 0.975])
     return float(low), float(high)
+
+
+def grouped_interval(right: Sequence[bool], groups: Sequence[int]) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share where messages of one group are one piece of evidence.
+
+    Parameters
+    ----------
+    right, groups
+        (messages,) whether each counts, and its group.
+
+    Returns
+    -------
+    (float, float)
+        Wilson's interval for fewer messages: their number divided by the design effect (Kish 1965), which says how many
+        times the groups make the variance of the share larger. Where all are right, or none, each group counts once.
+    """
+    check_consistent_length(right, groups)
+    hits = np.asarray(right, dtype=float)
+    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    share, count, number_of_groups = hits.mean(), len(hits), numbers.max() + 1
+    effect = count / number_of_groups
+    if 0 < share < 1 and number_of_groups > 1:
+        apart = np.bincount(numbers, weights=hits - share)  # (groups,)
+        variance = (apart**2).sum() * number_of_groups / (number_of_groups - 1)
+        effect = max(1.0, variance / (count * share * (1 - share)))
+    return wilson_interval(share * count / effect, count / effect)
 
 
 class Comparison(NamedTuple):
@@ -64,11 +103,19 @@ class Comparison(NamedTuple):
         Messages on which only this one was right; those on which both were right, or both wrong, tell nothing.
     p_value
         How often two equally good classifiers would part at least so unevenly by luck.
+    groups
+        On how many groups of messages one of the two did better. Near copies are one group.
     """
 
     only_first: int
     only_second: int
     p_value: float
+    groups: int
+
+    @property
+    def too_few(self) -> bool:
+        """Whether even the most uneven outcome on so few groups would be taken for luck (2 · ½⁵ is above 0.05)."""
+        return self.groups < 6
 
 
 def mcnemar(
@@ -102,7 +149,8 @@ def mcnemar(
     most = len(chances) // 2
     as_uneven = np.abs(np.arange(-most, most + 1)) >= abs(lead.sum())
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    return Comparison(only_first, only_second, min(1.0, float(chances[as_uneven].sum())))
+    p_value = min(1.0, float(chances[as_uneven].sum()))
+    return Comparison(only_first, only_second, p_value, int((lead != 0).sum()))
 
 
 def holm(p_values: Mapping[str, float], level: float = 0.05) -> set[str]:

@@ -1,4 +1,4 @@
-"""Chapters 1 and 10: any table with a text and a label column, whatever file it comes in."""
+"""Chapters 1 and 11: any table with a text and a label column, whatever file it comes in."""
 
 from __future__ import annotations
 

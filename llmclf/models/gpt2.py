@@ -33,7 +33,7 @@ class GPT2Config:
     norm_epsilon
         Added to the variance in layer norm.
     causal
-        Whether a token sees only itself and the tokens before it; `False` only for an experiment of chapter 9.
+        Whether a token sees only itself and the tokens before it; `False` only for an experiment of chapter 10.
     """
 
     vocab_size: int = 50257

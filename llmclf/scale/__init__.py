@@ -1,1 +1,1 @@
-"""Chapter 10: several processes train one model, and files of any size are scored."""
+"""Chapter 11: several processes train one model, and files of any size are scored."""

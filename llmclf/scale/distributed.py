@@ -1,4 +1,4 @@
-"""Chapter 10: several processes train one model. `torchrun` starts them; each takes its share of every batch.
+"""Chapter 11: several processes train one model. `torchrun` starts them; each takes its share of every batch.
 
 All workers hold the same weights and walk through the same batches in the same order. Of each batch a worker computes
 only some rows; PyTorch's DistributedDataParallel adds up the gradients, so that every worker takes the same step.

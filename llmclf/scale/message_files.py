@@ -1,4 +1,4 @@
-"""Chapter 10: files of messages that may be larger than memory: CSV, JSON Lines and Parquet.
+"""Chapter 11: files of messages that may be larger than memory: CSV, JSON Lines and Parquet.
 
 Each kind is read forward, some rows at a time, and such a part can be written again with further columns.
 """

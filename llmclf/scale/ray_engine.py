@@ -1,4 +1,4 @@
-"""Chapter 10: the engine "ray". This process reads and writes; workers of Ray, each with a classifier, do the rest.
+"""Chapter 11: the engine "ray". This process reads and writes; workers of Ray, each with a classifier, do the rest.
 
 Ray starts the workers, on this machine or on the cluster that `RAY_ADDRESS` names, and replaces those that die.
 """

@@ -1,4 +1,4 @@
-"""Chapter 10: score more messages than fit into memory. Files in, files out, part by part.
+"""Chapter 11: score more messages than fit into memory. Files in, files out, part by part.
 
 A part is a run of rows of one file, and is written in one step. Whatever ends the work early, the parts that are there
 are whole, and the same command does the others. An engine takes parts and gives their probabilities: this process, one

@@ -276,7 +276,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         "two kinds of mistakes: spam is called from the threshold on (the threshold itself is enough) but the label is "
         "0, or it is not called and the label is 1.",
     ),
-    # Chapter 9
+    # Chapter 10
     "lora_parameters": Exercise(
         lambda: [((576, 576, 16), 18432), ((576, 1536, 16), 33792), ((10, 4, 1), 14), ((768, 3072, 8), 30720)],
         "A maps the inputs to as many values as the rank, B maps these to the outputs: count both.",
@@ -290,7 +290,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "only the first got right what the second got wrong and the first did not: a difference of two sets.",
     ),
-    # Chapter 10
+    # Chapter 11
     "rate_of_all": Exercise(
         lambda: [(([100.0],), 100.0), (([100.0, 100.0],), 50.0), (([10.0, 40.0],), 8.0), (([5.0, 1e9],), 5.0)],
         "how long does one message take in each stage? Add these times up, and turn the sum round.",

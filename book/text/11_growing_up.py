@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # 10 · Growing up
+# # 11 · Growing up
 #
 # So far a table fitted into memory and a training run into a coffee break. What if a billion messages wait, or the model
 # learns for days? Most of what you know stays as it is. This chapter shows what changes, in small and for real, and
@@ -387,7 +387,7 @@ print("the same head:", torch.allclose(*heads, atol=1e-4))
 # Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. Where one GPU cannot hold all that, it can be
 # split: with *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023` each worker keeps a share of everything, and lends its
 # weights to the others while they compute. This library does not offer it. The models of this book are small enough without it, and we have
-# not tried it on GPUs. For a larger model, first train fewer weights: {term}`LoRA` (chapter 9) needs gradients and averages only for its
+# not tried it on GPUs. For a larger model, first train fewer weights: {term}`LoRA` (chapter 10) needs gradients and averages only for its
 # small corrections. If the weights alone are too large, use PyTorch's `fully_shard`, or a library that calls it for you, such as
 # Hugging Face's Accelerate.
 

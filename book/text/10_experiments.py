@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # 9 · Experiments
+# # 10 · Experiments
 #
 # The recipe of this book is a row of choices: which token is read, what may learn, how the batches are padded.
 # Which of them matter? Opinions are cheap, so this chapter changes one choice at a time and counts. At the end
@@ -522,5 +522,5 @@ check(parted)
 # open.
 
 # %% [markdown]
-# **Next:** the classifier works, and you know what it is worth. In [chapter 10](10_growing_up.ipynb) the work outgrows
+# **Next:** the classifier works, and you know what it is worth. In [chapter 11](11_growing_up.ipynb) the work outgrows
 # the laptop: more messages than fit into memory, several processes, and a plan for a billion.
