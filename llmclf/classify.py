@@ -17,7 +17,6 @@ from llmclf.console import LlmclfError, notice, progress
 from llmclf.decision import Decision
 from llmclf.evaluate import choose_device
 from llmclf.files.download import AssetError
-from llmclf.files.gguf import quantisation_of
 from llmclf.files.hub_folder import INDEX
 from llmclf.files.storage import FileError, read_with_checksum, sha256_of, write_with_checksum
 from llmclf.head import Classifier
@@ -26,7 +25,7 @@ from llmclf.models import Backbone, GPT2Config, LlamaConfig
 from llmclf.models.state import build, check_tensors, cut_after
 from llmclf.precision import choose_precision, convert
 from llmclf.tokenizer import encode, gpt2_tokenizer, list_of_texts, load_tokenizer
-from llmclf.weights import RANDOM, load_pretrained, locate
+from llmclf.weights import RANDOM, load_pretrained, locate, quantisation_of_backbone
 
 CLASSIFIER_FILE = "classifier.safetensors"  # in its folder: the weights, and the record as metadata
 FORMAT = 5  # of the record; raised whenever an older library could misread a newer file
@@ -151,7 +150,7 @@ class TextClassifier:
             "labels": self.label_names,
             "backbone": self.backbone,
             "backbone_sha256": sha256_of(public) if public else None,
-            "quantisation": self._quantisation(),
+            "quantisation": quantisation_of_backbone(self.backbone),
             "family": type(backbone).__name__,
             "config": asdict(backbone.config),
             "tokenizer": self.tokenizer.name,
@@ -201,16 +200,6 @@ class TextClassifier:
         model.requires_grad_(False).to(place).eval()
         settings = {name: record[name] for name in ("backbone", "max_length", "pad_to", "training")}
         return cls(model, _tokenizer(path, record), record["labels"], **settings, decision=decision_in(record))
-
-    def _quantisation(self) -> str | None:
-        """How the backbone's weights were packed when it was loaded, if they were."""
-        if self.backbone.startswith(RANDOM):
-            return None
-        try:
-            path = locate(self.backbone)
-        except (AssetError, FileError):
-            return "not known"
-        return quantisation_of(path) if path.suffix == ".gguf" else None
 
     def _public_weights(self) -> Path | None:
         """The file that `save` need not repeat, if there is one."""

@@ -56,7 +56,7 @@ def add_lora(classifier: Classifier, *, rank: int = 16, alpha: float = 16.0, see
     classifier
         Changed in place; its answers are the same as before.
     rank, alpha
-        See `LoRALinear`; 16 and 16 are the source's.
+        See `LoRALinear`, whose scale is alpha / rank. 16 and 16 are the source's, but it multiplies by alpha itself.
     seed
         Of the random halves of the corrections.
 

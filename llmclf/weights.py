@@ -9,6 +9,7 @@ import torch
 
 from llmclf.console import notice
 from llmclf.files import assets
+from llmclf.files.gguf import quantisation_of
 from llmclf.files.hub_folder import INDEX, read_description
 from llmclf.files.storage import FileError
 from llmclf.models import GPT2_SIZES, SMOLLM2_135M, Backbone, GPT2Config, LlamaConfig
@@ -81,6 +82,17 @@ def locate(name: str | Path) -> Path:
     if not path.is_file():
         raise FileError(f"{name}: neither a backbone ({', '.join(CONFIGS)}) nor a file or folder")
     return path
+
+
+def quantisation_of_backbone(name: str | Path) -> str | None:
+    """How a backbone's weights were packed in its file, such as "MOSTLY_Q4_1"; `None` for full precision."""
+    if str(name).startswith(RANDOM):
+        return None
+    try:
+        path = locate(name)
+    except (assets.AssetError, FileError):
+        return "not known"
+    return quantisation_of(path) if path.suffix == ".gguf" else None
 
 
 def is_hub_llama(path: Path) -> bool:

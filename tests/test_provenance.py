@@ -9,12 +9,13 @@ from llmclf import __version__
 from llmclf.teaching import provenance
 
 
-def test_provenance_names_versions_data_backbone_and_date(any_sms_path, monkeypatch):
+def test_provenance_names_versions_data_backbone_and_date(any_sms_path, smollm2_path, monkeypatch):
     lines = dict(line.split(":", 1) for line in provenance.provenance("smollm2-135M").splitlines())
     assert list(lines) == ["library", "with", "dataset", "backbone", "date"]
     assert f"llmclf {__version__}, code {provenance.library_fingerprint()}" in lines["library"]
     assert "rows, in full" in lines["dataset"]
-    assert " smollm2-135M on " in lines["backbone"]
+    assert " smollm2-135M, weights from Q4_1, frozen blocks in " in lines["backbone"]
+    assert "weights from" not in provenance.provenance("random-smollm2-135M")
     assert "backbone" not in provenance.provenance()
     monkeypatch.setenv("LLMCLF_FAST", "1")
     assert "LLMCLF_FAST" in provenance.provenance()

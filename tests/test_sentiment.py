@@ -67,7 +67,8 @@ def test_what_cannot_be_read_is_named(tmp_path):
     broken.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"broken.tar.gz: movieReviewSnippets_GroundTruth.txt cannot be read from this"):
         read_sentiment("films", broken)
-    other = archive(tmp_path / "other.tar.gz", tweets_GroundTruth=SENTENCES, tweets_anonDataRatings=RATINGS.split("1_1")[0])
+    few = RATINGS.split("1_1")[0]
+    other = archive(tmp_path / "other.tar.gz", tweets_GroundTruth=SENTENCES, tweets_anonDataRatings=few)
     with pytest.raises(DataError, match=r"other.tar.gz: tweets_anonDataRatings.txt lacks the ratings of a sentence of"):
         read_sentiment("tweets", other)
     with pytest.raises(LlmclfError, match="kind must be one of films, tweets, products, editorials, got 'songs'"):

@@ -14,8 +14,8 @@ STAGES = (
     ),
     ("2", "Fine-tune", ORANGE, "#fdf3dd", ("5 Loss and accuracy", "6 Fine-tuning")),
     ("3", "Use", GREEN, "#e2f4ee", ("7 Classifying messages",)),
-    ("4", "Doubt", RED, "#fbe7da", ("8 How good is it really?", "9 Experiments")),
-    ("5", "Grow", BLUE, "#e5f1f8", ("10 Growing up",)),
+    ("4", "Doubt", RED, "#fbe7da", ("8 How good is it really?", "9 Another task", "10 Experiments")),
+    ("5", "Grow", BLUE, "#e5f1f8", ("11 Growing up",)),
 )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from _svg import BLUE, GREEN, INK, ORANGE, QUIET, Drawing
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "training random-gpt2-124M.json"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "training smollm2-135M.json"
 WIDTH = 350  # of the longest bar
 
 

@@ -155,24 +155,8 @@ for text in messages:
     print(f"{name} ({max(probabilities):.2%})  {text[:44]} …")
 
 # %% [markdown]
-# That is the whole book in two lines of output. (A probability that reads as one hundred percent was rounded; on
-# paper softmax never reaches it.) But before we admire it: is the first message new to the model? Make the three
-# tables again, in full, and search them for texts that begin in the same way.
-
-# %% tags=["nbval-check-output"]
-from llmclf.data import encode_labels, read_sms, split, undersample
-
-numbered = encode_labels(undersample(read_sms()), SMS_LABELS)
-for name, part in split(numbered)._asdict().items():
-    copies = part["text"].str.startswith(messages[0][:41])
-    for text in part["text"][copies]:
-        print(f"{name:<5} {text[:60]} …")
-
-# %% [markdown]
-# It is not. Raschka's example is the beginning of a real advertisement, with the pound signs left out, and the
-# model has met that one in training. Its answer may be memory, and proves no insight. Always ask where an example
-# comes from. We keep this one, because a book that you may compare with uses it, and add messages of our own
-# later.
+# That is the whole book in two lines of output. (A probability that reads as one hundred percent was rounded.) Do not admire it too soon: Raschka's example is
+# the beginning of a real advertisement, with the pound signs left out, and that one stands in the training set. The answer may be memory.
 #
 # **Predict before you run.** The same message is classified without padding, padded to 60 and padded to 120
 # tokens. Does the answer move?
@@ -194,17 +178,9 @@ for width in (60, 120):
 # single text gives a single answer.
 
 # %% tags=["nbval-check-output"]
-for text in messages:
-    name, ours = classify(text)
-    theirs = classifier.predict_proba(text)
-    same = np.allclose(ours, theirs, atol=1e-4)
-    print("predict agrees:", classifier.predict(text) == name)
-    print("predict_proba agrees:", same)
-
-# %% tags=["nbval-check-output"]
 ours = np.stack([classify(text)[1] for text in messages])
-theirs = classifier.logits(messages).softmax(dim=1).numpy()
-print("logits agree:", np.allclose(ours, theirs, atol=1e-4))
+theirs = classifier.predict_proba(messages)
+print("the library agrees:", np.allclose(ours, theirs, atol=1e-4))
 
 # %% [markdown]
 # ## Many at once
@@ -241,46 +217,27 @@ print("same answers:", same)
 #
 # ## Whatever people send
 #
-# Messages come from strangers. Some are empty, some are endless, some are made of pictures. What should a good
-# tool do with each? Begin with nothing at all:
-
-# %% tags=["nbval-check-output"]
-from llmclf.tokenizer import encode
-
-print("one token:", encode(tokenizer, "") == [tokenizer.eot_token])
-party = "Party 🎉🎉 at ours, Zoë!"
-back = tokenizer.decode(encode(tokenizer, party))
-print("unchanged:", back == party, "|", party)
-
-# %% [markdown]
-# The empty message became the one end-of-text token. The pictures came back whole: both tokenizers work on bytes,
-# so there is no character they cannot spell, though a rare one may take several tokens.
+# Messages come from strangers. Some are empty, some are endless, some are made of pictures. One may hold the words
+# `<|endoftext|>`, the mark that only we may set.
 #
-# **Predict before you run.** Remember chapter 2: a joker writes `<|endoftext|>` into his message. Is that one
-# token, the special one?
+# **Predict before you run.** How many tokens will each of these have?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-joke = encode(tokenizer, "<|endoftext|>")
-print("several tokens:", len(joke) > 1)
-print("the special one among them:", tokenizer.eot_token in joke)
-print(tokenizer.decode(joke))
+from llmclf.tokenizer import encode
 
-# %% [markdown]
-# It is ordinary text, spelt out in several tokens: nobody can slip the model a mark that only we may set.
-#
-# Next, a message without end:
-
-# %% tags=["nbval-check-output"]
 endless = "free money " * 10_000
-print("longer than allowed:", len(encode(tokenizer, endless)) > 1024)
-cut = encode(tokenizer, endless, classifier.max_length)
-print("cut to:", len(cut), "tokens")
-print("answered all the same:", classifier.predict(endless) in names)
+for text in ("", "Party 🎉", "<|endoftext|>", endless):
+    ids = encode(tokenizer, text)
+    cut = len(encode(tokenizer, text, classifier.max_length))
+    special = tokenizer.eot_token in ids
+    print(f"{text[:14]!r:<17}over 1,024: {len(ids) > 1024},", end=" ")
+    print(f"read: {cut if text == endless else len(ids) == cut},", end=" ")
+    print(f"special mark: {special}")
 
 # %% [markdown]
-# The library cuts at 1024 tokens and says so. That is GPT-2's context, and far beyond any text message; where a
-# model's context is shorter, the library cuts earlier. Remember the price. What stands after the cut is not read, so whoever knows the
-# limit can hide an offer there.
+# The empty message became one end-of-text token, for without a token there is nothing to read. Pictures are spelt in
+# bytes. The joker's mark is ordinary text, spelt out in several tokens. And the endless message is cut at 1,024 tokens: the library says so, for what
+# stands after the cut is not read, and whoever knows the limit can hide an offer there.
 #
 # One kind of input gets no answer:
 
@@ -293,9 +250,8 @@ except LlmclfError as error:
     print("LlmclfError:", error)
 
 # %% [markdown]
-# Tables often hold missing values. It would be easy to turn `None` into the text "None" and classify that, and it
-# would be wrong: an answer to a question that nobody asked. An error with the number of the culprit (here counted
-# from one, as people count) is kinder. Everything that *is* a string gets an answer:
+# Tables often hold missing values. Turning `None` into the text "None" would answer a question that nobody asked, so this is an error that names the
+# place. Everything that *is* a string gets an answer:
 
 # %% tags=["nbval-check-output"]
 strange = ["", " ", "\n\n", "👩‍👩‍👧", "\x00", "?" * 99, "مرحبا"]
@@ -329,34 +285,18 @@ def read_along(text):
 
 
 # %% [markdown]
-# Is that right? Two checks. At the last token the reading must be what `predict_proba` says of the message. And
-# in the middle it must be what `predict_proba` says of the beginning alone, as if nothing followed.
+# Is that right? In the middle, the reading must be what `predict_proba` says of the beginning alone, as if nothing followed.
 
 # %% tags=["nbval-check-output"]
 advert, dinner = (read_along(text) for text in messages)
 spam = names.index("spam")
-for text, reading in zip(messages, (advert, dinner), strict=True):
-    last = reading["spam so far"].iloc[-1]
-    expected = classifier.predict_proba(text)[spam]
-    print("last token agrees:", np.isclose(last, expected, atol=1e-4))
-
-# %% tags=["nbval-check-output"]
 beginning = "".join(advert["token"][:8])
-print(repr(beginning))
-eighth = advert["spam so far"][7]
 alone = classifier.predict_proba(beginning)[spam]
-print("agrees:", np.isclose(eighth, alone, atol=1e-4))
-
-# %% tags=["nbval-check-output"]
-from llmclf.interactive.token_probabilities import token_probabilities
-
-reading = token_probabilities(classifier, messages[0])
-library = reading.probability_of("spam")
-same = np.allclose(library, advert["spam so far"], atol=1e-4)
-print("read agrees:", same)
+eighth = advert["spam so far"][7]
+print(f"{beginning!r}: {np.isclose(eighth, alone, atol=1e-4)}")
 
 # %% [markdown]
-# All agree, the library's `read` as well. **Predict before you run:** look at the two messages once more. Which tokens will move the
+# The library does this with {py:func}`~llmclf.interactive.token_probabilities.token_probabilities`. **Predict before you run:** look at the two messages once more. Which tokens will move the
 # probability of spam most? Write down three. Then look at the five largest moves in the advertisement, in the
 # order of reading. A `change` of 0.5 means fifty percentage points.
 
@@ -398,23 +338,13 @@ plot_reading(dinner, plots.COLORS[0], "s")
 # %% [markdown]
 # ## What the two curves teach
 #
-# **It is no list of bad words.** On this page, made with SmolLM2, *winner* and *selected* leave the first curve
+# **It is no list of bad words.** With SmolLM2 *winner* and *selected* leave the first curve
 # near zero. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is
-# read in the light of all earlier ones: what counts is not the word alone, but what stands before it.
+# read in the light of all earlier ones. One token can overturn the verdict, and the next can take it back.
 #
-# **It moves in jumps, both ways.** One token can overturn the verdict, and the next can take it back. In the
-# private message hardly anything happens.
-
-# %% [markdown]
 # **The middle is guesswork.** In training the head was read only at the last token of a whole message. At any
 # other token it is asked about a text that breaks off in mid-sentence, and it has seen few of those. The curve
-# shows what the model would answer there. It is not a measure of how suspicious each word is, and not an
-# explanation. Even the last step, a mere full stop, may move it.
-
-# %% [markdown]
-# Try it with messages of your own: add an exclamation mark, exchange the sum for a word, greet a friend first. A section
-# near the end, *Play with it*, has a field to type in. It is the quickest way to get a feeling for what the model has
-# learnt, and for how little it takes to turn it round.
+# is not a measure of how suspicious each word is, and not an explanation.
 
 # %% [markdown]
 # ## Saving
@@ -438,18 +368,7 @@ size = (copy / CLASSIFIER_FILE).stat().st_size
 print(f"{size / 1e6:.1f} MB: {few / total:.1%} of all weights")
 
 # %% [markdown]
-# A small part of the model, quickly copied and sent. Which part? Exactly the one that chapter 4 left free to
-# learn:
-
-# %% tags=["nbval-check-output"]
-last_block = f"blocks.{len(model.backbone.blocks) - 1}."
-parts = ("final_norm.", "head.", last_block)
-trained_only = all(name.startswith(parts) for name in stored)
-print("only what was trained:", trained_only)
-print(sorted({name.split(".")[0] for name in stored}))
-
-# %% [markdown]
-# The same file holds a record of everything else that belongs to these weights. It names the public backbone by
+# A small part of the model, quickly copied and sent: what chapter 4 left free to learn. The same file holds a record of everything else that belongs to these weights. It names the public backbone by
 # its {term}`SHA-256` fingerprint, and the file carries a fingerprint of its own content. If either file has
 # changed, `load` refuses, instead of answering nonsense with confidence.
 
@@ -478,10 +397,8 @@ innocent_looking = pickle.dumps(Gift())
 pickle.loads(innocent_looking)
 
 # %% [markdown]
-# Nobody called `print`; loading did. Recent PyTorch guards its own `load` against this (`weights_only=True`), but
-# the safer choice is a format that cannot carry code at all. {term}`safetensors` holds names, shapes and numbers,
-# nothing else. A classifier from a stranger may still give you wrong answers, but its file brings no program
-# along.
+# Nobody called `print`; loading did. A safer choice is a format that cannot carry code at all. {term}`safetensors` holds names, shapes and numbers,
+# nothing else.
 #
 # ## Loading in another process
 #
@@ -590,25 +507,9 @@ result.by_class(names).round(3)
 # The first line gives the {term}`accuracy` with its interval: where the true value plausibly lies, given so few
 # messages. The table tells the two kinds of mistake apart. {term}`Precision <precision>` of spam: how many of the
 # messages called spam are spam. {term}`Recall <recall>` of spam: how many of the spams were found. The column
-# `f1` joins the two in one number. On this page, with SmolLM2, most mistakes are spam that slipped through:
-# annoying, but less harmful than a private message thrown away.
-
-# %% [markdown]
-# Chapter 1 caught the test set leaking. What remains of the result without the messages that are also, word for
-# word or nearly so, in the training set?
-
-# %%
-from llmclf.data import find_leakage
-
-known = find_leakage(prepare_sms().train, test, ignore_details=True)
-new = torch.tensor(~test.index.isin(known.index))
-print("new to the model:  ", score(logits[new], labels[new]))
-print("met in training:   ", score(logits[~new], labels[~new]))
-
-# %% [markdown]
-# Fewer messages, so the interval is wider; and the accuracy is a little lower, because on this page all mistakes
-# are made on new messages and none on those that the model has met. The difference is far smaller than either
-# interval, so the leak did not make much of the result. But it could have, and only the measurement tells.
+# `f1` joins the two in one number. With SmolLM2 most mistakes are spam that slipped through:
+# annoying, but less harmful than a private message thrown away. Chapter 1 caught this test set leaking; chapter 8 measures
+# on one that does not.
 
 # %% [markdown]
 # ## The worst mistakes, one by one
@@ -643,36 +544,11 @@ for row in worst:
 #
 # </details>
 
-# %%
-share = losses[worst].sum() / losses.sum()
-print(f"these five: {share:.0%} of the loss of {len(texts)} messages")
-
 # %% [markdown]
-# A few messages carry most of the loss: mostly not those where the model hesitated, but those where it was sure
-# and wrong.
+# ## How rare is spam?
 #
-# ## How sure is sure?
+# Our sets are half spam. Is your phone?
 #
-# When a model gives its answer a probability of nine tenths, it should be right nine times out of ten. A model
-# that keeps this promise is called {term}`calibrated <calibration>`. Add up all the doubt that ours admits, for
-# each message one minus its larger probability: that is how many mistakes it announces. Then count.
-
-# %%
-confidence = logits.softmax(dim=1).max(dim=1).values
-announced = (1 - confidence).sum().item()
-made = result.count - result.correct
-print(f"mistakes announced: {announced:.1f}, mistakes made: {made}")
-
-# %% [markdown]
-# On this page the second number is clearly the larger: the model is too sure of itself, as far as so few mistakes
-# can tell. Networks trained until their training loss nearly vanishes usually are {cite}`guo2017`. So take the
-# probabilities as a ranking, from hardly suspicious to very, and do not read them as a number of mistakes in a
-# hundred.
-#
-# There is a second reason for doubt, and it has nothing to do with the model. Our sets are half spam. Is your
-# phone?
-
-# %% [markdown]
 # **Predict before you run.** Suppose a filter finds 95 of 100 spams and raises a {term}`false alarm` at 3 of 100
 # hams. On a balanced test that is a fine result. Of the messages that it calls spam, how many really are, if half
 # of all messages are spam? If 13 in 100 are, about as in the whole collection? If 2 in 100 are?
@@ -689,7 +565,7 @@ for spam_share in (0.50, 0.13, 0.02):
 # The filter did not change, only its mailbox. The rarer spam is, the larger the share of alarms that hit a
 # friend's message. The share of a class in real life is called its {term}`prevalence`, and no balanced test set
 # shows its effect. Where the prevalence is known, the probabilities can be corrected for it {cite}`saerens2002`;
-# exercise 3 does so.
+# exercise 2 does so.
 #
 # ## What it must not be used for
 #
@@ -716,31 +592,9 @@ for text, name in zip(today, classifier.predict(today), strict=True):
 # - **against people**: to judge a sender, to censor, or to read mail that is not yours to read.
 
 # %% [markdown]
-# And it will not hold out against anyone who tries. Spammers test their texts against filters, and you have seen
-# how much a single token can do. A filter in real use is watched, measured on fresh messages, and trained again.
-# What you have is something else: a complete example of which you know every step.
-
-# %% [markdown]
 # ## Play with it
 #
-# Curves are slow to make. The library's `render` puts a reading into a few lines: the answer, a bar with the threshold, the
-# message with each token on a ground that tells how it moved the probability (orange up, blue down, and a sign where it
-# moved it much), and a small curve. Here are four messages that you can pick from in a moment.
-
-# %%
-from IPython.display import HTML
-
-from llmclf.interactive.token_probabilities import EXAMPLES, render
-
-texts = EXAMPLES.values()
-readings = [token_probabilities(classifier, text) for text in texts]
-HTML("".join(render(reading, "spam") for reading in readings))
-
-# %% [markdown]
-# On this page the advertisement is called spam and the two private notes are not. The code is called spam too, with
-# great confidence, and that would be a harmful mistake: you are waiting for it. Look at where its probability jumps.
-#
-# Now your own. The last cell makes a field to type in, with a slider for the threshold and a table of what you tried. It
+# The next cell makes a field to type in, with a slider for the threshold and a table of what you tried. It
 # needs a running notebook. In the page alone, a smaller model takes its place: [Play](play.ipynb).
 
 # %% tags=["remove-output"]
@@ -749,51 +603,27 @@ from llmclf.interactive.demo import ClassifierDemo
 ClassifierDemo(classifier)
 
 # %% [markdown]
-# What to try: move the threshold and see which messages change sides. Write the advertisement in capitals, in another
-# language, or with a friend's greeting before it. Find a message of yours that it gets wrong, and one that it gets right
-# for no good reason. Then read *Why might this be wrong?* below the field.
-
-# %% [markdown]
 # ## Exercises
 #
-# **1. The name of the largest.** Write `label_of(logits, names)`: given the logits of one message (a tensor with
-# one number per class) and the list of names, it returns the name of the largest. It must work for any number of
-# classes.
-
-# %% tags=["exercise", "nbval-check-output"]
-from llmclf.teaching.exercises import check
-
-
-def label_of(logits, names): ...  # your code
-
-
-check(label_of)
-
-
-# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 1", "code_prompt_hide": "Hide solution 1"}
-def label_of(logits, names):
-    return names[logits.argmax()]
-
-
-check(label_of)
-
-# %% [markdown]
-# Softmax is not needed: it keeps the order, so the largest logit is the largest probability.
+# ### Your own threshold
 #
-# **2. Your own threshold.** A false alarm may be worse than a missed spam. Write `flag(probabilities,
+# **1.** A false alarm may be worse than a missed spam. Write `flag(probabilities,
 # threshold)`: given a list with the probability of spam of each message, it returns a list of the places, counted
 # from 0 and in ascending order, of those messages whose probability is at least the threshold. Where there are
 # none, the list is empty.
 
 
 # %% tags=["exercise", "nbval-check-output"]
+from llmclf.teaching.exercises import check
+
+
 def flag(probabilities, threshold): ...  # your code
 
 
 check(flag)
 
 
-# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 1", "code_prompt_hide": "Hide solution 1"}
 def flag(probabilities, threshold):
     pairs = enumerate(probabilities)
     return [place for place, value in pairs if value >= threshold]
@@ -805,7 +635,9 @@ check(flag)
 # With a threshold of one half, `flag` finds what `predict` calls spam (but for an exact tie). A higher one trades
 # missed spam for fewer false alarms.
 #
-# **3. Another mailbox.** Probability $p$ of spam was computed by a model that saw about as much spam as ham.
+# ### Another mailbox
+#
+# **2.** Probability $p$ of spam was computed by a model that saw about as much spam as ham.
 # Where only a share $s$ of all messages is spam (more than 0, less than 1), the weights of the two answers
 # change, $p$ to $p\,s$ and $1-p$ to $(1-p)(1-s)$, and they must again add up to one. Write `adjust(p, s)`, which
 # returns the new probability of spam, unrounded.
@@ -818,7 +650,7 @@ def adjust(p, s): ...  # your code
 check(adjust)
 
 
-# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
 def adjust(p, s):
     spam, ham = p * s, (1 - p) * (1 - s)
     return spam / (spam + ham)
@@ -875,8 +707,5 @@ check(adjust)
 # the worst mistakes yourself instead of trusting one number.
 
 # %% [markdown]
-# This is the end of the way that began with a text file. You know each step of it, from a tab between label and
-# message to a probability and a sense of how far to trust it.
-#
-# **Next:** [Play](play.ipynb), where a small copy of the classifier runs inside the page, and [Mail](mail.ipynb), other
-# texts. Whether the classifier deserves your trust is the question of [chapter 8](08_how_good.ipynb).
+# **Next:** does the classifier deserve your trust? That is the question of [chapter 8](08_how_good.ipynb). On the page
+# [Play](play.ipynb) a small copy of it answers inside the browser.

@@ -14,15 +14,14 @@
 # simpler do as well? At the end you can
 #
 # - **find** messages that give the answer away, and **split** a table so that they cannot,
-# - **compute** precision, recall and F1, and **read** two kinds of curves,
-# - **choose** a threshold for a stated cost, and **check** whether probabilities mean what they say,
-# - **compare** two classifiers on the same messages, and **say** when a difference is noise.
+# - **compute** precision, recall and F1, and **put** an interval around any of them,
+# - **compare** two classifiers on the same messages, and **say** when the evidence is too thin,
+# - **choose** a threshold for a stated cost, and **check** whether probabilities mean what they say.
 
 # %% [markdown]
 # > **Before you start.** You need chapters 5 to 7, or their ideas: accuracy and its interval, fine-tuning, and a
-# > classifier that takes texts. On two CPU cores the whole page runs in about ten minutes, most of which computes
-# > frozen blocks; times on a GPU were not measured. The chapter downloads nothing that chapter 3 has not, and
-# > reads the results of longer runs from a file that lies beside it.
+# > classifier that takes texts. On two CPU cores the page runs in about four minutes; times on a GPU were not
+# > measured. It downloads nothing that chapter 3 has not. Longer runs lie in a file beside the page.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -39,7 +38,7 @@ print(provenance(backbone, device))
 # %% [markdown]
 # ## A leak
 #
-# Chapter 1 found messages of the test set that stand in the training set too, digits, capitals and punctuation
+# Chapter 1 found messages of the test set that also stand in the training set, digits, capitals and punctuation
 # aside. Advertisements go out in thousands, so this is no accident of our {term}`seed`. How much could a student
 # without any understanding gain from it? Let one call spam exactly what resembles a training spam, and nothing
 # else.
@@ -48,7 +47,6 @@ print(provenance(backbone, device))
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf import data
-from llmclf.evaluate import wilson_interval
 
 splits = data.prepare_sms()
 train_spam = splits.train[splits.train["label"] == 1]
@@ -59,15 +57,13 @@ print(f"{len(copies)} of {spams} spams are copies")
 print(f"memory alone: {right / len(splits.test):.1%} of the test set right")
 
 # %% [markdown]
-# Well above one half, without having learnt anything that would help with a new message. And whatever the copies
-# contribute to a model's accuracy says nothing about new messages either. This is {term}`data leakage`, and the
-# reference results of the earlier chapters share it: they were measured on this split.
-
-# %% [markdown]
+# Memory is right well above half of the time, without having learnt anything that would help with a new message. This is
+# {term}`data leakage`. The reference results of the earlier chapters share it: they were measured on this split.
+#
 # ### Near copies
 #
 # A copy need not be exact. The same advertisement comes with another prize or another name. To find such
-# {term}`near copies <near copy>`, cut each text into its runs of three words, and ask what share of the runs two
+# {term}`near copies <near copy>`, cut each text into its runs of three words, and compute the share of runs that two
 # texts have in common {cite}`broder1997`. Digits, capitals and punctuation do not count.
 # This share is the *Jaccard similarity*, {py:func}`~llmclf.evaluation.near_duplicates.jaccard_similarity`:
 
@@ -80,7 +76,7 @@ print(sorted(" ".join(run) for run in one & two))
 print(f"similarity {jaccard_similarity(one, two):.2f}")
 
 # %% [markdown]
-# Three runs in common, of nine that either has: a similarity of one third. From one half on, the library counts two
+# The two texts share three of nine runs: a similarity of one third. From one half on, the library counts two
 # texts as near copies. Near copies of near copies belong together as well, so texts fall into groups:
 
 # %%
@@ -97,23 +93,15 @@ counts.columns = ["messages", "groups"]
 counts
 
 # %% [markdown]
-# A large part of the spam goes away when every group counts once: the collection holds fewer different
-# advertisements than it seems. Its largest groups show why. (Ham repeats itself as well, in ready-made answers such
-# as *Sorry, I'll call later*.)
-
-# %%
-sizes = messages["group"][messages["label"] == 1].value_counts()
-for group in sizes.index[:4]:
-    text = messages["text"][messages["group"] == group].iloc[0]
-    print(f"{sizes[group]:>3} like: {text[:62]}")
-
-# %% [markdown]
+# The collection holds far fewer different advertisements than spams. Ham repeats itself too, with ready-made answers such
+# as *Sorry, I'll call later*, but less.
+#
 # ### A split without the leak
 #
-# The remedy: deal whole groups, not messages. {py:func}`~llmclf.evaluation.near_duplicates.split_by_groups` does so,
-# and sees to it that every part gets its share of spam, which is called a {term}`stratified <stratification>`
-# split. We also stop throwing ham away: this is the whole collection, every message as it came (and two more than the
-# provenance above counts, which chapter 1's way of reading merges into others).
+# The remedy is to deal whole groups, not messages. {py:func}`~llmclf.evaluation.near_duplicates.split_by_groups` does so,
+# and gives every part its share of spam, which is called a {term}`stratified <stratification>`
+# split. We also stop throwing ham away. This is the whole collection, with every line of the file (the provenance above counts
+# two fewer: the first chapter's way of reading merges lines).
 
 # %%
 from llmclf.evaluation.near_duplicates import split_by_groups
@@ -129,44 +117,39 @@ pd.DataFrame.from_dict(
 )
 
 # %% [markdown]
-# No copy is left in validation or test, and the share of spam is nearly the same everywhere. That share is the
-# {term}`prevalence`; here it is the collection's own, far below one half. What yours is, only your own messages
-# can tell.
+# No copy is left in validation or test, and every part has the collection's own share of spam, its {term}`prevalence`.
+# What yours is, only your own messages can tell.
 #
 # Two leaks remain that no split closes. The collection has been public for years, so the pretrained model may have
 # read it. And SmolLM2's learning rate was chosen on messages of chapter 1, some of which now judge.
+#
+# :::{admonition} Too good, so look
+# :class: tip
+# Before you trust a high number, ask what else could give it. A classifier of e-mails can be nearly perfect by reading headers: *List-Id* or the
+# name of the server that collected the spam. It would have learnt how the collection was made, and would fail in your mailbox.
+# Train a simple model on everything that the text is *not* (headers, file names, dates, lengths). If it does well, your classifier may be using the same
+# hints.
+# :::
 
 # %% [markdown]
 # ## Train anew
 #
-# The recipe stays as in chapter 6, only the tables are new. The frozen blocks read each message once; the result
-# is kept for training and for all the questions that follow.
+# The recipe is that of chapter 6, only the tables are new.
 
 # %%
-from llmclf.feature_cache import cache_features
-from llmclf.head import Classifier
-from llmclf.loaders import Loaders, make_loaders
-from llmclf.tokenizer import load_tokenizer
-from llmclf.train import TrainingSettings, suggested_learning_rate, train
-from llmclf.weights import load_pretrained
+from llmclf.evaluate import evaluate
+from llmclf.finetune import finetune
 
 clean = data.shorten_if_fast(clean)
-tokenizer = load_tokenizer(backbone)
-model = Classifier(load_pretrained(backbone, device=device))
-loaders = make_loaders(clean, tokenizer)
-kept = Loaders(*cache_features(model, *loaders))
-
-# %%
-from llmclf.evaluate import collect_logits, evaluate
-
-settings = TrainingSettings(learning_rate=suggested_learning_rate(model))
-train(model, kept.train, kept.validation, settings)
-fine_tuned = evaluate(model, kept.test)
+names = ["ham", "spam"]
+tuned = finetune(clean, names, backbone, device=str(device), quiet=True)
+model, loaders = tuned.classifier.model, tuned.loaders
+fine_tuned = evaluate(model, loaders.test)
 print(fine_tuned)
 
 # %% [markdown]
-# A high number. But look at the prevalence: a classifier that always says *ham* is right whenever a message is
-# ham. Where one {term}`class` is rare, accuracy flatters everyone. The {term}`confusion matrix` tells more:
+# A high number. But a classifier that always says *ham* is right whenever a message is
+# ham, and most are. Where one {term}`class` is rare, accuracy flatters everyone. The {term}`confusion matrix` tells more:
 
 # %%
 pd.DataFrame(
@@ -177,35 +160,26 @@ pd.DataFrame(
 
 # %% [markdown]
 # Two kinds of mistakes stand off the diagonal: top right the {term}`false alarms <false alarm>`, good messages
-# called spam, bottom left the misses. From this table come three numbers that speak of spam alone.
-# {term}`Precision <precision>`: of all called spam, how many were? {term}`Recall <recall>`: of all spam, how much
-# was found? And {term}`F1 <f1>`, their harmonic mean, which is high only when both are.
+# called spam; bottom left the misses. Three numbers speak of spam alone.
+# {term}`Precision <precision>`: of all messages called spam, how many were? {term}`Recall <recall>`: of all spam, how much
+# was found? {term}`F1 <f1>` is their harmonic mean, which is high only when both are.
 
 # %%
-fine_tuned.by_class(["ham", "spam"]).round(3)
+fine_tuned.by_class(names).round(3)
 
 # %% [markdown]
-# The row for spam is the one to watch. It rests on the spams of the test set alone, so it is less certain than
-# the accuracy. Precision and recall are shares, each of a number of messages, so Wilson's interval of chapter 5 serves:
+# ### What if other messages had been drawn?
+#
+# These numbers rest on the few spams of the test set. Precision and recall are shares, so Wilson's interval of chapter 5 fits them.
+# F1 is no share. For any number there is a way that only needs a computer: draw the test set anew, with repetition, compute the number, and
+# repeat {cite}`efron1979`. This is the {term}`bootstrap`. Near copies are one piece of evidence, so whole groups are drawn. Here it is by hand:
 
 # %%
-caught = int(fine_tuned.confusion[1, 1])
-called = int(fine_tuned.confusion[:, 1].sum())
-there = int(fine_tuned.confusion[1].sum())
-for name, count in (("precision", called), ("recall", there)):
-    low, high = wilson_interval(caught, count)
-    print(f"{name:<9} {caught / count:.3f}, interval", end=" ")
-    print(f"{low:.3f} to {high:.3f}")
+import numpy as np
 
-# %% [markdown]
-# Each reaches over several hundredths. F1 is no share, so we let the computer ask: what if other
-# messages had been drawn? It draws the test set anew a thousand times, with repetition, and computes F1 each time.
-# That is the {term}`bootstrap` {cite}`efron1979`. Near copies are drawn together, as one piece of evidence.
+from llmclf.evaluate import collect_logits
 
-# %%
-from llmclf.evaluation.statistics import bootstrap_interval
-
-logits, labels = collect_logits(model, kept.test)
+logits, labels = collect_logits(model, loaders.test)
 labels, groups = labels.numpy(), clean.test["group"].to_numpy()
 answers = logits.argmax(dim=1).numpy()
 
@@ -215,29 +189,49 @@ def f1(labels, answers):
     return 2 * found / max(1, labels.sum() + answers.sum())
 
 
+generator = np.random.default_rng(123)
+rows_of = list(clean.test.reset_index().groupby("group").indices.values())
+drawn_f1 = []
+for _ in range(1000):
+    drawn = generator.integers(len(rows_of), size=len(rows_of))
+    some = np.concatenate([rows_of[group] for group in drawn])
+    drawn_f1.append(f1(labels[some], answers[some]))
+low, high = np.quantile(drawn_f1, [0.025, 0.975])
+print(f"F1 {f1(labels, answers):.3f}, by hand {low:.3f} to {high:.3f}")
+
+# %% [markdown]
+# The library's function does the same, with a correction for numbers near their limit (*BCa*):
+
+# %%
+from llmclf.evaluation.statistics import bootstrap_interval
+
 low, high = bootstrap_interval(f1, labels, answers, groups=groups)
-print(f"F1 {f1(labels, answers):.3f}, interval {low:.3f} to {high:.3f}")
+print(f"with the correction {low:.3f} to {high:.3f}")
 
 # %% [markdown]
 # ## Would something simpler do?
 #
-# A number is only as good as what it beats. Five opponents that need no GPT: always *ham*; a rule that looks for
-# ten words, chosen on the training set; and three times {term}`TF-IDF`, which counts words (or runs of characters), weighs rare ones more, and
-# draws a straight line between the classes ({term}`logistic regression`). The last of them lets both classes weigh the
-# same in training, however rare one is. These three are scikit-learn's and learn in seconds {cite}`pedregosa2011`.
+# A number is only as good as what it beats. Four opponents need no GPT: always *ham*; a rule that looks for
+# ten words, chosen on the training set; and twice {term}`TF-IDF`, which counts words or runs of characters, weighs rare ones more, and
+# draws a straight line between the classes ({term}`logistic regression`) {cite}`pedregosa2011`. Both TF-IDF models let the classes weigh the
+# same in training, and choose their regularisation by {term}`cross-validation` on the training set.
 
 # %%
-from llmclf.evaluation.baselines import BASELINES
+from llmclf.evaluation.baselines import BASELINES, choose_strength
 
 texts = clean.test["text"].tolist()
-said = {}
+learnt = clean.train["text"].tolist(), clean.train["label"]
+said, fitted = {}, {}
 for name, make in BASELINES.items():
-    simple = make().fit(clean.train["text"].tolist(), clean.train["label"])
-    said[name] = simple.predict(texts)
+    if name.startswith("tfidf"):
+        fitted[name] = choose_strength(make(), *learnt, clean.train["group"])
+        print(name, fitted[name].best_params_)
+    else:
+        fitted[name] = make().fit(*learnt)
+    said[name] = fitted[name].predict(texts)
 
 # %% [markdown]
-# The sixth opponent is the pretrained model itself, asked as in chapter 3 whether the message is spam. With what
-# you know since chapter 4 that takes a few lines: its answer is a comparison of two rows of the vocabulary head,
+# The fifth opponent is the pretrained model itself, asked as in chapter 3 whether the message is spam. Its answer compares two rows of the vocabulary head,
 # those of `" no"` and `" yes"`. So give a classifier exactly these two rows as its head, and train nothing. Using
 # a model for a task of which it has seen no example is called {term}`zero-shot <zero-shot classification>`.
 
@@ -245,8 +239,11 @@ for name, make in BASELINES.items():
 import torch
 
 from llmclf.classify import TextClassifier
+from llmclf.head import Classifier
 from llmclf.tokenizer import encode
+from llmclf.weights import load_pretrained
 
+tokenizer = tuned.classifier.tokenizer
 pretrained = load_pretrained(backbone, device=device)
 words = [encode(tokenizer, word)[0] for word in (" no", " yes")]
 rows = pretrained.head.weight[words].detach().clone()  # (2, n)
@@ -254,45 +251,52 @@ asked = Classifier(pretrained)
 with torch.no_grad():
     pretrained.head.weight.copy_(rows)
     pretrained.head.bias.zero_()
-
-# %%
 question = 'Message: "{}"\nIs this message spam? Answer yes or no.\nAnswer:'
-asker = TextClassifier(asked, tokenizer, ["ham", "spam"], backbone)
+asker = TextClassifier(asked, tokenizer, names, backbone)
 zero_shot = asker.logits([question.format(text) for text in texts])
 said["zero-shot"] = zero_shot.argmax(dim=1).numpy()
 said["fine-tuned"] = answers
 
-# %% [markdown]
-# All seven have now answered the same test messages. First the mistakes, of both kinds, and the two numbers that sum
-# them up, each with its interval:
-
 # %%
+from llmclf.evaluation.statistics import grouped_interval
+
 rows = {}
 for name, theirs in said.items():
-    right = int((theirs == labels).sum())
-    ends = [*wilson_interval(right, len(labels))]
-    ends += bootstrap_interval(f1, labels, theirs, groups=groups)
-    shares = [right / len(labels), f1(labels, theirs)]
-    ranges = "{:.3f} to {:.3f}|{:.3f} to {:.3f}".format(*ends).split("|")
+    right = theirs == labels
+    low, high = grouped_interval(right, groups)
     kinds = [(theirs > labels).sum(), (theirs < labels).sum()]
-    rows[name] = [*kinds, shares[0], ranges[0], shares[1], ranges[1]]
-columns = ["false alarms", "misses", "accuracy", "interval"]
-columns += ["F1", "interval of F1"]
+    spread = f"{low:.1%} to {high:.1%}"
+    rows[name] = [*kinds, right.mean(), spread, f1(labels, theirs)]
+columns = ["false alarms", "misses", "accuracy", "interval", "F1"]
 table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-table.style.format(precision=3)
+table.style.format({"accuracy": "{:.1%}", "F1": "{:.3f}"})
 
 # %% [markdown]
-# Read it from the top. Always saying *ham* has a fine accuracy and an F1 of zero: so much for accuracy. The
-# keyword rule finds most of the spam. Zero-shot, without training, SmolLM2 is no better than always saying *ham*, at
-# least when asked so plainly. And the three TF-IDF models, which know nothing of English but what stood in the training
-# set, come so near to the fine-tuned one that the intervals overlap.
+# Always saying *ham* has a fine accuracy and an F1 of zero: so much for accuracy. The
+# keyword rule finds most of the spam. Zero-shot, SmolLM2 does no better than always saying *ham*, at
+# least when asked so plainly and cut at one half. The TF-IDF models know nothing of English but what stood in the training
+# set, and come near the fine-tuned one. (The interval is Wilson's, for as many messages as the groups are worth.)
+#
+# ### Two classifiers on the same messages
+#
+# Intervals of two classifiers say little about their difference, for both were judged by the same messages. Messages on which both are right, or
+# both wrong, tell nothing. Look only at those on which one is right and the other wrong. If the two were equally good, each side would
+# get about half of them, like tosses of a coin. {term}`McNemar's test <McNemar test>` {cite}`mcnemar1947` asks how often luck would split them at least so unevenly; the
+# answer is a {term}`p-value`. By hand:
+
+# %%
+from math import comb
+
+ours, theirs = answers == labels, said["tfidf-characters"] == labels
+first, second = (ours & ~theirs).sum(), (~ours & theirs).sum()
+total, most = first + second, max(first, second)
+tail = sum(comb(total, k) for k in range(most, total + 1)) / 2**total
+print(f"only ours right {first}, only TF-IDF {second}", end=": ")
+print(f"p = {min(1, 2 * tail):.2f}")
 
 # %% [markdown]
-# Two classifiers on the same messages can be compared better than by their two intervals. Where both are right, or
-# both wrong, nothing is learnt. What counts are the messages on which they part: if the two were equally good, each would
-# be the one that is right about equally often. {term}`McNemar's test <McNemar test>` {cite}`mcnemar1947` says how
-# surprising the unevenness is; the number is called a {term}`p-value`. Near copies, again, are one piece of evidence,
-# which falls to one side as a whole.
+# The library's function also lets near copies count as one. It says on how many groups of messages the two disagree. On fewer than six, even the most uneven outcome would
+# pass for luck, so there the honest words are *too few to tell*.
 
 # %%
 from llmclf.evaluation.statistics import mcnemar
@@ -300,20 +304,18 @@ from llmclf.evaluation.statistics import mcnemar
 for name, theirs in said.items():
     pair = mcnemar(answers == labels, theirs == labels, groups)
     if name != "fine-tuned":
-        print(f"{name:<17}only ours right {pair.only_first:>3},", end=" ")
-        print(f"only it {pair.only_second}, p = {pair.p_value:.2g}")
+        verdict = "too few to tell" if pair.too_few else f"p = {pair.p_value:.2g}"
+        print(f"{name:<17}{pair.only_first:>3} : {pair.only_second:<3}", end="")
+        print(f"on {pair.groups:>3} groups, {verdict}")
 
 # %% [markdown]
-# p says how often two equally good classifiers would part so unevenly, or more, by luck. Below one in
-# twenty, one calls a difference *significant*; above, it may well be luck, and an honest report says so. Against
-# TF-IDF on words the lead is significant. From the two on characters the fine-tuned model parts on a handful of
-# messages only: even a test set of a thousand messages cannot tell these apart. We need more evidence.
+# One calls a difference *significant* when p is below one in twenty. A test set of a thousand messages settles the easy cases. For close ones we need more evidence.
 
 # %% [markdown]
-# ## Five times
+# ## Five times, and everybody alike
 #
 # More evidence lies in the training set: its messages could judge as well, if another part were learnt from. Cut
-# the collection into ten parts, groups undivided. Two parts judge, one is set aside for choices, seven teach; then the next two
+# the collection into ten parts, groups undivided. Two parts judge, one validates, seven teach; then the next two
 # judge, and so on ({numref}`fig-folds`). After five such {term}`folds <fold>` every message has judged exactly
 # once, each time a model that never saw it, nor a near copy. This is {term}`cross-validation`.
 #
@@ -324,211 +326,151 @@ for name, theirs in said.items():
 # :::
 
 # %% [markdown]
-# Five fine-tunings take their time, so their predictions lie in a file. For SmolLM2 they were made by
+# A fair comparison gives everybody the same chances: the same messages, the same class weights, settings chosen on training messages only. Two more opponents join. The
+# {term}`probe` of chapter 6 fits a regression to frozen features of SmolLM2. A *sentence encoder*, all-MiniLM-L6-v2 {cite:p}`reimers2019`, is what people usually take when labels are few: a small model that gives
+# sentences of like meaning like vectors, again with a regression. And SmolLM2 is fine-tuned in three ways: as in chapter 6, reading the mean over the tokens, and with two blocks that learn. All were run by
 #
 # ```sh
-# python -m llmclf experiments --rows natural --folds 1 2 3 4 5 \
+# python -m llmclf experiments --task spam --draws 1 2 3 4 5 \
 #   --backbone smollm2-135M --precision bfloat16
 # ```
 #
-# and for the simple models with their names as `--backbone`. Each fold also has its own random head and its own
-# order of messages. The command goes on where it was interrupted; run it yourself, and compare. In the file every
-# prediction is a row, with the label of the message beside it, so that anything can be counted later:
+# The command keeps every prediction, a row each, and goes on where it was interrupted. First the measures that need no threshold. {term}`AUC` is the chance that a random spam gets a higher
+# probability than a random ham: one is perfect, one half is guessing. *Average precision* is the mean precision over all thresholds. *Log loss* is the {term}`cross-entropy` of chapter 5, here
+# after the training weights of the classes.
 
 # %%
-from llmclf.evaluation.predictions import confusion_counts, read_predictions
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-predictions = read_predictions("predictions.parquet")
-natural = predictions[predictions["experiment"] == "natural"]
-confusion_counts(natural, ["backbone"])
+from llmclf.evaluation.predictions import read_predictions, read_runs
+
+runs = read_runs("runs.csv").query("task == 'spam'")
+predictions = read_predictions("predictions.parquet", part=None)
+predictions = predictions[predictions["task"] == "spam"]
+whole = predictions.query("labels == 0 and part == 'test'")
+order = ["majority", "keywords", "tfidf-words", "tfidf-characters"]
+order += ["sentence-encoder", "probe", "last-token", "mean", "two-blocks"]
+measures = {"AUC": roc_auc_score, "average precision": average_precision_score}
+measures |= {"log loss": log_loss}
+by_name = dict(iter(whole.groupby("experiment")))
+table = {
+    name: {
+        kind: measure(by_name[name]["label"], by_name[name]["probability_1"])
+        for kind, measure in measures.items()
+    }
+    for name in order
+}
+pd.DataFrame(table).T.style.format("{:.4f}")
 
 # %% [markdown]
-# Pooled over the folds, these counts give one accuracy, with its Wilson interval, and one F1 for each model:
+# Then one threshold rule for everybody: the threshold with the fewest mistakes on the fold's validation part.
 
 # %%
-from llmclf.evaluation.predictions import pooled
+from llmclf.evaluation.predictions import (
+    confusion_counts,
+    decide_alike,
+    pooled,
+)
 
-by_model = dict(iter(natural.groupby("backbone", sort=False)))
-table = {name: pooled(rows) for name, rows in by_model.items()}
-table = pd.DataFrame(table).T
-table.style.format("{:.2%}").format("{:.3f}", subset="f1")
-
-# %% [markdown]
-# Every message of the collection has judged, so the intervals are narrow. F1 gets one too, by the bootstrap over groups:
-
-# %%
-for name, rows in by_model.items():
-    columns = rows["label"], rows["predicted"]
-    ends = bootstrap_interval(f1, *columns, groups=rows["group"])
-    print(f"{name:<17}interval of F1 {ends[0]:.3f} to {ends[1]:.3f}")
-
-# %% [markdown]
-# How much do the folds differ among themselves? Three kinds
-# of luck are in that: which messages judge, which have taught, and the random head and order. An interval of one
-# test set knows only the first.
-
-# %%
-right = natural["predicted"] == natural["label"]
-answered = natural.assign(right=right)
-folds = answered.groupby(["backbone", "fold"], sort=False)
-each = folds["right"].mean()
-spread = each.groupby("backbone", sort=False).agg(["min", "max"])
-spread.columns = ["worst fold", "best fold"]
-spread.style.format("{:.2%}")
+decided = decide_alike(predictions, runs)
+final = decided.query("labels == 0 and part == 'test'")
+counts = confusion_counts(final, ["experiment"]).loc[order]
+for name, rows in final.groupby("experiment"):
+    found = pooled(rows)
+    counts.loc[name, "right"] = f"{found['accuracy']:.2%}"
+    spread = f"{found['low']:.2%} to {found['high']:.2%}"
+    counts.loc[name, ["interval", "F1"]] = spread, f"{found['f1']:.3f}"
+counts["mistakes"] = counts["false_positives"] + counts["false_negatives"]
+shown = ["mistakes", "false_positives", "false_negatives"]
+counts[[*shown, "right", "interval", "F1"]]
 
 # %% [markdown]
-# The folds of the keyword rule lie farther apart than its interval is wide: which ten words were found is luck as well,
-# and the interval does not know it. The other models that learn differ little from fold to fold.
-#
-# That intervals overlap does not decide, for all were judged by the same messages. So to the test of pairs, on all of
-# them and on ham and spam apart. The groups are in the file, too:
+# Which differences count? We wrote the questions down before these runs were made
+# ({py:mod}`llmclf.evaluation.questions`). With many questions, luck answers some: Holm's rule {cite:p}`holm1979`, which chapter 10 explains, allows for that. Whatever else you read
+# from the tables was looked at afterwards.
 
 # %%
 from llmclf.evaluation.predictions import compare
+from llmclf.evaluation.questions import SPAM
+from llmclf.evaluation.statistics import holm
 
-ours = by_model["smollm2-135M"]
-rivals = ("tfidf-words", "tfidf-characters", "tfidf-balanced")
+answered = {}
+for question in SPAM:
+    part = decided.query("part == 'test' and seed < 128")
+    part = part[part["labels"] == question.labels]
+    two = [part[part["experiment"] == name] for name in question[2:4]]
+    name = f"{question.labels or 'all'}: {question.first}, {question.second}"
+    answered[name] = compare(*two)
+certain = holm({name: pair.p_value for name, pair in answered.items()})
 rows = {}
-for name in rivals:
-    theirs = by_model[name]
-    rows[f"{name}, ham and spam"] = compare(ours, theirs)
-    for label, word in enumerate(["ham", "spam"]):
-        some = ours[ours["label"] == label]
-        rows[f"{name}, {word}"] = compare(some, theirs)
-columns = ["only SmolLM2 right", "only it right", "p"]
+for name, pair in answered.items():
+    first, second = name.split(": ")[1].split(", ")
+    verdict = "too few to tell" if pair.too_few else "not certain"
+    if name in certain:
+        verdict = first if pair.only_first > pair.only_second else second
+    rows[name] = [*pair, verdict]
+columns = ["only first right", "only second", "p", "groups", "better"]
 table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-table.style.format("{:.2g}", subset="p")
+table.style.format({"p": "{:.2g}"})
 
 # %% [markdown]
-# Against counted words the GPT wins. Against runs of characters the *number* of mistakes shows no difference, but their
-# *kind* does: the GPT accuses more ham and misses less spam. That comes from the weights of the classes, for when both
-# weigh the same, TF-IDF parts from the GPT about equally often to either side, on ham and on spam. How large could a
-# difference still be? The lead is as uncertain as about twice the square root of the number of messages on which they part:
-
-# %%
-count = len(ours)
-for name in rivals:
-    first, second, _ = compare(ours, by_model[name])
-    margin = 1.96 * (first + second) ** 0.5
-    print(f"{name:<17}the GPT leads by {(first - second) / count:+.2%},")
-    print(f"{'':<17}give or take {margin / count:.2%}")
-
-# %% [markdown]
-# So this is the honest answer for this collection, with all its labels: between a model that learns in seconds on any
-# laptop and a fine-tuned GPT no difference can be shown, and if there is one, it is a few messages in a thousand.
+# This is the honest answer for this collection, with all its labels: TODO-ALL.
 #
-# p knows the luck of which messages judge, but not the luck of training. And Raschka's reference of 95.67 % {cite:p}`raschka2024`?
-# It was measured on other, balanced messages.
-# Like any accuracy, ours too, it says little before something simpler has been tried on the same ones.
+# p knows the luck of which messages judge. The luck of training, another random head and another order, it knows only as far as five folds show it.
+# And Raschka's reference of 95.67 % {cite:p}`raschka2024`? It was measured on other, balanced messages, and like any accuracy it says
+# little before something simpler has been tried on the same ones.
 
 # %% [markdown]
 # ## How many labels does it take?
 #
-# Labels cost work. A pretrained model brings knowledge along, a counter of words does not, so the GPT ought to
-# lead where labels are few. The same command has trained both on sixteen messages, on twice as many, and so on
-# up to the full training set, in three folds each. (Few messages are gone through more often, until the GPT has made
-# a hundred steps.) Drawn against the number of messages, the results make a {term}`learning curve`. How many messages
-# each run learnt from stands in a second file, which has one row a run.
+# Labels cost work. The same command has trained on sixteen messages, on twice as many, and so on. Each size was drawn ten times for what is cheap, five times for fine-tuning.
+# (A few messages are gone through more often, until the GPT has made a hundred steps.) Where labels are few there is no validation set, so one other rule holds for everybody: call as large a share
+# spam as of the training messages. The result is a {term}`learning curve`.
 
 # %%
-from llmclf.evaluation.predictions import read_runs
+few = decided[decided["part"] == "test"]
+wrong = few["predicted"] != few["label"]
+index = ["experiment", "labels", "seed"]
+errors = few.assign(wrong=wrong).groupby(index)["wrong"].mean()
+sizes = runs.groupby("labels")["train_messages"].max()
+errors = errors.rename(index=sizes.to_dict(), level="labels")
+drawn = ["tfidf-words", "tfidf-characters", "sentence-encoder"]
+drawn += ["probe", "last-token"]
+means = errors.groupby(["labels", "experiment"]).mean().unstack()[drawn]
+means.style.format("{:.1%}")
 
-curve = predictions[predictions["experiment"].str.startswith("natural")]
-curve = curve[curve["fold"] <= 3]
-runs = read_runs("runs.csv").rename(columns={"train_messages": "size"})
-run = ["experiment", "backbone", "precision", "fold"]
-counts = confusion_counts(curve, run).reset_index().merge(runs)
-mistakes = counts["false_positives"] + counts["false_negatives"]
-found = counts["spam"] - counts["false_negatives"]
-counts["F1"] = 2 * found / (2 * found + mistakes)
-kinds = ["mean", "min", "max"]
-by_size = counts.pivot_table("F1", "size", "backbone", aggfunc=kinds)
-shown = ["keywords", *rivals, "smollm2-135M"]
-by_size["mean"][shown].style.format(precision=3)
+# %% mystnb={"figure": {"caption": "Wrong answers against the number of labelled messages, mean over the draws; each band reaches from the best draw to the worst. Both axes are logarithmic.", "name": "fig-learning-curve"}, "image": {"alt": "TODO-ALT"}}
+from llmclf.teaching.plots import plot_learning_curve
 
-# %% mystnb={"figure": {"caption": "F1 of spam against the number of labelled training messages, mean of three folds; the bands reach from the worst fold to the best.", "name": "fig-learning-curve"}, "image": {"alt": "Learning curves of five classifiers over a logarithmic axis from sixteen to some four thousand training messages. With few messages the fine-tuned SmolLM2 lies highest by far; the three TF-IDF models begin near zero and climb steadily, the balanced one first, which meets SmolLM2 at a few hundred messages; the other two come close to it with the full training set; the keyword rule rises early and then stays behind."}}
-from llmclf.teaching.plots import COLORS, INK, new_figure
-
-figure, axes = new_figure(height=3.4)
-for color, marker, name in zip(COLORS, "^sDvo", shown, strict=False):
-    mean, low, high = (by_size[kind][name] for kind in kinds)
-    axes.fill_between(mean.index, low, high, color=color, alpha=0.2, lw=0)
-    axes.plot(by_size.index, mean, color=color, marker=marker, label=name)
-axes.set_xscale("log", base=2)
-axes.xaxis.set_major_formatter("{x:,.0f}")
-axes.set_xlabel("labelled training messages")
-axes.set_ylabel("F1 of spam")
-axes.legend(frameon=False, labelcolor=INK)
-figure
+plot_learning_curve(errors, {name: name for name in drawn})
 
 # %% [markdown]
-# At the left end of {numref}`fig-learning-curve` lies the answer to why anyone bothers with a GPT. Of sixteen
-# labelled messages two are spam, and from these two the fine-tuned model has learnt to find some of the spam. TF-IDF
-# has to see a word before it can count it, and finds almost none. The GPT's lead grows at first, then melts as labels
-# come in, soonest against the balanced model, which does not call nearly everything ham for want of spam to learn from.
-# Where does the lead end? Ask pair by pair, at every size, against this strongest opponent:
-
-# %%
-sizes = counts.groupby("experiment")["size"].first().sort_values()
-for experiment, size in sizes.items():
-    rows = curve[curve["experiment"] == experiment]
-    of = dict(iter(rows.groupby("backbone")))
-    pair = compare(of["smollm2-135M"], of["tfidf-balanced"])
-    print(f"{size:>5}: only SmolLM2 right {pair.only_first:>3},", end=" ")
-    print(f"only TF-IDF {pair.only_second:>2}, p = {pair.p_value:.1g}")
-
-# %% [markdown]
-# Up to a few dozen labels the GPT wins clearly, at a good hundred it is no longer certain, and from some two hundred on
-# nothing can be shown. So the practical answer is: with fewer than a hundred labels take a GPT; with several hundred, try
-# balanced TF-IDF first. But that counts every mistake alike. What if a good message lost costs as
-# much as ten spams that slip through?
-
-# %%
-counts["cost"] = 10 * counts["false_positives"] + counts["false_negatives"]
-cost_by_size = counts.pivot_table("cost", "size", "backbone", aggfunc="sum")
-cost_by_size[[*rivals, "smollm2-135M"]]
-
-# %% [markdown]
-# At this price balanced TF-IDF is cheaper at nearly every size, and with the fewest labels so is a model that finds hardly any spam: it
-# accuses nobody. The GPT pays for each good message that it suspects. All this holds at a threshold of one half, and nothing obliges
-# anyone to that.
+# TODO-CURVE
+#
+# So the practical answer: TODO-ANSWER
 
 # %% [markdown]
 # ## A threshold with a price
 #
-# So far a message was called spam from a {term}`probability` of one half on. Nothing demands that
-# {term}`threshold`. Lower it, and more spam is found, at the price of more false alarms. A curve shows all
-# thresholds at once: the {term}`ROC curve` plots the share of spam that is found against the share of ham that is
-# falsely called so. The {term}`precision-recall curve` plots precision against recall, and is the stricter of the
-# two where spam is rare.
+# So far a message was called spam from a {term}`probability` of one half on, or from the threshold with the fewest mistakes. Nothing demands that. Lower the
+# {term}`threshold`, and more spam is found, at the price of more false alarms. The {term}`precision-recall curve` shows all
+# thresholds at once. (The {term}`ROC curve` plots recall against the share of ham that is falsely accused; its area is the AUC. Where spam is rare, precision shows more clearly what
+# false alarms do to the person who reads the spam folder.)
 
 # %%
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import precision_recall_curve
 
-rival = BASELINES["tfidf-characters"]()
-rival.fit(clean.train["text"].tolist(), clean.train["label"])
 scores = {
     "fine-tuned": logits.softmax(dim=1)[:, 1].numpy(),
-    "tfidf-characters": rival.predict_proba(texts)[:, 1],
+    "TF-IDF": fitted["tfidf-characters"].predict_proba(texts)[:, 1],
 }
 
-# %% mystnb={"figure": {"caption": "ROC curves on the test set, of the upper left corner only: recall against the share of ham that is called spam.", "name": "fig-roc"}, "image": {"alt": "Two curves in the upper left corner of the ROC plane, for the fine-tuned model and for TF-IDF on characters. Both rise almost vertically to a recall above nine tenths before false alarms set in, and lie close together."}}
-figure, axes = new_figure(height=3.2)
-for name, color, line in zip(scores, COLORS[:2], "-:", strict=True):
-    score = scores[name]
-    alarms, recall, _ = roc_curve(labels, score)
-    axes.plot(alarms, recall, line, color=color, label=name, lw=2)
-axes.set(xlim=(-0.005, 0.2), ylim=(0.6, 1.01))
-axes.set_xlabel("share of ham called spam")
-axes.set_ylabel("recall")
-axes.legend(frameon=False, labelcolor=INK, loc="lower right")
-figure
-
 # %% mystnb={"figure": {"caption": "Precision against recall on the test set, for every threshold.", "name": "fig-precision-recall"}, "image": {"alt": "Two curves of precision over recall, for the fine-tuned model and for TF-IDF on characters. Both stay at or near a precision of one until about nine tenths of the spam is found, and then fall steeply."}}
+from llmclf.teaching.plots import COLORS, INK, new_figure
+
 figure, axes = new_figure(height=3.2)
 for name, color, line in zip(scores, COLORS[:2], "-:", strict=True):
-    score = scores[name]
-    precision, recall, _ = precision_recall_curve(labels, score)
+    precision, recall, _ = precision_recall_curve(labels, scores[name])
     axes.plot(recall, precision, line, color=color, label=name, lw=2)
 axes.set(xlim=(0.6, 1.01), ylim=(0.4, 1.03))
 axes.set_xlabel("recall")
@@ -537,38 +479,7 @@ axes.legend(frameon=False, labelcolor=INK, loc="lower left")
 figure
 
 # %% [markdown]
-# Both models pass {numref}`fig-roc` far up in the corner, and {numref}`fig-precision-recall` shows where the price
-# begins: the last few spams are bought with many false alarms. (ROC is radar engineers' *receiver operating
-# characteristic*.) The area under the ROC curve ({term}`AUC`) sums it up. It is the chance that a random spam gets a higher probability than a random ham: one is perfect, one half
-# is guessing.
-
-# %%
-def auc(labels, score):
-    spam, ham = score[labels == 1], score[labels == 0]
-    ahead = spam[:, None] - ham  # (spam, ham): every pair
-    if ahead.size == 0:  # a drawn sample may lack one class
-        return float("nan")
-    return ((ahead > 0).mean() + (ahead >= 0).mean()) / 2
-
-
-def lead(labels, one, other):
-    return auc(labels, one) - auc(labels, other)
-
-
-asked_for = zero_shot.softmax(dim=1)[:, 1].numpy()
-for name, score in {**scores, "zero-shot": asked_for}.items():
-    low, high = bootstrap_interval(auc, labels, score, groups=groups)
-    area = auc(labels, score)
-    print(f"{name:<17}AUC {area:.4f}, interval {low:.4f} to {high:.4f}")
-pair = labels, *scores.values()
-low, high = bootstrap_interval(lead, *pair, groups=groups)
-print(f"lead of the fine-tuned: between {low:+.4f} and {high:+.4f}")
-
-# %% [markdown]
-# Both trained models are near one; the plain prompt ranks no better than a coin. And in our run the lead of the fine-tuned
-# model lies above zero, if barely: it orders this test set a little better than TF-IDF does, which at a threshold of one half hardly shows.
-#
-# Which threshold, then? That depends on what mistakes cost, and only you can say. Suppose that a good message
+# {numref}`fig-precision-recall` shows where the price begins: the last few spams cost many false alarms. Which threshold, then? Suppose that a good message
 # lost among the spam annoys you ten times as much as a spam that slips through. Look for the threshold that would
 # have cost least on the *validation* set, and then pay on the test set.
 #
@@ -577,47 +488,40 @@ print(f"lead of the fine-tuned: between {low:+.4f} and {high:+.4f}")
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.evaluation.statistics import cost_optimal_threshold
 
-checked, checked_labels = collect_logits(model, kept.validation)
+checked, checked_labels = collect_logits(model, loaders.validation)
 checked_spam = checked.softmax(dim=1)[:, 1].numpy()
 price = {"false_positive": 10.0, "false_negative": 1.0}
 chosen = cost_optimal_threshold(checked_spam, checked_labels, **price)
-for threshold in (0.5, chosen):
-    called = scores["fine-tuned"] >= threshold
+
+
+def cost_of(labels, score, threshold):
+    called = score >= threshold
     alarms = (called & (labels == 0)).sum()
-    misses = (~called & (labels == 1)).sum()
-    print(f"threshold {threshold:.3f}: {alarms} false alarms,", end=" ")
-    print(f"{misses} misses, cost {10 * alarms + misses}")
+    return 10 * alarms + (~called & (labels == 1)).sum()
 
-# %% [markdown]
-# The dearer the false alarms, the surer one wants to be before calling something spam, so the chosen threshold lies
-# above one half. On the test set of our run it avoids false alarms and pays with more misses. Does it pay off? The
-# difference rests on few messages, so ask the bootstrap:
 
-# %%
 def saved(labels, score):
-    costs = []
-    for threshold in (0.5, chosen):
-        called = score >= threshold
-        alarms = (called & (labels == 0)).sum()
-        costs.append(10 * alarms + (~called & (labels == 1)).sum())
-    return costs[0] - costs[1]
+    return cost_of(labels, score, 0.5) - cost_of(labels, score, chosen)
 
 
 columns = labels, scores["fine-tuned"]
+for threshold in (0.5, chosen):
+    cost = cost_of(*columns, threshold)
+    print(f"threshold {threshold:.3f}: cost {cost}")
 ends = bootstrap_interval(saved, *columns, groups=groups)
 print("saved: between {:.0f} and {:.0f}".format(*ends))
 
 # %% [markdown]
-# The interval reaches from a loss to a gain: whether the chosen threshold saves anything, so few messages cannot say. Few validation
-# messages lie near it, too, and among equally cheap thresholds the highest is taken. The method is sound, and wants more
+# The dearer the false alarms, the surer one wants to be before calling something spam, so the chosen threshold lies
+# above one half. But the interval reaches from a loss to a gain: so few test messages cannot say whether it saves anything here. The method is sound, and wants more
 # spam than we have.
 
 # %% [markdown]
 # ## Do the probabilities keep their word?
 #
-# The threshold was found by trying. With honest probabilities no search would be needed: call spam whatever has a
+# With honest probabilities no search would be needed: call spam whatever has a
 # probability for which the expected price of a false alarm is below that of a miss, at our price from ten elevenths on. Are they honest? Of all
-# messages to which the model gives about nine tenths, nine in ten should be spam; agreement of this kind is called
+# messages to which the model gives about nine tenths, nine in ten should be spam. Agreement of this kind is called
 # {term}`calibration`. Sort the test messages by their predicted probability into bins, and compare.
 
 # %%
@@ -627,68 +531,28 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 
 # %% [markdown]
 # Nearly all messages lie in the first and the last bin: the model is very sure of itself. The bins between hold so
-# few that their intervals (`low` to `high`) span half the scale. Look at the first bin: more of it was spam than
-# predicted, and the interval excludes the predicted share. Too sure, then, and leaning towards ham. The
-# {term}`calibration error` is the mean of all such distances, weighted by messages.
-#
-# Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
+# few that their intervals (`low` to `high`) span half the scale. Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
 # {term}`Temperature scaling <temperature scaling>` {cite}`guo2017` mends that with a single number: divide all
-# logits by it, and choose it for the least {term}`cross-entropy` on the validation set. The order of the messages
+# logits by it, and choose it for the least cross-entropy on the validation set. The order of the messages
 # stays, and with it every answer.
 
 # %%
 from llmclf.evaluation.statistics import fit_temperature
 
 temperature = fit_temperature(checked.numpy(), checked_labels.numpy())
-
-# %%
-from llmclf.evaluation.statistics import expected_calibration_error
-
-cooled = (logits / temperature).softmax(dim=1)[:, 1].numpy()
 loss = torch.nn.functional.cross_entropy
-for name, divided, score in (
-    ("as trained", logits, scores["fine-tuned"]),
-    (f"divided by {temperature:.2f}", logits / temperature, cooled),
-):
-    error = expected_calibration_error(score, labels, bins=5)
-    nats = loss(divided, torch.tensor(labels)).item()
-    print(f"{name:<17}calibration error {error:.4f}, loss {nats:.4f}")
-
-# %% [markdown]
-# The temperature is above one: the model was too sure. Dividing by it lowers the loss on the *test* set too, although
-# not a single answer has changed. Is that more than luck? Each message has a loss before and after, so draw the
-# differences anew:
-
-# %%
-import numpy as np
-
-kinds = {"as trained": logits, "cooled": logits / temperature}
 losses = {
     name: loss(divided, torch.tensor(labels), reduction="none").numpy()
-    for name, divided in kinds.items()
+    for name, divided in (("as trained", logits), ("cooled", logits / temperature))
 }
 gain = losses["as trained"] - losses["cooled"]
 low, high = bootstrap_interval(np.mean, gain, groups=groups)
-print(f"loss lower by {gain.mean():.4f}, between {low:.4f} and {high:.4f}")
-
-# %% mystnb={"figure": {"caption": "Predicted probability and observed share of spam in five bins of the test set, before and after temperature scaling; the bars are 95 % intervals. On the dotted line the probabilities would be honest.", "name": "fig-calibration"}, "image": {"alt": "Shares of spam over predicted probabilities, both from zero to one, with a dotted diagonal. Two pairs of points with short bars lie in the lower left and the upper right corner; the points between have bars that span half the height and more, before and after scaling alike."}}
-figure, axes = new_figure(height=3.4)
-pairs = zip(kinds.items(), COLORS, "os", (0, 0.02), strict=False)
-for (name, divided), color, marker, aside in pairs:
-    score = divided.softmax(dim=1)[:, 1].numpy()
-    part = calibration_table(score, labels, bins=5)
-    place = part["predicted"] + aside  # so that bars stand side by side
-    axes.vlines(place, part["low"], part["high"], color=color)
-    axes.plot(place, part["observed"], marker, color=color, label=name)
-axes.plot([0, 1], [0, 1], ":", color=INK)
-axes.set(xlabel="predicted probability", ylabel="share of spam")
-axes.legend(frameon=False, labelcolor=INK)
-figure
+print(f"temperature {temperature:.2f}", end=": ")
+print(f"loss lower by {gain.mean():.4f} ({low:.4f} to {high:.4f})")
 
 # %% [markdown]
-# In our run the loss falls, but the interval ends next to zero, so luck might explain it; and the calibration error hardly moves: so few messages lie between
-# the corners of {numref}`fig-calibration` that there is little to mend. Scaling costs one number and no training, so try it where you use the
-# probabilities.
+# The temperature is above one: the model was too sure. Scaling costs one number and no training, so try it where you use the
+# probabilities; whether the gain is more than luck, the interval says.
 #
 # ## Keep the decision
 #
@@ -699,14 +563,13 @@ figure
 # %%
 from pathlib import Path
 
-from llmclf.classify import TextClassifier
 from llmclf.evaluation.tuning import tune
 
 decision = tune(checked, checked_labels.tolist(), **price)
 print(f"temperature {decision.temperature:.3f}", end=", ")
 print(f"threshold {decision.threshold:.3f}")
 classifier = TextClassifier(
-    model, tokenizer, ["ham", "spam"], backbone, decision=decision
+    model, tokenizer, names, backbone, decision=decision
 )
 folder = Path("output", "fast" if data.is_fast() else "full", "decided")
 classifier.save(folder)
@@ -719,8 +582,6 @@ print("the decision was kept:", again.decision == decision)
 # From now on `predict`, the command line, the demo and the scoring of files all decide like this. In a terminal
 # `llmclf tune FOLDER validation.csv --cost-false-positive 10` does the same to a saved classifier and prints what it
 # changes, and `--abstain-below 0.9` lets it answer "unsure" where it is not sure enough.
-#
-# No decision can mend single messages, and some of them are badly wrong. Here they are.
 
 # %% [markdown]
 # ## Read the worst
@@ -733,19 +594,12 @@ import textwrap
 
 for row in losses["as trained"].argsort()[::-1]:
     if answers[row] != labels[row]:
-        truth = ("ham", "spam")[labels[row]]
+        truth = names[labels[row]]
         print(f"{scores['fine-tuned'][row]:6.1%} {truth}")
         print(textwrap.indent(textwrap.fill(texts[row], 66), "       "))
 
 # %% [markdown]
-# One by one: the first message asks for a chat, the next two are jokes. Nobody would take these for advertising;
-# presumably they came from services that charge for each, and no reading of the text could tell. A request for testers with
-# address and date of birth, an offer of pictures, a secret admirer: these are real failures, offers in plain words.
-
-# %% [markdown]
-# The dartboard is a sale of a private kind, and the lines about networks answer a complaint. Of the two accused
-# hams one invites to a web page, the other is a greeting that a free service passed on. Part of what counts
-# as an error here is a question of what one calls spam.
+# TODO-WORST
 
 # %% [markdown]
 # ## Rough weather
@@ -770,9 +624,6 @@ def typos(text, chance=0.3):
     return " ".join(words)
 
 
-print(typos("You have won a guaranteed prize, call now"))
-
-# %%
 def dotted(text):
     words = text.split(" ")
     return " ".join(".".join(w) if len(w) > 3 else w for w in words)
@@ -782,51 +633,32 @@ def leet(text):
     return text.translate(str.maketrans("aeiost", "431057"))
 
 
-changes = {"as they are": str, "CAPITALS": str.upper}
-changes |= {"small letters": str.lower, "typos": typos}
+changes = {"as they are": str, "CAPITALS": str.upper, "typos": typos}
 changes |= {"l33t5p34k": leet, "d.o.t.s": dotted}
 
 # %%
 number = int(labels.sum())
 sample = clean.test.groupby("label").sample(number, random_state=data.SEED)
-reader = TextClassifier(model, tokenizer, ["ham", "spam"], backbone)
+reader = TextClassifier(model, tokenizer, names, backbone)
 is_spam = sample["label"].to_numpy() == 1
-calls = {"ours": {}, "TF-IDF": {}}
+rows = {}
 for name, change in changes.items():
     changed = [change(text) for text in sample["text"]]
-    calls["ours"][name] = reader.logits(changed).argmax(dim=1).numpy() == 1
-    calls["TF-IDF"][name] = rival.predict(changed) == 1
-
-# %% [markdown]
-# Each spam was read twice, as it is and changed. So compare a model with itself: how many spams were found only before the
-# change, how many only after it? That is a test of pairs again.
-
-# %%
-together = sample["group"].to_numpy()[is_spam]
-rows = {}
-for who, named in calls.items():
-    before = named["as they are"][is_spam]
-    for name, called in named.items():
-        after, alarms = called[is_spam], int(called[~is_spam].sum())
-        ends = wilson_interval(int(after.sum()), number)
-        pair = mcnemar(before, after, together)
-        spread = "{:.0%} to {:.0%}".format(*ends)
-        rows[f"{who}, {name}"] = [after.mean(), spread, *pair, alarms]
-columns = ["recall", "interval", "lost", "won", "p", "false alarms"]
+    ours = reader.logits(changed).argmax(dim=1).numpy() == 1
+    theirs = fitted["tfidf-characters"].predict(changed) == 1
+    rows[name] = [ours[is_spam].mean(), ours[~is_spam].sum()]
+    rows[name] += [theirs[is_spam].mean(), theirs[~is_spam].sum()]
+columns = ["ours: recall", "false alarms", "TF-IDF: recall", "alarms"]
 table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-table.style.format({"recall": "{:.0%}", "p": "{:.1g}"})
+table.style.format({columns[0]: "{:.0%}", columns[2]: "{:.0%}"})
 
 # %% [markdown]
-# Capitals, small letters and typing errors cost a few spams, not more than luck may explain. In leetspeak, of which
-# only small letters are part here, our model misses more, TF-IDF does not; but both now accuse ham, presumably
-# because digits are a mark of spam. With dots between the letters most of the spam gets past ours, and nearly all of
-# it past TF-IDF. One cheap trick all but blinds the filter.
-
-# %% [markdown]
+# TODO-WEATHER
+#
 # ### Another world
 #
-# Most of the collection is older than smartphones; its spam knows ringtones, not apps. What becomes of messages that it cannot know? These six are
-# made up for this page, three that you would want and three that you would not.
+# Most of the collection is older than smartphones. What becomes of messages that it cannot know? These six are
+# made up, three that you would want and three that you would not.
 
 # %%
 unseen = {
@@ -838,18 +670,15 @@ unseen = {
     "The build is green, shall we deploy after lunch?": "ham",
 }
 ours = reader.predict_proba(list(unseen))[:, 1]
-theirs = rival.predict_proba(list(unseen))[:, 1]
+theirs = fitted["tfidf-characters"].predict_proba(list(unseen))[:, 1]
 for text, one, other in zip(unseen, ours, theirs, strict=True):
     chances = f"ours {one:4.0%}  TF-IDF {other:4.0%}"
     print(f"{unseen[text]:<5}{chances}  {text[:40]}")
 
 # %% [markdown]
-# With SmolLM2 two of the three modern frauds pass: the parcel raises some doubt, the plea for money none at all. Ours
-# catches the third, and is just as sure that a harmless verification code is spam, presumably because numbers of many
-# digits were a mark of it once. TF-IDF suspects nothing. Six made-up messages prove no rate. But they show what a fine result on
+# TODO-UNSEEN Six made-up messages prove no rate. But they show what a fine result on
 # yesterday's messages does not promise.
-
-# %% [markdown]
+#
 # ## What it must not be used for
 #
 # Everything above was measured on one collection: English, partly Singaporean, of one decade. So do not use this
@@ -860,7 +689,9 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 # %% [markdown]
 # ## Exercises
 #
-# **1. Another prevalence.** A classifier finds the share `recall` of all spam and falsely calls the share
+# ### Another prevalence
+#
+# **1.** A classifier finds the share `recall` of all spam and falsely calls the share
 # `alarms` of all ham spam. Write `precision_at(recall, alarms, prevalence)`: the precision where spam makes up the share
 # `prevalence` of all messages. Where nothing would be called spam, return 0.
 
@@ -885,31 +716,24 @@ check(precision_at)
 
 # %% [markdown]
 # Try it on numbers that were measured. Chapter 10's row `last-token` learnt from balanced messages and was judged by
-# balanced ones. What would its recall and its false alarms give where spam is as rare as here, or rarer?
+# balanced ones. What would its recall and its false alarms give where spam is as rare as here, or rarer? (If this raises an error, run the solution first.)
 
 # %%
-rows = predictions[predictions["experiment"] == "last-token"]
-rows = rows[rows["precision"] == "bfloat16"]
-tests = {"balanced": rows, "natural": by_model["smollm2-135M"]}
-shares = {}
-for name, some in tests.items():
-    called = (some["predicted"] == 1).groupby(some["label"]).mean()
-    shares[name] = {"recall": called[1], "alarms": called[0]}
+rows = read_predictions("predictions.parquet").query(
+    "task == 'balanced' and experiment == 'last-token' and precision == 'bfloat16'"
+)
+called = (rows["predicted"] == 1).groupby(rows["label"]).mean()
 for prevalence in (0.5, messages["label"].mean(), 0.01):
-    precision = precision_at(**shares["balanced"], prevalence=prevalence)
+    precision = precision_at(called[1], called[0], prevalence)
     print(f"prevalence {prevalence:.1%}: precision {precision:.1%}")
-print("share of ham accused:", end=" ")
-alarms = {name: share["alarms"] for name, share in shares.items()}
-print(f"{alarms['balanced']:.2%} after balanced training,", end=" ")
-print(f"{alarms['natural']:.2%} after natural")
 
 # %% [markdown]
 # The same classifier, the same recall, and a precision that falls with the prevalence: what was measured on balanced data
-# promises too much for the world. And one that has learnt from messages as they come accuses less ham from the start.
-# (The two were measured on different tables, so take the ratio as a rough one.)
-
-# %% [markdown]
-# **2. What it costs.** Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
+# promises too much for the world.
+#
+# ### What it costs
+#
+# **2.** Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
 # mistakes when a message counts as spam from `threshold` on. `probabilities` and `labels` (0 or 1) are lists of
 # the same length.
 
@@ -952,7 +776,7 @@ check(cost)
 # <details><summary>3. Two classifiers differ on eight messages; one is right five times, the other three times. Who is
 # better?</summary>
 #
-# Nobody knows. Two equally good classifiers part five to three, or more unevenly, most of the time.
+# Nobody knows. Two equally good classifiers split eight messages five to three, or more unevenly, most of the time.
 #
 # </details>
 
@@ -975,8 +799,8 @@ check(cost)
 # ## What you have learnt
 #
 # A test set can leak, and you closed the leak by dealing whole groups. Where spam is rare, accuracy flatters, and
-# precision, recall and F1 speak of what matters. You compared seven classifiers on the same messages, saw what one test
-# set cannot decide, and let five folds decide it. You chose a threshold for a price, checked what
-# probabilities promise, read the worst mistakes, and saw where the model must not be trusted.
+# precision, recall and F1 speak of what matters. You built the bootstrap and McNemar's test by hand, gave every opponent the same chances, and let five folds decide what one test
+# set cannot. You chose a threshold for a price, checked what
+# probabilities promise, kept the decision, read the worst mistakes, and saw where the model must not be trusted.
 #
-# **Next:** which of the recipe's choices matter? [Chapter 10](10_experiments.ipynb) changes them one by one.
+# **Next:** spam gives itself away by words. [Chapter 9](09_another_task.ipynb) takes a task where they are not enough.

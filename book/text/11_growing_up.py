@@ -19,7 +19,7 @@
 # - **decide** from a measured rate when a laptop is no longer enough,
 # - **classify** files larger than memory, and continue where the work was stopped,
 # - **share** scoring and training among several {term}`workers <worker>`, and show that the answers stay the same,
-# - **plan** a billion messages: hours, money, and what will be the bottleneck.
+# - **plan** a billion messages: a cheap model first, hours, money, and what will be the bottleneck.
 
 # %% [markdown]
 # > **Before you start.** You need the ideas of chapters 6 and 7. To run this page, run chapter 6 or 7 first: it makes
@@ -256,40 +256,13 @@ print("labels:", alone["predicted"].equals(both["predicted"]))
 print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 
 # %% [markdown]
-# They are, but for rounding: another number of threads adds in another order, so the numbers need not agree to the last bit. Which worker
-# took which part makes no difference.
-
-# %% [markdown]
-# Was it faster? On so few messages certainly not: starting takes longer than working. The benchmark has measured more of them, with the very
-# small model and with GPT-2 in its smallest real size (random weights, which take the same time). The speeds are relative to reading the
-# whole table and calling `predict_proba` once, which counts as 1. The last number leaves out loading and the start of Ray: it compares how
-# much longer a way takes than for fewer messages.
-
-# %%
-def times(ways, name):
-    fewer, more = (one["seconds"] for one in ways[name])
-    return np.array([more, more - fewer])
-
-
-for size, ways in measured["ways"].items():
-    print(f"{size}, {ways['predict'][1]['messages']:,} messages")
-    for name in ways:
-        whole, running = times(ways, "predict") / times(ways, name)
-        print(f"  {name:<15}{whole:.2f}, running {running:.2f}")
-
-# %% [markdown]
-# `stream` is slower than 1, because it also checks and writes files. With the real size that takes hardly any time. There we suspect the
-# parts, which had only 150 messages: among so few, fewer have a similar length, so there is more {term}`padding`. One worker of Ray is
-# about as fast as `stream` once it runs. What Ray costs is its start.
-
-# %% [markdown]
-# That start takes a large share of a minute's work: with it, neither one nor two workers reach 1. While they run, a second worker helps the
-# small model, where most of the time goes into Python, which keeps one core busy. It adds little with the real size, where one
-# process keeps both cores busy already. A second worker pays best if it brings a processor of its own: a second machine, a second GPU.
-
-# %% [markdown]
+# They are, but for rounding. Which worker took which part makes no difference.
+#
+# Was it faster? On so few messages certainly not: starting takes longer than working. On one computer whose cores one process already uses, a second worker adds little. It pays if it brings a
+# processor of its own: a second machine, a second GPU. (`python -m benchmarks scoring` measures the engines side by side; its last results lie in the project's folder.)
+#
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names the cluster. Its machines need the library, and the
-# classifier under the same full path; the messages come from our process. We have tried this on one machine only, never on several.
+# classifier under the same full path. We have tried this on one machine only.
 
 # %% [markdown]
 # ## Training with several workers
@@ -377,30 +350,66 @@ print("the same head:", torch.allclose(*heads, atol=1e-4))
 # it is. Whoever gives *each* worker eight messages trains with larger batches, and that is another recipe.
 
 # %% [markdown]
-# Does it pay? On one computer whose cores one process already uses, expect no gain. In each step all wait for the slowest worker, then
-# exchange as many numbers as there are weights that learn, and a batch of eight can be dealt to eight workers at most. It pays where each
-# worker brings its own GPU and the model learns for hours.
-
-# %% [markdown]
 # ### When the model itself is too large
 #
-# Data parallelism puts a whole model into every process, with its gradients and AdamW's averages. Where one GPU cannot hold all that, it can be
-# split: with *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023` each worker keeps a share of everything, and lends its
-# weights to the others while they compute. This library does not offer it. The models of this book are small enough without it, and we have
-# not tried it on GPUs. For a larger model, first train fewer weights: {term}`LoRA` (chapter 10) needs gradients and averages only for its
+# Data parallelism puts a whole model into every process. Where one GPU cannot hold all that, it can be
+# split: with *fully sharded data parallel* ({term}`FSDP`) {cite:p}`zhao2023` each worker keeps a share of everything. This library does not offer it, and
+# we have not tried it on GPUs. For a larger model, first train fewer weights: {term}`LoRA` (chapter 10) needs gradients and averages only for its
 # small corrections. If the weights alone are too large, use PyTorch's `fully_shard`, or a library that calls it for you, such as
 # Hugging Face's Accelerate.
 
 # %% [markdown]
 # ## A billion messages, on paper
 #
-# A plan begins with one message. Each of its tokens meets each weight of the blocks once, in one product and one sum; in the last block only
-# the token that is read is counted. That leaves out padding, the attention among tokens, and what the last block makes of the others: little, for short
-# messages.
+# Before you rent anything, ask chapter 8's question: would something simpler do? Counted characters read far more messages in a second, and make nearly as few
+# mistakes. The two can share the work. In a *cascade* the cheap model reads everything, and only where it is in doubt the GPT reads, too. How good is that? The predictions of chapter 8
+# hold both answers to every message of the collection.
 #
-# **Predict before you run.** How many tokens has a message on average, and how many operations does the classifier need for it?
+# **Predict before you run.** The GPT reads the tenth of the messages on which TF-IDF is least sure. How much of the GPT's advantage, if any, does the cascade keep?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+from llmclf.evaluation.predictions import (
+    decide_alike,
+    read_predictions,
+    read_runs,
+)
+
+predictions = read_predictions("predictions.parquet", part=None)
+predictions = predictions.query("task == 'spam' and labels == 0")
+decided = decide_alike(predictions, read_runs("runs.csv"))
+by_name = dict(iter(decided.groupby("experiment")))
+cheap, gpt = (
+    by_name[name].set_index("row").sort_index()
+    for name in ("tfidf-characters", "last-token")
+)
+sure = (cheap["probability_1"] - 0.5).abs().rank(pct=True)
+for share in (0, 0.02, 0.1, 1):
+    both = cheap["predicted"].where(sure > share, gpt["predicted"])
+    wrong = (both != cheap["label"]).sum()
+    print(f"the GPT reads {share:>4.0%}: {wrong} of {len(both):,} wrong")
+
+# %% [markdown]
+# Now the rates. Time the counter as we have timed the other two, on the same messages:
+
+# %%
+from llmclf.data import SMS_LABELS, encode_labels
+from llmclf.evaluation.baselines import tfidf_characters
+
+numbered = encode_labels(read_sms(every_row=True), SMS_LABELS)
+counter = tfidf_characters().fit(texts, numbered["label"])
+counter_rate = rate(counter.predict_proba, sample)
+cascade_rate = 1 / (1 / counter_rate + 0.1 / teacher_rate)
+plans = {"counted characters": counter_rate, "student": student_rate}
+plans |= {"classifier": teacher_rate, "cascade, a tenth": cascade_rate}
+for name, per_second in plans.items():
+    print(f"{name:<20}{per_second:>8,.0f} a second", end=", ")
+    print(f"a billion in {duration(10**9 / per_second)}")
+
+# %% [markdown]
+# A cascade brings the billion within reach of one computer, for no rent at all. If you do need every message read by the GPT, count the work first. Each token of a message meets each weight of the blocks
+# once, in one product and one sum; in the last block only the token that is read is counted.
+
+# %%
 from llmclf.tokenizer import encode
 
 tokens = [len(encode(classifier.tokenizer, text)) for text in texts]
@@ -410,162 +419,35 @@ tokens = sum(tokens) / len(texts)
     for block in classifier.model.backbone.blocks
 )
 operations = 2 * (sum(below) * tokens + last)
-print(f"a message: {tokens:.0f} tokens,", end=" ")
-print(f"{operations / 1e9:.1f} billion operations")
-print(f"a billion: {tokens:.0f} billion tokens,", end=" ")
-print(f"{operations * 10**9:.1e} operations")
-
-# %% [markdown]
-# So many operations are the work, wherever it is done. No program comes near all the operations that its machine could do: it also
-# waits for memory, and does small things between large ones. How near does the classifier come? Ask the machine, with one large product of
-# matrices, which it does best, in the precision in which the classifier keeps its frozen blocks:
-
-# %%
 dtype = getattr(torch, classifier.model.precision)
 a = torch.randn(2048, 2048).to(dtype)
 products = rate(lambda items: [a @ a for _ in items], range(10))
 peak = products * 2 * 2048**3  # operations a second
 of_peak = teacher_rate * operations / peak
-print(f"the machine: {peak / 1e9:,.0f} billion operations a second")
+print(f"a message: {operations / 1e9:.1f} billion operations")
+print(f"this computer's largest products: {peak / 1e9:,.0f} billion a second")
 print(f"the classifier reaches {of_peak:.0%} of that")
 
 # %% [markdown]
-# A good part of what is possible, and that is our own code. But the model is not all. Before it, files are read and texts cut into tokens; after it, answers
-# are written. And before the first part one process checks all files, so that no fault is found after days of work. Measure these in
-# messages a second as well:
-
-# %%
-from llmclf.files.storage import sha256_of
-from llmclf.scale.message_files import CsvFile
-
-kind, path = CsvFile(), place / "all.csv"
-pd.DataFrame({"text": texts}).to_csv(path, index=False)
-columns = ["predicted", "probability_ham", spam]
-answers = {name: alone[name].to_list() for name in columns}
-answers = {n: list(np.resize(a, len(texts))) for n, a in answers.items()}
-
-
-def read_and_write(_):
-    for content, _ in kind.parts(path, "text", len(texts), columns):
-        kind.write(place / "again.csv", content, answers)
-
-
-# %%
-def cut(items):
-    for text in items:
-        encode(classifier.tokenizer, text)
-
-
-def check_all(_):
-    for _ in kind.parts(path, "text", 10_000, columns):
-        pass
-    sha256_of(path)
-
-
-stages = {"read and write": rate(read_and_write, texts)}
-stages["cut into tokens"] = rate(cut, texts)
-once = rate(check_all, texts)
-for name, per_second in {**stages, "check all": once}.items():
-    print(f"{name:<16}{per_second:>10,.0f} messages a second")
-
-# %% [markdown]
-# The answers that are written there are those of January, over and over. On the laptop all these are nothing beside the model; on a GPU the model gets faster
-# and they do not. Now two numbers that we did **not** measure. The first is the limit of NVIDIA's H100 in {term}`bfloat16`: its maker states twice the number below,
-# with a shortcut for sparse weights that ours do not have {cite:p}`nvidia2023`. The second, the price, is a round one of ours: put in what you would pay.
+# A GPU promises far more. The maker of the H100 states the number below for {term}`bfloat16`, twice, with a shortcut for sparse weights that ours do not have {cite:p}`nvidia2023`. No program reaches that limit on short messages,
+# for each product is small and the results have to be carried to memory and back. What fraction it would reach is unknown to us, so we plan with a tenth, and with a round price. Both are assumptions: put in your own.
 
 # %%
 H100 = 1979e12 / 2  # operations a second, from the data sheet
 PRICE = 3.0  # dollars an hour: an assumption
-models = {
-    "this computer": teacher_rate,
-    "this computer, student": student_rate,
-    "GPU, same fraction": H100 * of_peak / operations,
-    "GPU, a tenth of it": H100 * of_peak / 10 / operations,
-}
+gpu_rate = H100 / 10 / operations
+hours = 10**9 / gpu_rate / 3600
+print(f"one GPU at a tenth: {gpu_rate:,.0f} messages a second,", end=" ")
+print(f"{duration(hours * 3600)}, {hours * PRICE:,.0f} dollars")
+once = rate(lambda items: [encode(classifier.tokenizer, t) for t in items], texts)
+print(f"one core cuts {once:,.0f} messages a second into tokens")
 
 # %% [markdown]
-# To use that limit the classifier has to compute in bfloat16. On such a GPU the library chooses that by itself; then compare the answers anew. What fraction of it short messages reach is
-# unknown to us, so we plan with two guesses: the fraction that this computer reaches, and a tenth of it. (In the first one the operations
-# cancel out: what is left is how much the one limit is above the other.) For each, add up the stages:
-
-# %%
-def seconds_of(name):
-    on_gpu = "GPU" in name  # elsewhere the rate holds the tokenizer
-    beside = stages.values() if on_gpu else [stages["read and write"]]
-    return sum(10**9 / one for one in [*beside, models[name]])
-
-
-plan = {}
-for name, model_rate in models.items():
-    seconds = seconds_of(name)
-    plan[name] = duration(seconds), f"{10**9 / model_rate / seconds:.0%}"
-columns = ["one worker", "time in the model"]
-pd.DataFrame.from_dict(plan, orient="index", columns=columns)
-
-# %% [markdown]
-# What keeps this computer busy for very long, one GPU would do in hours or days. And the student would do it here, in the time of the
-# second line. Now read the last column. On this computer the model takes nearly all the time, and most of it on a GPU that reaches only a
-# tenth. On one that reaches more, reading and cutting take a large part, one after the other with the model, and the expensive
-# chip waits meanwhile: the faster the model, the more the rest weighs.
-
-# %% [markdown]
-# What does it cost, and do more GPUs help? Each brings its own worker, which cuts and computes. Meanwhile one process reads and writes
-# for all of them, so the slower of the two sets the pace. The same process checks all files before, and whoever has rented the GPUs by then pays
-# for them while they wait.
+# Compare the last two rates. If one core cuts fewer messages into tokens than the GPU can read, the expensive chip waits for it: the faster the model, the more everything else weighs. Give each GPU several workers
+# (`--workers`), or a machine of its own with a folder of its own.
 #
-# **Predict before you run.** A hundred GPUs instead of one: what becomes of the wait, and of the bill?
-
-# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-checking = 10**9 / once
-reading = 10**9 / stages["read and write"]
-for name in ("GPU, same fraction", "GPU, a tenth of it"):
-    for count in (1, 10, 100):
-        computing = (seconds_of(name) - reading) / count
-        wait = checking + max(reading, computing)
-        bill = wait / 3600 * count * PRICE
-        print(f"{name}, {count:>3}: {duration(wait):>12},", end=" ")
-        print(f"{bill:>5,.0f} dollars")
-print(f"the check: {duration(checking)},", end=" ")
-print(f"reading and writing: {duration(reading)}")
-
-# %% [markdown]
-# Ten GPUs shorten the wait a great deal. A hundred shorten it little or not at all: they wait for the one process that checks, reads and
-# writes, and the bill grows many times. If that matters, give each machine a folder of messages of its own and a command of its
-# own. Then checking, reading and writing run side by side too, and nothing else changes.
-
-# %% [markdown]
-# A plan that counts operations only would have shown none of this. Two questions are left: how many cores keep a GPU busy, and what has to be carried?
-# The check reads each file twice: for its {term}`SHA-256`, by which a changed file is noticed, and row by row. Scoring reads it a third time.
-# As the speed of a disk or line we assume 100 MB a second, a round number too.
-
-# %%
-for name in ("GPU, same fraction", "GPU, a tenth of it"):
-    cores = models[name] / stages["cut into tokens"]
-    print(f"{name}: {cores:.1f} cores to cut into tokens")
-each = {"read": (path, 3), "write": (place / "again.csv", 1)}
-for name, (file, times) in each.items():
-    size = times * file.stat().st_size / len(texts) * 10**9
-    print(f"to {name}: {size / 1e9:,.0f} GB,", end=" ")
-    print(f"at 100 MB a second {duration(size / 100e6)}")
-print(f"in parts of 10,000: {10**9 // 10_000:,} files to write")
-
-# %% [markdown]
-# Up to about one core for each GPU, two workers on each are enough (`--workers`, twice the number of GPUs): one cuts while the other computes.
-# Texts and answers fit onto a pocket-sized disk, and at the assumed speed carrying them takes less time than one GPU computes. If the disk is that slow,
-# though, the check takes longer than printed above, because two of the three readings belong to it.
-#
-# So many files are unwieldy: for so much work choose larger parts.
-
-# %% [markdown]
-# Hours of work on rented machines may well be interrupted. Then the same command checks the files again, skips the parts that are there, and goes
-# on. That is why the parts matter more than the engine.
-
-# %% [markdown]
-# ### What the plan leaves out
-#
-# It was made from rates of one machine and a limit on a data sheet. It knows nothing of slow disks, of machines
-# that are shared, of long messages among short ones. Before you rent for long, rent for minutes: a million messages, a thousandth of the
-# work, on the very machine that you mean to use. It costs next to nothing and turns the guesses above into measurements.
+# The plan knows nothing of slow disks, of machines that are shared, of long messages among short ones. Before you rent for long, rent for minutes: a million messages, on the very machine
+# that you mean to use, turn the guesses into measurements.
 
 # %% [markdown]
 # ## What changes, and what does not
@@ -663,7 +545,7 @@ check(mean_gradient)
 #
 # You measured how far one computer reaches, and know three reasons to leave it. You classified files part by part, lost one, and got it
 # back; two engines gave the same answers, and two workers trained the same head as one. You planned a
-# billion messages from rates, with what was assumed written beside what was measured, and saw the bottleneck move.
+# billion messages with a cheap model before the dear one, and with what was assumed written beside what was measured.
 
 # %% [markdown]
 # **Next:** a table of your own. Everything you need for it is in the [reference](api.md), and the first question to

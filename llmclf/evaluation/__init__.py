@@ -1,1 +1,1 @@
-"""Chapters 8, 9, Mail: how good a classifier really is: statistics, baselines, experiments."""
+"""Chapters 8 to 10: how good a classifier really is: statistics, opponents, experiments, another task."""

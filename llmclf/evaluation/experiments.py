@@ -249,10 +249,10 @@ def make_run(name: tuple[str | int, ...], table: pd.DataFrame, splits: Splits, p
     for part, rows in judged_parts(table, splits, int(named["labels"])).items():
         chances = predict(rows)
         predicted = rows.assign(**named, part=part, row=rows.index, predicted=chances.argmax(axis=1))
-        predicted[["probability_0", "probability_1"]] = chances.astype(np.float32)
-        parts.append(predicted[PREDICTION_COLUMNS])
+        parts.append(predicted.assign(probability_1=chances[:, 1].astype(np.float32))[PREDICTION_COLUMNS])
     train_correct = int((predict(splits.train).argmax(axis=1) == splits.train["label"]).sum())
-    counts = {"table_messages": len(table), "train_messages": len(splits.train), "train_correct": train_correct}
+    counts = {"table_messages": len(table), "train_messages": len(splits.train)}
+    counts |= {"train_positive": int(splits.train["label"].sum()), "train_correct": train_correct}
     return Run(named | counts | record, pd.concat(parts, ignore_index=True))
 
 

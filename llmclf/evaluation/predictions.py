@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from llmclf.evaluation.statistics import Comparison, grouped_interval, mcnemar
-from llmclf.evaluation.tasks import ExperimentError
+from llmclf.evaluation.statistics import Comparison, cost_optimal_threshold, grouped_interval, mcnemar
+from llmclf.evaluation.tasks import ExperimentError, share_threshold
 from llmclf.files.storage import atomic_write
 
 PREDICTIONS, RUNS = "predictions.parquet", "runs.csv"
 RUN = ["task", "experiment", "backbone", "precision", "labels", "seed", "fold"]  # what names a run
-PREDICTION_COLUMNS = [*RUN, "part", "row", "group", "label", "predicted", "probability_0", "probability_1"]
-RUN_COLUMNS = [*RUN, "table_messages", "train_messages", "train_correct"]
+PREDICTION_COLUMNS = [*RUN, "part", "row", "group", "label", "predicted", "probability_1"]
+RUN_COLUMNS = [*RUN, "table_messages", "train_messages", "train_positive", "train_correct"]
 RUN_COLUMNS += ["epochs", "learning_rate", "trained_parameters", "choice", "seconds"]
 
 
@@ -38,8 +38,8 @@ def read_predictions(path: str | Path, part: str | None = "test") -> pd.DataFram
     pandas.DataFrame
         `task`, `experiment`, `backbone` (a GPT, or "none"), `precision`, `labels` (how many were learnt from, 0 for
         all), `seed` and `fold` name the run; `part`, `row` (its number in the task's table), `group` (near copies share
-        one) and `label` (0 or 1) the text; `predicted` is the label at a threshold of one half, `probability_0` and
-        `probability_1` are missing where only that was kept.
+        one) and `label` (0 or 1) the text; `predicted` is the label at a threshold of one half, `probability_1` that of
+        label 1, which leaves the rest for label 0; it is missing where only the label was kept.
     """
     predictions = pd.read_parquet(path)
     return predictions if part is None else predictions[predictions["part"] == part].reset_index(drop=True)
@@ -52,7 +52,8 @@ def read_runs(path: str | Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         The first columns name the run, as in `read_predictions`; `table_messages` are those of all parts together,
-        `train_correct` those of the `train_messages` that it labels correctly in the end. `epochs`, `learning_rate` and
+        `train_positive` those of the `train_messages` whose label is 1, `train_correct` those that it labels correctly
+        in the end. `epochs`, `learning_rate` and
         `trained_parameters` are missing for what is not trained step by step; `choice` is what was chosen by a
         cross-validation on the training texts. In `seconds` the first run of several computes what they share.
     """
@@ -94,11 +95,40 @@ def add_runs(folder: Path, new: Sequence[Run]) -> None:
             compression="zstd",
             compression_level=9,
             use_dictionary=False,
-            use_byte_stream_split=["probability_0", "probability_1"],
+            use_byte_stream_split=["probability_1"],
         )
     records = pd.DataFrame([run.record for run in new], columns=RUN_COLUMNS)
     with atomic_write(folder / RUNS) as unfinished:
         (pd.concat([runs, records]) if len(runs) else records).to_csv(unfinished, index=False, lineterminator="\n")
+
+
+def decide_alike(predictions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The same predictions with labels by one rule for everybody, without the rows of the validation sets.
+
+    The threshold of a run is the one with the fewest mistakes on its validation set. A run without one calls as large a
+    share of its test positive as of its training texts: this looks at the texts that are judged, not at their labels. A
+    model that is always sure, such as a rule, keeps its answers.
+
+    Parameters
+    ----------
+    predictions
+        From `read_predictions`, of all parts, with probabilities.
+    runs
+        From `read_runs`.
+    """
+    shares = runs.set_index(RUN)["train_positive"] / runs.set_index(RUN)["train_messages"]
+    decided = []
+    for run, rows in predictions.groupby(RUN, sort=False):
+        validation, judged = rows[rows["part"] == "validation"], rows[rows["part"] != "validation"]
+        if judged["probability_1"].nunique() <= 2:  # without doubts there is nothing to cut
+            decided.append(judged)
+            continue
+        if len(validation):
+            threshold = cost_optimal_threshold(validation["probability_1"], validation["label"])
+        else:
+            threshold = share_threshold(judged["probability_1"].to_numpy(), shares[run])
+        decided.append(judged.assign(predicted=(judged["probability_1"] >= threshold).astype(int)))
+    return pd.concat(decided, ignore_index=True)
 
 
 def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -123,11 +153,18 @@ def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFra
 
 
 def pooled(predictions: pd.DataFrame) -> dict[str, float]:
-    """Accuracy over all of the predictions, its 95 % interval (`low`, `high`, see `grouped_interval`), and F1 of spam."""
+    """Accuracy over all of the predictions, its interval (`low`, `high`, see `grouped_interval`), and F1 of label 1."""
     correct = predictions["predicted"] == predictions["label"]
     low, high = grouped_interval(correct, predictions["group"])
     f1 = f1_score(predictions["label"], predictions["predicted"], zero_division=float("nan"))
     return {"accuracy": float(correct.mean()), "low": low, "high": high, "f1": f1}
+
+
+def tell_experiment(name: str, path: str | Path = "predictions.parquet") -> str:
+    """What chapter 10 found for one of its experiments, in words; `path` leads to the book's predictions."""
+    predictions = read_predictions(path).query("task == 'balanced' and precision == 'bfloat16'")
+    found = pooled(predictions[predictions["experiment"] == name])
+    return f"{name}: {found['accuracy']:.2%} ({found['low']:.1%} to {found['high']:.1%})"
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:

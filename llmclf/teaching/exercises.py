@@ -217,16 +217,6 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         "count the operations of all epochs the plain way, then the frozen part once and the rest in each epoch.",
     ),
     # Chapter 7
-    "label_of": Exercise(
-        lambda: [
-            ((torch.tensor([2.0, -1.0]), ["ham", "spam"]), "ham"),
-            ((torch.tensor([0.1, 0.4]), ["ham", "spam"]), "spam"),
-            ((torch.tensor([3.0, 2.0]), ["ham", "spam"]), "ham"),
-            ((torch.tensor([-1.0, -2.0]), ["spam", "ham"]), "spam"),
-            ((torch.tensor([-3.0, -2.0, -1.0]), ["bill", "offer", "private"]), "private"),
-        ],
-        "which logit is the largest, whatever its sign? Its place in the tensor is the place of its name.",
-    ),
     "flag": Exercise(
         lambda: [
             (([0.2, 0.9, 0.7], 0.5), [1, 2]),
@@ -276,6 +266,11 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         "two kinds of mistakes: spam is called from the threshold on (the threshold itself is enough) but the label is "
         "0, or it is not called and the label is 1.",
     ),
+    # Chapter 9
+    "majority_side": Exercise(
+        lambda: [(([1, 2, -1],), 1), (([0, 0, -3],), -1), (([1, -1, 0],), 0), (([],), 0), (([4, -1, -1, -2],), -1)],
+        "count those above zero and those below; how far they are from zero does not matter.",
+    ),
     # Chapter 10
     "lora_parameters": Exercise(
         lambda: [((576, 576, 16), 18432), ((576, 1536, 16), 33792), ((10, 4, 1), 14), ((768, 3072, 8), 30720)],
@@ -322,27 +317,5 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
             (([0.001],), [127]),
         ],
         "the step is the largest size divided by 127; divide by it, and round.",
-    ),
-    # Mail
-    "share_read": Exercise(
-        lambda: [
-            (([10, 20], 30), 1.0),
-            (([10, 30], 20), 0.75),
-            (([100, 100, 200], 50), 0.375),
-            (([4, 0, 6], 5), 0.9),
-            (([7], 7), 1.0),
-        ],
-        "add up what is left of each text, and divide by what all texts had together; not the mean of shares.",
-    ),
-    "both_ends": Exercise(
-        lambda: [
-            (([1, 2, 3, 4, 5, 6], 2, 1), [1, 2, 6]),
-            (([1, 2, 3, 4, 5, 6], 0, 2), [5, 6]),
-            (([1, 2, 3, 4], 3, 0), [1, 2, 3]),
-            (([1, 2, 3], 2, 2), [1, 2, 3]),
-            (([1, 2, 3, 4], 2, 2), [1, 2, 3, 4]),
-            (([], 2, 2), []),
-        ],
-        "first ask whether anything must be cut at all. A slice [-0:] takes everything; count from the front instead.",
     ),
 }

@@ -22,14 +22,22 @@ INK = "#737373"  # for axes and words: readable on white and on the book's dark 
 
 def new_figure(width: float = 4.6, height: float = 2.8) -> tuple[Figure, Axes]:
     """A figure with one plain axes, narrow enough for a phone, transparent for light and dark pages."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
-    axes = figure.add_subplot(facecolor="none")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.tick_params(colors=INK)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(INK)
+    figure, (axes,) = new_panels(1, width, height)
     return figure, axes
+
+
+def new_panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """As `new_figure`, with several axes side by side that share the vertical one."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    panels = list(figure.subplots(1, count, sharey=True, squeeze=False)[0])
+    for axes in panels:
+        axes.set_facecolor("none")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(INK)
+        axes.tick_params(colors=INK)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set_color(INK)
+    return figure, panels
 
 
 def plot_class_counts(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -114,3 +122,48 @@ def _second_axis(axes: Axes, examples: float, first_step: int = 0) -> None:
     second.set_xlabel("examples seen", color=INK)
     second.tick_params(colors=INK)
     second.spines["top"].set_color(INK)
+
+
+def plot_learning_curve(errors: pd.Series, names: dict[str, str], *, limit: tuple[str, float] | None = None) -> Figure:
+    """Shares of wrong answers against the number of labels, a line and a band for each method, labelled at its end.
+
+    Parameters
+    ----------
+    errors
+        Of each run; the index has the levels `experiment`, `labels` and another one, over which a line is the mean and
+        a band reaches from the least to the largest.
+    names
+        Which experiments, and what each is called.
+    limit
+        Name and height of a dotted line.
+    """
+    figure, axes = new_figure(width=5.6, height=3.8)
+    for color, (name, words) in zip(cycle(COLORS), names.items(), strict=False):
+        by_size = errors.xs(name, level="experiment").groupby("labels").agg(["mean", "min", "max"])
+        axes.fill_between(by_size.index, by_size["min"], by_size["max"], color=color, alpha=0.2, lw=0)
+        axes.plot(by_size.index, by_size["mean"], color=color, marker="o", ms=3)
+        last = by_size.iloc[-1]
+        axes.annotate(f" {words}", (by_size.index[-1], last["mean"]), color=color, va="center", annotation_clip=False)
+    if limit is not None:
+        axes.axhline(limit[1], linestyle=":", color=INK)
+        axes.annotate(limit[0], (axes.get_xlim()[0], limit[1]), color=INK, va="bottom")
+    axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="wrong answers")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:.1%}")
+    return figure
+
+
+def plot_layers(tasks: dict[str, np.ndarray], poolings: Sequence[str]) -> Figure:
+    """A heat map for each task: (blocks, poolings) areas under the ROC curve, blocks from left to right."""
+    figure = Figure(figsize=(5.6, 1.1 + 1.1 * len(tasks)), layout="constrained", facecolor="none")
+    for axes, (task, areas) in zip(figure.subplots(len(tasks), squeeze=False)[:, 0], tasks.items(), strict=True):
+        image = axes.imshow(areas.T, aspect="auto", cmap="viridis", vmin=0.5, vmax=1)
+        axes.set_yticks(range(len(poolings)), [name.replace("_", " ") for name in poolings], color=INK)
+        axes.set_xticks(range(4, len(areas), 5), range(5, len(areas) + 1, 5), color=INK)
+        axes.set_title(task, color=INK, fontsize="medium")
+        axes.tick_params(colors=INK)
+    axes.set_xlabel("blocks", color=INK)
+    bar = figure.colorbar(image, ax=figure.axes, label="area under the ROC curve")
+    bar.ax.tick_params(colors=INK)
+    bar.ax.yaxis.label.set_color(INK)
+    return figure

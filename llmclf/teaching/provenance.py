@@ -14,6 +14,7 @@ from llmclf import __version__
 from llmclf.data import is_fast, read_sms
 from llmclf.files import assets
 from llmclf.precision import choose_precision
+from llmclf.weights import quantisation_of_backbone
 
 
 def library_fingerprint() -> str:
@@ -43,8 +44,10 @@ def provenance(backbone: str | None = None, device: str | torch.device = "cpu") 
         f"dataset:  {dataset.name} ({dataset.licence}), {len(read_sms(path)):,} rows, {extent}",
     ]
     if backbone is not None:
-        precision = choose_precision(device=device)
+        packed = quantisation_of_backbone(backbone)
+        words = f", weights from {packed.removeprefix('MOSTLY_')}" if packed else ""
         lines.append(
-            f"backbone: {backbone} on {device}, threads: {torch.get_num_threads()}, frozen blocks in {precision}"
+            f"backbone: {backbone}{words}, frozen blocks in {choose_precision(device=device)}, "
+            f"on {device}, threads: {torch.get_num_threads()}"
         )
     return "\n".join([*lines, f"date:     {date.today().isoformat()}"])
