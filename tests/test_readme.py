@@ -74,7 +74,7 @@ def test_folders_of_contributing_are_those_that_there_are():
 
 
 EXTRAS = dict.fromkeys(["baselines", "demo", "estimator", "predictions"], "book")
-EXTRAS |= dict.fromkeys(["to_onnx", "to_transformers"], "export")
+EXTRAS |= dict.fromkeys(["to_onnx", "to_transformers", "sentence_encoder"], "export")
 EXTRAS |= dict.fromkeys(["rows", "message_files", "ray_engine"], "ray")
 
 

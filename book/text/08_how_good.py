@@ -214,7 +214,7 @@ print(f"with the correction {low:.3f} to {high:.3f}")
 # A number is only as good as what it beats. Four opponents need no GPT: always *ham*; a rule that looks for
 # ten words, chosen on the training set; and twice {term}`TF-IDF`, which counts words or runs of characters, weighs rare ones more, and
 # draws a straight line between the classes ({term}`logistic regression`) {cite}`pedregosa2011`. Both TF-IDF models let the classes weigh the
-# same in training, and choose their regularisation by {term}`cross-validation` on the training set.
+# same in training, and choose their {term}`regularisation` by {term}`cross-validation` on the training set.
 
 # %%
 from llmclf.evaluation.baselines import BASELINES, choose_strength
@@ -327,7 +327,7 @@ for name, theirs in said.items():
 
 # %% [markdown]
 # A fair comparison gives everybody the same chances: the same messages, the same class weights, settings chosen on training messages only. Two more opponents join. The
-# {term}`probe` of chapter 6 fits a regression to frozen features of SmolLM2. A *sentence encoder*, all-MiniLM-L6-v2 {cite:p}`reimers2019`, is what people usually take when labels are few: a small model that gives
+# {term}`probe` of chapter 6 fits a regression to frozen features of SmolLM2. A {term}`sentence encoder`, all-MiniLM-L6-v2 {cite:p}`reimers2019`, is what people usually take when labels are few: a small model that gives
 # sentences of like meaning like vectors, again with a regression. And SmolLM2 is fine-tuned in three ways: as in chapter 6, reading the mean over the tokens, and with two blocks that learn. All were run by
 #
 # ```sh
@@ -336,7 +336,7 @@ for name, theirs in said.items():
 # ```
 #
 # The command keeps every prediction, a row each, and goes on where it was interrupted. First the measures that need no threshold. {term}`AUC` is the chance that a random spam gets a higher
-# probability than a random ham: one is perfect, one half is guessing. *Average precision* is the mean precision over all thresholds. *Log loss* is the {term}`cross-entropy` of chapter 5, here
+# probability than a random ham: one is perfect, one half is guessing. {term}`Average precision <average precision>` is the mean precision over all thresholds. *Log loss* is the {term}`cross-entropy` of chapter 5, here
 # after the training weights of the classes.
 
 # %%

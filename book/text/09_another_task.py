@@ -134,7 +134,7 @@ result = evaluate(tuned.classifier.model, tuned.loaders.test)
 print(result)
 
 # %% [markdown]
-# And the rival of chapter 8, TF-IDF with {term}`logistic regression`, on the same sentences. Its strength of {term}`regularisation <regularization>` is chosen by
+# And the rival of chapter 8, TF-IDF with {term}`logistic regression`, on the same sentences. Its strength of {term}`regularisation` is chosen by
 # {term}`cross-validation` on the training sentences, so that it has the same chances.
 
 # %%
@@ -357,7 +357,7 @@ for task, found in layers.items():
 
 # %% [markdown]
 # Spam is shallow and spread out. A few blocks are enough, and the {term}`mean pooling <pooling>` over all tokens reads it best: every suspicious word counts,
-# wherever it stands. Sentiment is deep. It takes half the model to understand that *never dull* is praise, and the {term}`last token` knows it best: causal
+# wherever it stands. Sentiment is deep. It takes half the model to understand that *never dull* is praise, and the last token knows it best: causal
 # attention has gathered there what the whole sentence comes to. That is why the same choice, where to read, has opposite answers for the two
 # tasks. If you do not know which kind your task is, let the probe try both ({py:func}`~llmclf.probe.fit_probe` does).
 

@@ -362,7 +362,7 @@ print("the same head:", torch.allclose(*heads, atol=1e-4))
 # ## A billion messages, on paper
 #
 # Before you rent anything, ask chapter 8's question: would something simpler do? Counted characters read far more messages in a second, and make nearly as few
-# mistakes. The two can share the work. In a *cascade* the cheap model reads everything, and only where it is in doubt the GPT reads, too. How good is that? The predictions of chapter 8
+# mistakes. The two can share the work. In a {term}`cascade` the cheap model reads everything, and only where it is in doubt the GPT reads, too. How good is that? The predictions of chapter 8
 # hold both answers to every message of the collection.
 #
 # **Predict before you run.** The GPT reads the tenth of the messages on which TF-IDF is least sure. How much of the GPT's advantage, if any, does the cascade keep?
