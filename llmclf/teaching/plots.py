@@ -138,18 +138,26 @@ def plot_learning_curve(errors: pd.Series, names: dict[str, str], *, limit: tupl
         Name and height of a dotted line.
     """
     figure, axes = new_figure(width=5.6, height=3.8)
+    axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="wrong answers")
+    ends = {}
     for color, (name, words) in zip(cycle(COLORS), names.items(), strict=False):
         by_size = errors.xs(name, level="experiment").groupby("labels").agg(["mean", "min", "max"])
-        axes.fill_between(by_size.index, by_size["min"], by_size["max"], color=color, alpha=0.2, lw=0)
+        axes.fill_between(by_size.index, by_size["min"], by_size["max"], color=color, alpha=0.15, lw=0)
         axes.plot(by_size.index, by_size["mean"], color=color, marker="o", ms=3)
-        last = by_size.iloc[-1]
-        axes.annotate(f" {words}", (by_size.index[-1], last["mean"]), color=color, va="center", annotation_clip=False)
+        ends[words] = (by_size.index[-1], by_size["mean"].iloc[-1], color)
+    lowest = 0.0
+    for words, (last, height, color) in sorted(ends.items(), key=lambda end: end[1][1]):
+        lowest = max(height, 1.1 * lowest)  # names that would lie upon each other move apart
+        axes.annotate(words, (last * 1.1, lowest), color=color, va="center", annotation_clip=False)
     if limit is not None:
         axes.axhline(limit[1], linestyle=":", color=INK)
-        axes.annotate(limit[0], (axes.get_xlim()[0], limit[1]), color=INK, va="bottom")
-    axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="wrong answers")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.yaxis.set_major_formatter("{x:.1%}")
+        axes.annotate(limit[0], (0.02, limit[1]), xycoords=("axes fraction", "data"), color=INK, va="bottom")
+    sizes = sorted(errors.index.get_level_values("labels").unique())
+    axes.set_xticks(sizes[::2], [f"{size:,}" for size in sizes[::2]])
+    low, high = axes.get_ylim()
+    shares = [share for share in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if low <= share <= high]
+    axes.set_yticks(shares, [f"{share:.1%}".replace(".0%", "%") for share in shares])
+    axes.minorticks_off()
     return figure
 
 
