@@ -126,8 +126,11 @@ class History:
 
 
 def suggested_learning_rate(classifier: Classifier) -> float:
-    """5e-5 for GPT-2 (the source's), 2e-4 for SmolLM2 (found on its validation set)."""
-    return 5e-5 if isinstance(classifier.backbone, GPT2) else 2e-4
+    """5e-5 for GPT-2 (the source's); for SmolLM2 2e-4, or 5e-5 where all of it learns.
+
+    SmolLM2's were found on the validation set of chapter 1: `benchmarks/results/sweep.json`.
+    """
+    return 5e-5 if isinstance(classifier.backbone, GPT2) or classifier.trainable == "all" else 2e-4
 
 
 def with_learning_rate(settings: TrainingSettings, classifier: Classifier) -> TrainingSettings:

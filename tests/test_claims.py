@@ -9,25 +9,34 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from llmclf.evaluation.ablations import EXPERIMENTS, LEARNING_CURVE
-from llmclf.evaluation.experiments import experiment_table, fold
-from llmclf.evaluation.predictions import RUN, compare, confusion_counts, leads, pooled, read_predictions, read_runs
+from llmclf.evaluation.ablations import EXPERIMENTS, SIZES
+from llmclf.evaluation.predictions import (
+    compare,
+    decide_alike,
+    leads,
+    pooled,
+    read_predictions,
+    read_runs,
+)
 from llmclf.evaluation.statistics import Comparison, holm
 
 BOOK = Path(__file__).parents[1] / "book"
-PREDICTIONS = dict(iter(read_predictions(BOOK / "predictions.parquet").groupby(RUN[:3])))
+EVERYTHING = read_predictions(BOOK / "predictions.parquet", part=None)
+BALANCED = EVERYTHING.query("task == 'balanced' and part == 'test'")
+PREDICTIONS = dict(iter(BALANCED.groupby(["experiment", "precision"])))
 RUNS = read_runs(BOOK / "runs.csv")
 
 
-def rows(experiment: str, backbone: str = "smollm2-135M", precision: str = "bfloat16") -> pd.DataFrame:
-    """Test predictions."""
-    return PREDICTIONS[experiment, backbone, precision if backbone == "smollm2-135M" else "float64"]
+def rows(experiment: str, precision: str = "bfloat16") -> pd.DataFrame:
+    """Test predictions of chapter 10."""
+    return PREDICTIONS[experiment, precision]
 
 
 def runs(experiment: str) -> pd.DataFrame:
-    """Of SmolLM2 in bfloat16."""
-    return RUNS.query("experiment == @experiment and backbone == 'smollm2-135M' and precision == 'bfloat16'")
+    """Of SmolLM2 in bfloat16, on the balanced table."""
+    return RUNS.query("task == 'balanced' and experiment == @experiment and precision == 'bfloat16'")
 
 
 def learnt(experiment: str) -> pd.Series:
@@ -35,113 +44,70 @@ def learnt(experiment: str) -> pd.Series:
     return runs(experiment)["train_correct"] / runs(experiment)["train_messages"]
 
 
-def against(experiment: str, rival: str) -> Comparison:
-    """SmolLM2 and a baseline on the folds that both have."""
-    return compare(rows(experiment), rows(experiment, rival))
+# Chapters 8 and 9 -----------------------------------------------------------------------------------------------------
 
 
-# Chapter 8 ------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module", params=["spam", "films"])
+def task(request) -> str:
+    return request.param
 
 
-def test_fine_tuning_beats_counted_words_but_not_counted_characters():
-    assert against("natural", "tfidf-words").p_value < 0.01
-    assert against("natural", "tfidf-words").only_first > against("natural", "tfidf-words").only_second
-    for rival in ("tfidf-characters", "tfidf-balanced"):
-        assert against("natural", rival).p_value > 0.2
-        first, second, _ = against("natural", rival)
-        assert abs(first - second) + 1.96 * (first + second) ** 0.5 < 0.005 * 5574  # "a few messages in a thousand"
+@pytest.fixture(scope="module")
+def decided() -> pd.DataFrame:
+    """Test predictions on both tasks, by the one threshold rule."""
+    return decide_alike(EVERYTHING.query("task != 'balanced'"), RUNS)
 
 
-def test_the_gpt_accuses_more_ham_and_misses_less_spam_than_counted_characters():
-    def on(label, rival):
-        return compare(rows("natural").query("label == @label"), rows("natural", rival))
-
-    ham, spam = (on(label, "tfidf-characters") for label in (0, 1))
-    assert ham.only_first < ham.only_second
-    assert spam.only_first > spam.only_second
-    assert max(ham.p_value, spam.p_value) < 0.02
-    for label in (0, 1):  # "about equally often to either side" where both classes weigh the same
-        assert on(label, "tfidf-balanced").p_value > 0.1
+@pytest.fixture(scope="module")
+def errors(decided) -> pd.Series:
+    """Mean share of wrong answers: task, labels, experiment."""
+    tested = decided.query("part == 'test'")
+    return (
+        (tested["predicted"] != tested["label"]).groupby([tested[n] for n in ("task", "labels", "experiment")]).mean()
+    )
 
 
-def test_folds_of_the_keyword_rule_lie_farther_apart_than_its_interval_is_wide():
-    def apart(backbone):
-        each = [pooled(one)["accuracy"] for _, one in rows("natural", backbone).groupby("fold")]
-        return max(each) - min(each)
-
-    whole = pooled(rows("natural", "keywords"))
-    assert apart("keywords") > 3 * (whole["high"] - whole["low"])
-    for backbone in ("tfidf-words", "tfidf-characters", "tfidf-balanced", "smollm2-135M"):
-        assert apart(backbone) < 0.01
+def pair_on(decided, task, labels, first, second, part="test") -> Comparison:
+    some = decided[(decided["task"] == task) & (decided["labels"] == labels) & (decided["part"] == part)]
+    some = some[some["seed"] < 128]
+    return compare(*(some[some["experiment"] == name] for name in (first, second)))
 
 
-def test_always_ham_has_a_fine_accuracy_and_no_f1():
-    found = pooled(rows("natural", "majority"))
+def test_with_all_labels_fine_tuning_and_counted_characters_are_level_and_ahead_of_the_others(decided, errors):
+    assert pair_on(decided, "spam", 0, "last-token", "tfidf-characters").p_value > 0.2
+    both = errors.loc["spam", 0][["last-token", "tfidf-characters"]]
+    assert both.max() < 0.8 * errors.loc["spam", 0][["tfidf-words", "sentence-encoder", "probe", "keywords"]].min()
+
+
+def test_the_gpt_orders_the_messages_better_than_counted_characters():
+    whole = EVERYTHING.query("task == 'spam' and labels == 0 and part == 'test'")
+    areas = {name: roc_auc_score(one["label"], one["probability_1"]) for name, one in whole.groupby("experiment")}
+    assert areas["last-token"] > areas["tfidf-characters"]
+
+
+def test_from_few_spam_labels_the_probe_makes_the_fewest_mistakes(errors):
+    rivals = ["tfidf-words", "tfidf-characters", "sentence-encoder", "last-token", "keywords"]
+    for labels in (16, 32, 64, 128, 256):
+        assert errors.loc["spam", labels, "probe"] == errors.loc["spam", labels].min()
+    assert errors.loc["spam", 16, "probe"] < 0.65 * errors.loc["spam", 16][rivals].min()  # "about half as many"
+
+
+def test_on_spam_fine_tuning_has_too_little_to_learn_from_few_labels(errors):
+    for labels in (16, 32, 64):  # "about as good as the sentence encoder"
+        both = errors.loc["spam", labels][["last-token", "sentence-encoder"]]
+        assert both.max() < 1.1 * both.min()
+    for labels in (64, 128, 256, 512, 1024):
+        assert errors.loc["spam", labels, "tfidf-characters"] < errors.loc["spam", labels, "last-token"]
+    assert all(
+        errors.loc["spam", labels, "tfidf-words"] == errors.loc["spam", labels].drop("keywords").max()
+        for labels in SIZES
+    )
+
+
+def test_always_ham_has_a_fine_accuracy_and_no_f1(decided):
+    found = pooled(decided.query("task == 'spam' and experiment == 'majority'"))
     assert found["accuracy"] > 0.85
     assert found["f1"] == 0
-
-
-@pytest.mark.parametrize("rival", ["tfidf-characters", "tfidf-words"])
-@pytest.mark.parametrize("count", [count for count in LEARNING_CURVE if count <= 256])
-def test_with_few_labels_the_gpt_leads_clearly(count, rival):
-    pair = against(f"natural-{count}", rival)
-    assert pair.p_value < 1e-5
-    assert pair.only_first > 2 * pair.only_second
-
-
-@pytest.mark.parametrize("count", LEARNING_CURVE)
-def test_against_balanced_tfidf_the_gpt_leads_with_less_than_a_hundred_labels_only(count):
-    pair = against(f"natural-{count}", "tfidf-balanced")
-    if count < 100:
-        assert pair.p_value < 1e-6
-        assert pair.only_first > 2 * pair.only_second
-    else:
-        assert pair.p_value > (0.05 if count < 200 else 0.1)
-
-
-def test_the_lead_in_f1_grows_at_first_and_then_melts():
-    for rival in ("tfidf-characters", "tfidf-balanced"):
-        leads = [
-            pooled(rows(name))["f1"] - pooled(rows(name, rival))["f1"]
-            for name in ("natural-16", "natural-32", "natural-2048")
-        ]
-        assert leads[1] > leads[0] > leads[2]
-
-
-def test_where_false_alarms_cost_ten_times_as_much_balanced_tfidf_is_cheaper_at_nearly_every_size():
-    def cost(name, backbone="smollm2-135M"):
-        counts = confusion_counts(rows(name, backbone).query("fold <= 3"), ["experiment"]).loc[name]
-        return 10 * counts["false_positives"] + counts["false_negatives"]
-
-    names = ["natural", *(f"natural-{count}" for count in LEARNING_CURVE)]
-    assert sum(cost(name, "tfidf-balanced") < cost(name) for name in names) == len(names) - 1
-    assert cost("natural-16", "tfidf-characters") < cost("natural-16")  # which finds hardly any spam
-
-
-@pytest.mark.parametrize("name", ["natural-512", "natural-1024", "natural-2048", "natural"])
-def test_with_many_labels_the_two_can_hardly_be_told_apart(name):
-    folds = rows(name).query("fold <= 3")
-    pair = compare(folds, rows(name, "tfidf-characters"))
-    assert pair.p_value > 0.01
-    assert pair.only_first > pair.only_second
-
-
-def test_from_two_spams_the_gpt_learns_to_find_many_and_tfidf_almost_none(sms_path):
-    table = experiment_table(EXPERIMENTS["natural"])
-    assert {fold(table, number, 16).train["label"].sum() for number in (1, 2, 3)} == {2}
-    assert (runs("natural-16")["train_messages"] == 16).all()
-    counts = confusion_counts(rows("natural-16"), ["experiment"]).loc["natural-16"]
-    assert counts["false_negatives"] < 0.75 * counts["spam"]
-    for rival in ("tfidf-words", "tfidf-characters", "tfidf-balanced"):
-        assert pooled(rows("natural-16", rival))["f1"] < 0.06
-
-
-def test_balanced_training_accuses_more_ham_and_its_precision_falls_with_the_prevalence():
-    shares = []
-    for name in ("last-token", "natural"):
-        messages, spam, false_positives, _ = confusion_counts(rows(name), ["experiment"]).loc[name]
-        shares.append(false_positives / (messages - spam))
-    assert shares[0] > 2 * shares[1]
 
 
 # Chapter 10 -----------------------------------------------------------------------------------------------------------
@@ -183,7 +149,7 @@ def test_head_alone_gets_most_right_but_fewer_than_the_last_block():
 def test_a_second_block_changes_only_a_few_answers_all_for_the_better():
     trained = [runs(name)["trained_parameters"].iloc[0] for name in ("last-token", "two-blocks")]
     assert 1.9 < trained[1] / trained[0] < 2.1
-    better, worse, p = pair("two-blocks", "last-token")
+    better, worse, p, _ = pair("two-blocks", "last-token")
     assert 0 == worse < better < 20
     assert p < 0.05
 
@@ -196,7 +162,7 @@ def test_the_differences_that_chapter_9_believes_in_pass_holms_bar():
 
 
 def test_with_everything_learning_more_goes_wrong_and_training_messages_stay_unlearnt():
-    better, worse, p = pair("all", "last-token")
+    better, worse, p, _ = pair("all", "last-token")
     assert worse > 2 * better
     assert p < 0.001
     assert learnt("last-token").min() > 0.98
@@ -225,7 +191,7 @@ def test_random_weights_are_not_told_apart_from_all_and_come_near_the_last_block
 
 
 def test_lora_is_not_told_apart_from_the_last_block_and_takes_many_times_as_long():
-    better, worse, p = pair("lora", "last-token")
+    better, worse, p, _ = pair("lora", "last-token")
     assert p > 0.05
     assert 0 < better - worse < 20
     assert seconds("lora") > 5 * seconds("last-token")
@@ -252,7 +218,7 @@ def test_ignore_index_changes_no_answer():
 
 
 def test_without_the_mask_many_answers_change_more_of_them_for_the_worse():
-    better, worse, p = pair("no-mask", "last-position")
+    better, worse, p, _ = pair("no-mask", "last-position")
     assert better + worse > 50
     assert 0.5 * worse < better < worse
     assert p < 0.05
@@ -272,19 +238,16 @@ def test_scoring_takes_time_as_the_messages_do_and_no_more_memory():
     assert 9 < most["seconds"] / fewer["seconds"] < 11
     assert fewest["messages"] / fewest["seconds"] < fewer["messages"] / fewer["seconds"]
     assert most["own memory"] < 1.05 * fewer["own memory"]
-    whole, running = {}, {}  # speeds, times the first way's
-    for size, ways in found["ways"].items():
-        seconds = {way: two[1]["seconds"] for way, two in ways.items()}
-        longer = {way: two[1]["seconds"] - two[0]["seconds"] for way, two in ways.items()}
-        whole[size] = {way: seconds["predict"] / seconds[way] for way in ways}
-        running[size] = {way: longer["predict"] / longer[way] for way in ways}
-        assert max(whole[size]["stream"], running[size]["stream"]) < 0.9
-        assert 0.88 < running[size]["ray, 1 worker"] / running[size]["stream"] < 1
-        assert max(whole[size]["ray, 1 worker"], whole[size]["ray, 2 workers"]) < 0.9
-        assert seconds["predict"] < 60
-    second = {size: running[size]["ray, 2 workers"] / running[size]["ray, 1 worker"] for size in running}
-    assert 4 / 3 < second["small"] < 1.5
-    assert 1 < second["real"] < 1.15
+
+
+def test_a_cascade_keeps_what_the_gpt_adds_where_the_counter_is_in_doubt(decided):
+    whole = decided.query("task == 'spam' and labels == 0 and part == 'test'")
+    by_name = dict(iter(whole.groupby("experiment")))
+    cheap, gpt = (by_name[name].set_index("row").sort_index() for name in ("tfidf-characters", "last-token"))
+    sure = (cheap["probability_1"] - 0.5).abs().rank(pct=True)
+    both = cheap["predicted"].where(sure > 0.1, gpt["predicted"])
+    mistakes = {name: (one["predicted"] != one["label"]).sum() for name, one in (("cheap", cheap), ("gpt", gpt))}
+    assert (both != cheap["label"]).sum() < min(mistakes.values())
 
 
 # What chapter 8 says of the run that stands on its page ---------------------------------------------------------------

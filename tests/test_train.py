@@ -307,6 +307,7 @@ def test_senseless_settings_are_refused(wrong):
 def test_learning_rate_that_is_suggested_depends_on_the_family():
     assert suggested_learning_rate(Classifier(tiny_gpt2())) == 5e-5
     assert suggested_learning_rate(Classifier(tiny_llama())) == 2e-4
+    assert suggested_learning_rate(Classifier(tiny_llama(), trainable="all")) == 5e-5
 
 
 def test_history_survives_json(loaders):

@@ -353,6 +353,7 @@ order += ["sentence-encoder", "probe", "last-token", "mean", "two-blocks"]
 measures = {"AUC": roc_auc_score, "average precision": average_precision_score}
 measures |= {"log loss": log_loss}
 by_name = dict(iter(whole.groupby("experiment")))
+order = [name for name in order if name in by_name]
 table = {
     name: {
         kind: measure(by_name[name]["label"], by_name[name]["probability_1"])
@@ -400,7 +401,10 @@ for question in SPAM:
     part = part[part["labels"] == question.labels]
     two = [part[part["experiment"] == name] for name in question[2:4]]
     name = f"{question.labels or 'all'}: {question.first}, {question.second}"
-    answered[name] = compare(*two)
+    if all(map(len, two)):
+        answered[name] = compare(*two)
+    else:
+        print(f"not run yet: {name}")
 certain = holm({name: pair.p_value for name, pair in answered.items()})
 rows = {}
 for name, pair in answered.items():
@@ -414,7 +418,9 @@ table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 table.style.format({"p": "{:.2g}"})
 
 # %% [markdown]
-# This is the honest answer for this collection, with all its labels: TODO-ALL.
+# This is the honest answer for this collection, with all its labels: between counted characters, which learn in seconds, and a fine-tuned GPT no
+# difference in the number of mistakes can be shown. Both make fewer than counted words, the sentence encoder and the probe. The GPT has the better AUC: it *orders* the messages better, which helps where one
+# can choose another threshold. (SmolLM2 means the file of chapter 3, whose weights were rounded to a few bits each; the unrounded model was not run.)
 #
 # p knows the luck of which messages judge. The luck of training, another random head and another order, it knows only as far as five folds show it.
 # And Raschka's reference of 95.67 % {cite:p}`raschka2024`? It was measured on other, balanced messages, and like any accuracy it says
@@ -439,15 +445,18 @@ drawn += ["probe", "last-token"]
 means = errors.groupby(["labels", "experiment"]).mean().unstack()[drawn]
 means.style.format("{:.1%}")
 
-# %% mystnb={"figure": {"caption": "Wrong answers against the number of labelled messages, mean over the draws; each band reaches from the best draw to the worst. Both axes are logarithmic.", "name": "fig-learning-curve"}, "image": {"alt": "TODO-ALT"}}
+# %% mystnb={"figure": {"caption": "Wrong answers against the number of labelled messages, mean over the draws; each band reaches from the best draw to the worst. Both axes are logarithmic.", "name": "fig-learning-curve"}, "image": {"alt": "Five falling lines over a logarithmic axis from sixteen to some four thousand labels. The probe lies lowest up to a few hundred labels; counted words highest everywhere. Counted characters and the fine-tuned model start high, counted characters fall faster, and at the right end the two meet below all others."}}
 from llmclf.teaching.plots import plot_learning_curve
 
 plot_learning_curve(errors, {name: name for name in drawn})
 
 # %% [markdown]
-# TODO-CURVE
+# At the left end of {numref}`fig-learning-curve` the *frozen* features win, by far: from sixteen labels the probe makes about half as many mistakes as
+# anything else. Fine-tuning has too little to learn from there. It is about as good as the sentence encoder, and from some dozens of labels up to a thousand counted characters make fewer
+# mistakes than it does. With all labels the two meet, below everything else.
 #
-# So the practical answer: TODO-ANSWER
+# So the practical answer for a task of this kind: with some dozens or hundreds of labels, fit a probe. With thousands, try counted characters first. At no size was the fine-tuned GPT clearly the best choice here, which says much
+# about spam: single words give it away. The next chapter takes a task where they do not.
 
 # %% [markdown]
 # ## A threshold with a price
@@ -582,24 +591,6 @@ print("the decision was kept:", again.decision == decision)
 # From now on `predict`, the command line, the demo and the scoring of files all decide like this. In a terminal
 # `llmclf tune FOLDER validation.csv --cost-false-positive 10` does the same to a saved classifier and prints what it
 # changes, and `--abstain-below 0.9` lets it answer "unsure" where it is not sure enough.
-
-# %% [markdown]
-# ## Read the worst
-#
-# No number replaces reading. Here is every message of the test set on which the fine-tuned model is wrong, the most
-# expensive first, with the probability of spam and what the collection says. (Some are crude.)
-
-# %%
-import textwrap
-
-for row in losses["as trained"].argsort()[::-1]:
-    if answers[row] != labels[row]:
-        truth = names[labels[row]]
-        print(f"{scores['fine-tuned'][row]:6.1%} {truth}")
-        print(textwrap.indent(textwrap.fill(texts[row], 66), "       "))
-
-# %% [markdown]
-# TODO-WORST
 
 # %% [markdown]
 # ## Rough weather

@@ -194,8 +194,8 @@ words = {
 }
 by_name = dict(iter(judged.groupby("experiment")))
 ladder = {}
-for name, what in words.items():
-    found = pooled(by_name[name])
+for name in (name for name in words if name in by_name):
+    what, found = words[name], pooled(by_name[name])
     spread = f"{found['low']:.1%} to {found['high']:.1%}"
     ladder[what] = [found["accuracy"], spread]
 low, high = grouped_interval(right, sided["group"])
@@ -276,7 +276,10 @@ for question in FILMS:
     two = [part[part["experiment"] == name] for name in question[2:4]]
     labels = question.labels or "all"
     name = f"{question.first}, {question.second}, {labels}, {question.part}"
-    answers[name] = compare(*two)
+    if all(map(len, two)):
+        answers[name] = compare(*two)
+    else:
+        print(f"not run yet: {name}")
 certain = holm({name: one.p_value for name, one in answers.items()})
 
 # %%

@@ -282,7 +282,7 @@ costs.style.format(forms | {"seconds": "{:,.0f}"})
 # %% [markdown]
 # **all.** With every weight learning, more messages go wrong, and in one of the folds many of the training messages stay
 # unlearnt, too; GPT-2's run lost nothing by it. A suspect is the learning rate, which was chosen for the last block alone. So we ran one row more,
-# `all-slower`: a quarter of that rate, the one which GPT-2 has, chosen before looking.
+# `all-slower`: a quarter of that rate, the one which GPT-2 has, chosen before looking. (It has become the library's default for training everything: chapter 6 compares more rates.)
 
 # %%
 rows = by_row["all-slower"]
@@ -298,8 +298,7 @@ for base in ("all", "last-token", "random"):
 # %% [markdown]
 # The learning rate was the reason, as far as three folds can tell. At a quarter of it every training message is learnt, and more test
 # messages are right than with `all`, in every fold, though in one by little. Counted among the comparisons above, this still passes Holm's
-# bar. The row is not told apart from the last block, at many times the work. So whoever trains everything should try a smaller rate
-# (`--learning-rate 5e-5`). A row that looks bad may only be badly tuned: that is the lesson of this one.
+# bar. The row is not told apart from the last block, at many times the work. A row that looks bad may only be badly tuned: that is the lesson of this one.
 
 # %% [markdown]
 # **random.** From random weights, at the larger rate, the result is not told apart from `all`; but fewer messages are right than

@@ -23,7 +23,7 @@ class Experiment:
     pooling, trainable
         See `Classifier`.
     learning_rate
-        Of AdamW; `None` for `suggested_learning_rate`, which was chosen for the last block.
+        Of AdamW; `None` for `suggested_learning_rate`.
     causal
         Whether a token sees only itself and those before it.
     lora_rank
@@ -79,9 +79,11 @@ EXPERIMENTS: dict[str, Experiment] = {
     "mean": Experiment("mean over all tokens", 96.33, pooling="mean"),
     "head": Experiment("only the head learns", 72.00, trainable="head"),
     "two-blocks": Experiment("the last two blocks learn", 98.33, trainable="last_two_blocks"),
-    "all": Experiment("everything learns", 96.67, trainable="all"),
+    "all": Experiment("everything learns, at 2e-4", 96.67, trainable="all", learning_rate=2e-4),
     "all-slower": Experiment("everything learns, at 5e-5", trainable="all", learning_rate=5e-5, base="all"),
-    "random": Experiment("everything learns, from random weights", 93.67, trainable="all", random=True, base="all"),
+    "random": Experiment(
+        "everything learns, from random weights", 93.67, trainable="all", learning_rate=2e-4, random=True, base="all"
+    ),
     "lora": Experiment("LoRA of rank 16 in every block", 96.67, lora_rank=16),
     "context": padded("padded to 1,024 tokens", 78.33, pad_to=1024),
     "one-by-one": Experiment("no padding: batches of one message", 98.00, batch_size=1),
