@@ -19,6 +19,7 @@ from llmclf.feature_cache import FeatureDataset, with_features
 from llmclf.head import TRAINABLE, Classifier
 from llmclf.loaders import Loaders, dataset_of, every_message, make_loaders
 from llmclf.lora import add_lora, merge_lora
+from llmclf.models.state import cut_after
 from llmclf.probe import Probe, fit_probe
 from llmclf.tokenizer import load_tokenizer
 from llmclf.train import History, TrainingSettings, train, try_to_cache, with_learning_rate
@@ -93,7 +94,9 @@ def finetune(
         See `Classifier`; a probe has a bias.
     pooling
         See `Classifier`; by default "last_token", or what the probe chooses.
-    blocks, groups
+    blocks
+        Keep so many of the backbone's blocks; by default all, or what the probe chooses.
+    groups
         Of the method "probe", see `fit_probe`.
     padding, batch_size
         See `make_loaders`.
@@ -118,6 +121,10 @@ def finetune(
     pretrained = load_pretrained(name, device=choose_device(device), seed=settings.seed)
     tokenizer = load_tokenizer(name)
     is_probe = method == "probe"
+    if blocks is not None and not 1 <= blocks <= len(pretrained.blocks):
+        raise LlmclfError(f"blocks must be from 1 to {len(pretrained.blocks)}, got {blocks}")
+    if blocks is not None and not is_probe:
+        cut_after(pretrained, blocks)
     model = Classifier(
         pretrained,
         len(label_names),

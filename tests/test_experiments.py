@@ -92,6 +92,7 @@ def tiny_world(monkeypatch, tiny_tokenizer, request):
     monkeypatch.setattr(experiments, "MINIMUM_STEPS", 1)
     shorter = replace(EXPERIMENTS["context"], pad_to=80)  # fits a tiny model
     monkeypatch.setitem(EXPERIMENTS, "context", shorter)
+    monkeypatch.setitem(EXPERIMENTS, "sixteen-blocks", replace(EXPERIMENTS["sixteen-blocks"], blocks=1))
 
 
 def command(folder: Path, *words: str) -> int:

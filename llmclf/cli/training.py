@@ -32,7 +32,6 @@ OF_FINETUNING = (
     *("epochs", "learning_rate", "batch_size", "trainable", "validation", "class_weights", "patience", "schedule"),
     *("warmup", "max_gradient_norm", "weight_decay", "gradient_accumulation", "no_head_bias"),
 )
-OF_PROBE = ("blocks",)
 OF_TABLE = (
     *("text_column", "label_column", "encoding", "separator", "quoting", "no_header"),
     *("drop_incomplete", "merge_labels", "validation", "test"),
@@ -162,10 +161,8 @@ def class_weights_of(words: Sequence[str] | None, names: Sequence[str]) -> str |
 
 def prepare_data(options: Namespace) -> tuple[Splits, list[str]]:
     """The three tables and the label names: of the SMS collection, or of the reader's own table."""
-    other = "finetune" if options.method == "probe" else "probe"
-    refuse_without_effect(
-        options, OF_FINETUNING if other == "finetune" else OF_PROBE, f"with --method {options.method}"
-    )
+    if options.method == "probe":
+        refuse_without_effect(options, OF_FINETUNING, "with --method probe")
     if options.table:
         splits, names = read_own(options)
     else:

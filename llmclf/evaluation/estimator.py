@@ -43,7 +43,7 @@ class LLMClassifier(ClassifierMixin, BaseEstimator):
         "finetune" trains the parts named by `trainable`; "probe" fits a head to frozen features in seconds, chosen by a
         cross-validation that keeps near copies together (see `fit_probe`), and heeds no setting of training.
     blocks
-        Of a probe, see `fit_probe`.
+        Keep so many of the backbone's blocks; `None` keeps all, or what a probe chooses.
     epochs
         Passes over the training texts.
     learning_rate

@@ -35,6 +35,7 @@ from llmclf.finetune import finetune
 from llmclf.head import Classifier
 from llmclf.loaders import Loaders, MessageDataset, collate_of, dataset_of, make_loaders
 from llmclf.lora import add_lora
+from llmclf.models.state import cut_after
 from llmclf.probe import (
     REGULARISATION,
     TRIED_POOLINGS,
@@ -170,6 +171,7 @@ class Runner:
             settings_for(experiment, self.task, len(splits.train), seed),
             trainable=experiment.trainable,
             pooling=experiment.pooling,
+            blocks=experiment.blocks,
             precision=model.precision,
             device=str(model.device),
             features=features,
@@ -193,6 +195,8 @@ class Runner:
     def frozen_features(self, experiment: Experiment, backbone: str, options: dict[str, Any]) -> FeatureDataset | None:
         """The features of the whole table; `None` where they would be wrong or do not fit."""
         pretrained = load_pretrained(backbone, device=self.model.device, seed=SEED)
+        if experiment.blocks is not None:
+            cut_after(pretrained, experiment.blocks)
         classifier = Classifier(
             pretrained, pooling=experiment.pooling, trainable=experiment.trainable, precision=self.model.precision
         )
