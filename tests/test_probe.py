@@ -26,6 +26,7 @@ from llmclf.interactive.token_probabilities import token_probabilities
 from llmclf.loaders import make_loaders
 from llmclf.probe import Probe, choose, estimate, fit_probe, out_of_fold
 from llmclf.tokenizer import encode
+from llmclf.train import TrainingSettings
 
 STRENGTHS = len(module.REGULARISATION)
 
@@ -293,6 +294,19 @@ def test_command_sets_a_test_aside_where_there_are_a_hundred_rows(tiny_files, co
     assert "--sample 200: that is 100 texts of each of 2 labels" in capsys.readouterr().err
 
 
+def test_fine_tuning_may_keep_the_lower_blocks_only(tiny_files, tmp_path):
+    settings = TrainingSettings(epochs=2, learning_rate=3e-3)
+    made = finetune(make_tiny_splits(), ["ham", "spam"], tiny_files[0], settings, blocks=1, device="cpu", quiet=True)
+    backbone = made.classifier.model.backbone
+    assert len(backbone.blocks) == backbone.config.num_layers == 1
+    assert all(weight.requires_grad for weight in backbone.blocks[0].parameters())  # the last that is left learns
+    made.classifier.save(tmp_path)
+    loaded, texts = TextClassifier.load(tmp_path), make_tiny_splits().test["text"].tolist()
+    np.testing.assert_allclose(loaded.predict_proba(texts), made.classifier.predict_proba(texts), atol=1e-6)
+    with pytest.raises(LlmclfError, match="blocks must be from 1 to 2, got 3"):
+        finetune(make_tiny_splits(), ["ham", "spam"], tiny_files[0], settings, blocks=3)
+
+
 def test_fine_tuning_takes_a_test_table_too(tiny_files, columns, tmp_path, capsys):
     words = ["train", "--epochs", 1, "--backbone", tiny_files[0], "--device", "cpu", "--output", tmp_path / "out"]
     assert main([*map(str, [*words, *columns, "--test", columns[1]])]) == 0
@@ -308,7 +322,6 @@ def test_fine_tuning_takes_a_test_table_too(tiny_files, columns, tmp_path, capsy
         ("probe", "--learning-rate", "1e-3"),
         ("probe", "--batch-size", "4"),
         ("probe", "--trainable", "head"),
-        ("finetune", "--blocks", "1"),
     ],
 )
 def test_command_refuses_what_the_method_does_not_heed(columns, tmp_path, capsys, method, option, value):

@@ -55,7 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
         default="finetune",
         help="finetune (default), or probe: a head for frozen features, in seconds, from four texts of each label on",
     )
-    recipe.add_argument("--blocks", type=int, metavar="N", help="keep N blocks of the model (default: all; a probe: the best number)")
+    recipe.add_argument(
+        "--blocks", type=int, metavar="N", help="keep N blocks (default: all; a probe: the best number)"
+    )
     recipe.add_argument("--epochs", type=int, default=5, metavar="N", help="passes over the data (default 5)")
     recipe.add_argument(
         "--learning-rate",
