@@ -110,6 +110,41 @@ def test_always_ham_has_a_fine_accuracy_and_no_f1(decided):
     assert found["f1"] == 0
 
 
+def test_the_ladder_of_films(decided, errors):
+    films = errors.loc["films", 0]
+    counting = films[["tfidf-words", "tfidf-characters", "sentence-encoder"]]
+    assert films["majority"] > films["keywords"] > counting.max()
+    assert counting.max() - counting.min() < 0.01  # "a sentence encoder gets no further"
+    for name in ("last-token", "probe"):
+        assert counting.min() - films[name] >= 0.07  # "a storey higher"
+        assert pair_on(decided, "films", 0, name, "tfidf-words").p_value < 1e-6
+
+
+def test_frozen_features_from_64_sentences_do_what_counting_does_from_all(errors):
+    assert errors.loc["films", 64, "probe"] <= errors.loc["films", 0, "tfidf-words"]
+    for labels in (0, *SIZES, 4096):
+        assert (
+            errors.loc["films", labels, "probe"]
+            == errors.loc["films", labels].drop("sixteen-blocks", errors="ignore").min()
+        )
+    assert errors.loc["films", 0, "last-token"] - errors.loc["films", 0, "probe"] < 0.01  # "comes close"
+    assert errors.loc["films", 64, "last-token"] - errors.loc["films", 64, "probe"] > 0.05
+
+
+def test_with_sixteen_blocks_fine_tuning_does_better(decided, errors):
+    assert errors.loc["films", 0, "sixteen-blocks"] < errors.loc["films", 0, "last-token"]
+    assert pair_on(decided, "films", 0, "sixteen-blocks", "last-token").p_value < 0.01
+
+
+def test_on_other_kinds_of_text_frozen_features_keep_most(decided):
+    whole = decided.query("task == 'films' and labels == 0")
+    right = (whole["predicted"] == whole["label"]).groupby([whole["part"], whole["experiment"]]).mean()
+    for kind in ("products", "editorials"):
+        assert right[kind]["probe"] > right[kind]["last-token"] > right[kind]["tfidf-words"] + 0.08
+        assert right[kind]["probe"] > {"products": 0.744, "editorials": 0.742}[kind]  # the rules, as the page counts
+    assert right["tweets"].max() < 0.9  # far below the rules
+
+
 # Chapter 10 -----------------------------------------------------------------------------------------------------------
 
 
