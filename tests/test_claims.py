@@ -308,70 +308,44 @@ def table_rows(beginning: str) -> dict[str, list[str]]:
 
 
 def test_zero_shot_is_no_better_than_always_ham_and_tfidf_comes_near():
-    found = table_rows("rows = {}\nfor name, theirs in said.items():\n    right = int")
-    accuracy = {name: float(fields[2]) for name, fields in found.items()}
+    found = table_rows("rows = {}\nfor name, theirs in said.items():\n    right = theirs")
+    accuracy = {name: numbers(fields[2])[0] for name, fields in found.items()}
     assert accuracy["zero-shot"] <= accuracy["majority"]
-    low, _ = numbers(found["fine-tuned"][3].replace(" to ", " "))
-    for name in ("tfidf-words", "tfidf-characters", "tfidf-balanced"):  # "that the intervals overlap"
-        assert numbers(found[name][3].replace(" to ", " "))[1] > low
-    p = {
-        line.split()[0]: numbers(line)[-1]
-        for line in shown("from llmclf.evaluation.statistics import mcnemar").splitlines()
-    }
-    assert p["tfidf-words"] < 0.05 < min(p["tfidf-characters"], p["tfidf-balanced"])
-
-
-def test_the_prompt_ranks_like_a_coin_and_the_fine_tuned_model_a_little_better_than_tfidf():
-    lines = {line.split()[0]: numbers(line) for line in shown("def auc(").splitlines()}
-    assert lines["zero-shot"][-2] < 0.5 < lines["zero-shot"][-1]
-    assert 0 < lines["lead"][-2] < 0.01
+    low, _ = numbers(found["fine-tuned"][3].replace("%", "").replace(" to ", " "))
+    for name in ("tfidf-words", "tfidf-characters"):  # "come near the fine-tuned one"
+        assert numbers(found[name][3].replace("%", "").replace(" to ", " "))[1] > low
 
 
 def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
-    (_, alarms, misses, _), (chosen, fewer, more, _) = map(
-        numbers, shown("from llmclf.evaluation.statistics import cost_optimal_threshold").splitlines()
-    )
-    assert chosen > 0.5
-    assert fewer < alarms
-    assert more > misses
-    low, high = numbers(shown("def saved("))
+    lines = shown("from llmclf.evaluation.statistics import cost_optimal_threshold").splitlines()
+    assert numbers(lines[1])[0] > 0.5
+    low, high = numbers(lines[2])
     assert low < 0 < high
 
 
-def test_the_model_is_too_sure_and_a_temperature_lowers_its_loss_perhaps():
-    before, after = map(
-        numbers, shown("from llmclf.evaluation.statistics import expected_calibration_error").splitlines()
-    )
-    assert after[0] > 1
-    assert after[-1] < before[-1]
-    assert abs(after[1] - before[0]) < 0.005  # "hardly moves"
-    gain, low, _ = numbers(shown("import numpy as np\n\nkinds"))
-    assert abs(low) < gain / 20  # "the interval ends next to zero"
-    first = next(iter(table_rows("from llmclf.evaluation.statistics import calibration_table").values()))
-    assert float(first[1]) < float(first[3])  # predicted, below the interval of what was observed
-    assert (
-        sum(
-            int(fields[0])
-            for fields in table_rows("from llmclf.evaluation.statistics import calibration_table").values()
-        )
-        == 1116
-    )
+def test_the_model_is_too_sure():
+    temperature, gain, *_ = numbers(shown("from llmclf.evaluation.statistics import fit_temperature"))
+    assert temperature > 1
+    assert gain > 0
+    bins = table_rows("from llmclf.evaluation.statistics import calibration_table").values()
+    messages = [int(fields[0]) for fields in bins]
+    assert messages[0] + messages[-1] > 0.95 * sum(messages)  # "nearly all lie in the first and the last bin"
 
 
-def test_only_leetspeak_and_dots_do_more_than_luck_may_explain():
-    found = table_rows("together = sample")
-    p = {name: float(fields[4]) for name, fields in found.items()}
-    for who in ("ours", "TF-IDF"):
-        assert min(p[f"{who}, {change}"] for change in ("CAPITALS", "small letters", "typos")) > 0.05
-        assert int(found[f"{who}, l33t5p34k"][5]) > int(found[f"{who}, as they are"][5])
-        assert p[f"{who}, d.o.t.s"] < 1e-6
-    assert p["ours, l33t5p34k"] < 0.05 < p["TF-IDF, l33t5p34k"]
-    recall = [numbers(found[f"{who}, d.o.t.s"][0])[0] for who in ("TF-IDF", "ours")]
-    assert recall[0] < 5 < recall[1] < 50
+def test_only_leetspeak_and_dots_do_much():
+    found = {name: numbers(" ".join(fields).replace("%", "")) for name, fields in table_rows("number = int").items()}
+    ours, alarms, theirs, their_alarms = found["as they are"]
+    for change in ("CAPITALS", "typos"):
+        assert ours - 6 <= found[change][0] <= ours
+        assert abs(found[change][2] - theirs) < 6
+    leet = found["l33t5p34k"]
+    assert leet[0] < ours - 5 < theirs - 5 < leet[2]
+    assert alarms < leet[1] < leet[3] > their_alarms  # "both now accuse ham, TF-IDF more of it"
+    assert found["d.o.t.s"][2] < 6 < found["d.o.t.s"][0] < 40
 
 
 def test_two_modern_frauds_pass_and_a_harmless_code_is_accused():
     chances = [[int(n) for n in re.findall(r"(\d+)%", line)] for line in shown("unseen = {").splitlines()]
     ours, theirs = zip(*chances, strict=True)
     assert [chance > 50 for chance in ours] == [False, False, True, True, False, False]
-    assert max(theirs) < 50  # "TF-IDF suspects nothing"
+    assert max(theirs) == theirs[4] < 50  # the dentist

@@ -73,14 +73,17 @@ def test_threshold_free_measures_of_chapter_8(predictions):
 
 
 def test_mistakes_of_chapter_8(decided):
-    shown = table_of("08_how_good", 'counts[[*shown, "right", "interval", "F1"]]')
+    shown = table_of(
+        "08_how_good",
+        '"misses", "right", "interval", "F1"]\npd.DataFrame.from_dict(rows, orient="index", columns=columns)',
+    )
     whole = decided.query("task == 'spam' and labels == 0 and part == 'test'")
     for name, row in shown.iterrows():
         mine = whole[whole["experiment"] == name]
         assert len(mine) == 5574
         alarms = ((mine["predicted"] == 1) & (mine["label"] == 0)).sum()
         misses = ((mine["predicted"] == 0) & (mine["label"] == 1)).sum()
-        counted = row[["mistakes", "false_positives", "false_negatives"]].astype(int).tolist()
+        counted = row[["mistakes", "false alarms", "misses"]].astype(int).tolist()
         assert counted == [alarms + misses, alarms, misses]
         assert row["right"] == f"{1 - (alarms + misses) / 5574:.2%}"
 

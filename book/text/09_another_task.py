@@ -21,7 +21,7 @@
 # - **test** a classifier on kinds of text that it has never learnt from.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 4 to 8. The page runs in about four minutes on two CPU cores;
+# > **Before you start.** You need the ideas of chapters 4 to 8. The page runs in about two minutes on two CPU cores;
 # > times on a GPU were not measured. Download: 2.3 MB of rated sentences. The longer runs lie in a file beside the page, as in chapter 8.
 
 # %% tags=["remove-cell"]
@@ -369,10 +369,10 @@ for task, found in layers.items():
 # the map: keep sixteen blocks, cut the others off, and train the last of these (`finetune(…, blocks=16)`). It is row *sixteen blocks kept* of the ladder. It costs half as much as the whole model, and does better:
 
 # %%
-for rival in ("last-token", "probe"):
-    points, low, high = lead(by_name["sixteen-blocks"], by_name[rival])
+for other in ("last-token", "probe"):
+    points, low, high = lead(by_name["sixteen-blocks"], by_name[other])
     print(f"sixteen blocks, fine-tuned: {points:+.1f} points", end=" ")
-    print(f"({low:+.1f} to {high:+.1f}) ahead of {words[rival]}")
+    print(f"({low:+.1f} to {high:+.1f}) ahead of {words[other]}")
 
 # %% [markdown]
 # This was looked at afterwards, on sentences that had judged before, so take it as a hint and not as a proof.
@@ -402,20 +402,34 @@ pd.DataFrame(kinds).style.format("{:.1%}")
 #
 # ## Negation, token by token
 #
-# Chapter 7 read along with a message. The same works here: after each token, how sure is the classifier that the sentence is positive?
+# Chapter 7 read along with a message. The same works here: after each token, how sure is the classifier that the sentence is positive? We fit a probe to
+# the same thousand sentences, and let it read.
 
 # %%
 from llmclf.interactive.token_probabilities import token_probabilities
 
-for text in ("not bad at all", "not good at all", "never dull"):
-    reading = token_probabilities(tuned.classifier, text)
+groups = splits.train["group"].to_numpy()
+fitted = finetune(
+    splits, names, backbone, method="probe", groups=groups,
+    device=str(device), quiet=True,
+)  # fmt: skip
+print(evaluate(fitted.classifier.model, fitted.loaders.test))
+print(f"reads after {fitted.probe.blocks} blocks, {fitted.probe.pooling}")
+
+# %%
+sentences = ["The film is good.", "The film is not good."]
+sentences += ["The film is not bad at all.", "A good idea that goes nowhere."]
+sentences += ["Nobody will be bored."]
+for text in sentences:
+    reading = token_probabilities(fitted.classifier, text)
     positive = reading.probability_of("positive")
     pairs = zip(reading.pieces, positive, strict=True)
     print(*(f"{piece.strip()} {share:.0%}" for piece, share in pairs))
     print(f"  counted words: {rival.predict_proba([text])[0, 1]:.0%}")
 
 # %% [markdown]
-# Watch the numbers move when a word turns the meaning of the words before it. The counter cannot do this: it adds up values of words and pairs of words.
+# Watch the numbers move when a word turns the meaning of the words before it: *not* before *good*, *at all* after *not bad*, *nowhere* at the end of a sentence that
+# began well. The counter adds up values of words and pairs of words, and cannot do this. The last sentence shows the limit: *nobody* and *bored* are both dark words, and the probe does not see that together they are praise.
 #
 # ## Where people disagree
 #
@@ -435,8 +449,7 @@ means.insert(0, "sentences", bins.value_counts())
 means.rename_axis("positive raters").style.format("{:.2f}", subset=means.columns[1:])
 
 # %% [markdown]
-# The probabilities follow the people, and in the middle, where people disagree, the model is least sure. It is surer than the crowd at both ends of
-# the middle rows, as chapter 8 would lead you to expect.
+# The model's mean probability follows the people. Where they disagree it is less sure, but only a little: a fine-tuned model that is too sure of itself, as in chapter 8.
 
 # %% [markdown]
 # ## Three classes

@@ -162,7 +162,7 @@ for name in shown:
     spread = "{low:.1%} to {high:.1%}".format(**found)
     ahead, behind = (by_fold > 0).sum(), (by_fold < 0).sum()
     pair = compare(rows, base)
-    lines[name] = [found["accuracy"], spread, *pair]
+    lines[name] = [found["accuracy"], spread, *pair[:3]]
     lines[name].append(f"{ahead} : {behind} of {folds[name]}")
     lines[name].append(ablations[name].reference / 100)
 columns = ["right", "interval", "+", "-", "p", "folds", "GPT-2"]
@@ -235,7 +235,7 @@ for name, row in differing.iterrows():
 # %%
 from llmclf.evaluation.predictions import read_runs
 
-runs = read_runs("runs.csv")
+runs = read_runs("runs.csv").query("task == 'balanced'").copy()
 runs["learnt"] = runs["train_correct"] / runs["train_messages"]
 runs = runs[runs["precision"] == "bfloat16"]
 lines = {}
