@@ -308,7 +308,7 @@ def table_rows(beginning: str) -> dict[str, list[str]]:
 
 
 def test_zero_shot_is_no_better_than_always_ham_and_tfidf_comes_near():
-    found = table_rows("rows = {}\nfor name, theirs in said.items():\n    right = theirs")
+    found = table_rows("from llmclf.evaluation.statistics import grouped_interval")
     accuracy = {name: numbers(fields[2])[0] for name, fields in found.items()}
     assert accuracy["zero-shot"] <= accuracy["majority"]
     low, _ = numbers(found["fine-tuned"][3].replace("%", "").replace(" to ", " "))
@@ -324,7 +324,7 @@ def test_dear_false_alarms_raise_the_threshold_and_the_saving_may_be_luck():
 
 
 def test_the_model_is_too_sure():
-    temperature, gain, *_ = numbers(shown("from llmclf.evaluation.statistics import fit_temperature"))
+    _, temperature, gain, *_ = numbers(shown("from llmclf.evaluation.statistics import (\n    expected"))
     assert temperature > 1
     assert gain > 0
     bins = table_rows("from llmclf.evaluation.statistics import calibration_table").values()
@@ -339,7 +339,8 @@ def test_only_leetspeak_and_dots_do_much():
         assert ours - 6 <= found[change][0] <= ours
         assert abs(found[change][2] - theirs) < 6
     leet = found["l33t5p34k"]
-    assert leet[0] < ours - 5 < theirs - 5 < leet[2]
+    assert leet[0] < ours - 5
+    assert leet[2] >= theirs
     assert alarms < leet[1] < leet[3] > their_alarms  # "both now accuse ham, TF-IDF more of it"
     assert found["d.o.t.s"][2] < 6 < found["d.o.t.s"][0] < 40
 

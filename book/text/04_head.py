@@ -421,7 +421,7 @@ print("last position moves:", moved[2:].any().item())
 
 # %% [markdown]
 # A model can learn to live with that, if every message is padded to one fixed length. In the reference for GPT-2 a greater length did harm (chapter 2), in our runs of SmolLM2 it did not. But the last
-# real token was better than the last position in both: 98.33 against 95.00 % in the reference (one run each, ten messages apart), and for SmolLM2
+# real token was better than the last position in both: 98.33 against 95.00 % in the reference {cite:p}`raschka2024experiments` (one run each, ten messages apart), and for SmolLM2
 
 # %%
 for name in ("last-token", "last-position"):

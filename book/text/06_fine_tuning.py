@@ -322,8 +322,10 @@ print(f"largest change of a probability: {largest:.3f}")
 # times on your machine.
 
 # %%
-measured = json.loads((results / "training smollm2-135M.json").read_text())
-memory = json.loads((results / "memory smollm2-135M in full.json").read_text())
+measured, memory = (
+    json.loads((results / f"{name}.json").read_text())
+    for name in ("training smollm2-135M", "memory smollm2-135M in full")
+)
 print("processor:", measured["machine"]["processor"])
 print("d is in", measured["auto"])
 for ways, ratio in measured["ratios"].items():

@@ -189,6 +189,7 @@ def f1(labels, answers):
     return 2 * found / max(1, labels.sum() + answers.sum())
 
 
+# %%
 generator = np.random.default_rng(123)
 rows_of = list(clean.test.reset_index().groupby("group").indices.values())
 drawn_f1 = []
@@ -224,7 +225,8 @@ learnt = clean.train["text"].tolist(), clean.train["label"]
 said, fitted = {}, {}
 for name, make in BASELINES.items():
     if name.startswith("tfidf"):
-        fitted[name] = choose_strength(make(), *learnt, clean.train["group"])
+        groups_learnt = clean.train["group"]
+        fitted[name] = choose_strength(make(), *learnt, groups_learnt)
         print(name, fitted[name].best_params_)
     else:
         fitted[name] = make().fit(*learnt)
@@ -304,9 +306,11 @@ from llmclf.evaluation.statistics import mcnemar
 for name, theirs in said.items():
     pair = mcnemar(answers == labels, theirs == labels, groups)
     if name != "fine-tuned":
-        verdict = "too few to tell" if pair.too_few else f"p = {pair.p_value:.2g}"
-        print(f"{name:<17}{pair.only_first:>3} : {pair.only_second:<3}", end="")
-        print(f"on {pair.groups:>3} groups, {verdict}")
+        first, second, p_value, groups_apart = pair
+        verdict = f"p = {p_value:.2g}"
+        verdict = "too few to tell" if pair.too_few else verdict
+        print(f"{name:<17}{first:>3} : {second:<3}", end="")
+        print(f"on {groups_apart:>3} groups, {verdict}")
 
 # %% [markdown]
 # One calls a difference *significant* when p is below one in twenty. A test set of a thousand messages settles the easy cases. For close ones we need more evidence.
@@ -340,8 +344,6 @@ for name, theirs in said.items():
 # after the training weights of the classes.
 
 # %%
-from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
-
 from llmclf.evaluation.predictions import read_predictions, read_runs
 
 runs = read_runs("runs.csv").query("task == 'spam'")
@@ -350,17 +352,20 @@ predictions = predictions[predictions["task"] == "spam"]
 whole = predictions.query("labels == 0 and part == 'test'")
 order = ["majority", "keywords", "tfidf-words", "tfidf-characters"]
 order += ["sentence-encoder", "probe", "last-token", "mean", "two-blocks"]
-measures = {"AUC": roc_auc_score, "average precision": average_precision_score}
-measures |= {"log loss": log_loss}
 by_name = dict(iter(whole.groupby("experiment")))
 order = [name for name in order if name in by_name]
-table = {
-    name: {
-        kind: measure(by_name[name]["label"], by_name[name]["probability_1"])
-        for kind, measure in measures.items()
+
+# %%
+from sklearn import metrics
+
+table = {}
+for name in order:
+    given = by_name[name]["label"], by_name[name]["probability_1"]
+    table[name] = {
+        "AUC": metrics.roc_auc_score(*given),
+        "average precision": metrics.average_precision_score(*given),
+        "log loss": metrics.log_loss(*given),
     }
-    for name in order
-}
 pd.DataFrame(table).T.style.format("{:.4f}")
 
 # %% [markdown]
@@ -401,12 +406,14 @@ for question in SPAM:
     part = decided.query("part == 'test' and seed < 128")
     part = part[part["labels"] == question.labels]
     two = [part[part["experiment"] == name] for name in question[2:4]]
-    name = f"{question.labels or 'all'}: {question.first}, {question.second}"
+    name = f"{question.labels or 'all'}: " + ", ".join(question[2:4])
     if all(map(len, two)):
         answered[name] = compare(*two)
     else:
         print(f"not run yet: {name}")
 certain = holm({name: pair.p_value for name, pair in answered.items()})
+
+# %%
 rows = {}
 for name, pair in answered.items():
     first, second = name.split(": ")[1].split(", ")
@@ -492,26 +499,29 @@ figure
 # {numref}`fig-precision-recall` shows where the price begins: the last few spams cost many false alarms. Which threshold, then? Suppose that a good message
 # lost among the spam annoys you ten times as much as a spam that slips through. Look for the threshold that would
 # have cost least on the *validation* set, and then pay on the test set.
-#
+
+# %%
+checked, checked_labels = collect_logits(model, loaders.validation)
+checked_spam = checked.softmax(dim=1)[:, 1].numpy()
+price = {"false_positive": 10.0, "false_negative": 1.0}
+
+# %% [markdown]
 # **Predict before you run.** Will this threshold be above or below one half?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.evaluation.statistics import cost_optimal_threshold
 
-checked, checked_labels = collect_logits(model, loaders.validation)
-checked_spam = checked.softmax(dim=1)[:, 1].numpy()
-price = {"false_positive": 10.0, "false_negative": 1.0}
 chosen = cost_optimal_threshold(checked_spam, checked_labels, **price)
 
 
-def cost_of(labels, score, threshold):
-    called = score >= threshold
+def cost_of(labels, score, at):
+    called = score >= at
     alarms = (called & (labels == 0)).sum()
     return 10 * alarms + (~called & (labels == 1)).sum()
 
 
-def saved(labels, score):
-    return cost_of(labels, score, 0.5) - cost_of(labels, score, chosen)
+def saved(*columns):
+    return cost_of(*columns, 0.5) - cost_of(*columns, chosen)
 
 
 columns = labels, scores["fine-tuned"]
@@ -541,23 +551,27 @@ calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 
 # %% [markdown]
 # Nearly all messages lie in the first and the last bin: the model is very sure of itself. The bins between hold so
-# few that their intervals (`low` to `high`) span half the scale. Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
+# few that their intervals (`low` to `high`) span half the scale. The mean distance of predicted and observed share, weighted by messages, is called the {term}`calibration error`. Training drives logits apart long after the answers are right, so fine-tuned models tend to be too sure.
 # {term}`Temperature scaling <temperature scaling>` {cite}`guo2017` mends that with a single number: divide all
 # logits by it, and choose it for the least cross-entropy on the validation set. The order of the messages
 # stays, and with it every answer.
 
 # %%
-from llmclf.evaluation.statistics import fit_temperature
+from llmclf.evaluation.statistics import (
+    expected_calibration_error,
+    fit_temperature,
+)
 
 temperature = fit_temperature(checked.numpy(), checked_labels.numpy())
 loss = torch.nn.functional.cross_entropy
-losses = {
-    name: loss(divided, torch.tensor(labels), reduction="none").numpy()
-    for name, divided in (("as trained", logits), ("cooled", logits / temperature))
-}
-gain = losses["as trained"] - losses["cooled"]
+before, after = (
+    loss(divided, torch.tensor(labels), reduction="none").numpy()
+    for divided in (logits, logits / temperature)
+)
+gain = before - after
 low, high = bootstrap_interval(np.mean, gain, groups=groups)
-print(f"temperature {temperature:.2f}", end=": ")
+error = expected_calibration_error(scores["fine-tuned"], labels, bins=5)
+print(f"calibration error {error:.4f}, temperature {temperature:.2f}")
 print(f"loss lower by {gain.mean():.4f} ({low:.4f} to {high:.4f})")
 
 # %% [markdown]
@@ -616,6 +630,7 @@ def typos(text, chance=0.3):
     return " ".join(words)
 
 
+# %%
 def dotted(text):
     words = text.split(" ")
     return " ".join(".".join(w) if len(w) > 3 else w for w in words)
@@ -683,9 +698,7 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 # %% [markdown]
 # ## Exercises
 #
-# ### Another prevalence
-#
-# **1.** A classifier finds the share `recall` of all spam and falsely calls the share
+# **1. Another prevalence.** A classifier finds the share `recall` of all spam and falsely calls the share
 # `alarms` of all ham spam. Write `precision_at(recall, alarms, prevalence)`: the precision where spam makes up the share
 # `prevalence` of all messages. Where nothing would be called spam, return 0.
 
@@ -714,8 +727,9 @@ check(precision_at)
 
 # %%
 rows = read_predictions("predictions.parquet").query(
-    "task == 'balanced' and experiment == 'last-token' and precision == 'bfloat16'"
+    "task == 'balanced' and precision == 'bfloat16'"
 )
+rows = rows[rows["experiment"] == "last-token"]
 called = (rows["predicted"] == 1).groupby(rows["label"]).mean()
 for prevalence in (0.5, messages["label"].mean(), 0.01):
     precision = precision_at(called[1], called[0], prevalence)
@@ -725,9 +739,7 @@ for prevalence in (0.5, messages["label"].mean(), 0.01):
 # The same classifier, the same recall, and a precision that falls with the prevalence: what was measured on balanced data
 # promises too much for the world.
 #
-# ### What it costs
-#
-# **2.** Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
+# **2. What it costs.** Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
 # mistakes when a message counts as spam from `threshold` on. `probabilities` and `labels` (0 or 1) are lists of
 # the same length.
 

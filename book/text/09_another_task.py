@@ -46,7 +46,8 @@ print(provenance(backbone, device))
 from llmclf.evaluation.sentiment import read_sentiment, take_sides
 
 films = read_sentiment("films")
-print(f"{len(films):,} sentences, {films['ratings'].map(len).sum():,} ratings")
+count = films["ratings"].map(len).sum()
+print(f"{len(films):,} sentences, {count:,} ratings")
 for row in (3, 2, 4):
     print(f"{films['rating'][row]:+.1f}  {films['text'][row][:66]}")
     print("      ", *films["ratings"][row])
@@ -80,7 +81,7 @@ print(f"{np.mean(sides == -1):.1%}, no side {np.mean(sides == 0):.1%}")
 person = np.mean(sides == 1)
 
 # %% [markdown]
-# More than nine times in ten. So no method can be expected to reach 100 % here: the crowd itself is not of one mind. One person is the
+# More than nine times in ten. So no method can be expected to be always right here: the crowd itself is not of one mind. One person is the
 # top of our ladder.
 #
 # ## A first rung: rules
@@ -194,6 +195,8 @@ words = {
     "sixteen-blocks": "fine-tuned, sixteen blocks kept",
 }
 by_name = dict(iter(judged.groupby("experiment")))
+
+# %%
 ladder = {}
 for name in (name for name in words if name in by_name):
     what, found = words[name], pooled(by_name[name])
@@ -313,10 +316,12 @@ from llmclf.tokenizer import load_tokenizer
 from llmclf.weights import load_pretrained
 
 tokenizer = load_tokenizer(backbone)
-frozen = Classifier(load_pretrained(backbone, device=device), trainable="head")
-depths = range(1, len(frozen.backbone.blocks) + 1)
+pretrained = load_pretrained(backbone, device=device)
+frozen = Classifier(pretrained, trainable="head")
+depths = range(1, len(pretrained.blocks) + 1)
 
 
+# %%
 def layer_scores(task, labels, draws=10):
     table = task_table(task)
     judges = data.stratified_sample(fold(table, 1).test, 600)
@@ -418,8 +423,8 @@ print(f"reads after {fitted.probe.blocks} blocks, {fitted.probe.pooling}")
 
 # %%
 sentences = ["The film is good.", "The film is not good."]
-sentences += ["The film is not bad at all.", "A good idea that goes nowhere."]
-sentences += ["Nobody will be bored."]
+sentences += ["The film is not bad at all.", "Nobody will be bored."]
+sentences += ["A good idea that goes nowhere."]
 for text in sentences:
     reading = token_probabilities(fitted.classifier, text)
     positive = reading.probability_of("positive")
@@ -429,7 +434,7 @@ for text in sentences:
 
 # %% [markdown]
 # Watch the numbers move when a word turns the meaning of the words before it: *not* before *good*, *at all* after *not bad*, *nowhere* at the end of a sentence that
-# began well. The counter adds up values of words and pairs of words, and cannot do this. The last sentence shows the limit: *nobody* and *bored* are both dark words, and the probe does not see that together they are praise.
+# began well. The counter adds up values of words and pairs of words, and cannot do this. The last but one shows the limit: *nobody* and *bored* are both dark words, and the probe does not see that together they are praise.
 #
 # ## Where people disagree
 #
@@ -446,7 +451,8 @@ shares = pd.DataFrame({"people": people, "SmolLM2": model})
 shares["sure"] = (model - 0.5).abs() * 2
 means = shares.groupby(bins, observed=True).mean()
 means.insert(0, "sentences", bins.value_counts())
-means.rename_axis("positive raters").style.format("{:.2f}", subset=means.columns[1:])
+means = means.rename_axis("positive raters")
+means.style.format("{:.2f}", subset=means.columns[1:])
 
 # %% [markdown]
 # The model's mean probability follows the people. Where they disagree it is less sure, but only a little: a fine-tuned model that is too sure of itself, as in chapter 8.
@@ -465,10 +471,10 @@ from llmclf.evaluation.estimator import LLMClassifier
 products = read_sentiment("products").sample(frac=1, random_state=1)
 products = products.drop_duplicates("text")[: 60 if data.is_fast() else 400]
 edges = [-5, -0.5, 0.5, 5]
-three = pd.cut(products["rating"], edges, labels=["negative", "neutral", "positive"])
-probe = LLMClassifier(backbone, method="probe", blocks=16, device=str(device))
+kinds = ["negative", "neutral", "positive"]
+three = pd.cut(products["rating"], edges, labels=kinds)
 search = GridSearchCV(
-    probe,
+    LLMClassifier(backbone, method="probe", device=str(device)),
     {"pooling": ["mean", "last_token"], "blocks": [8, 16]},
     cv=StratifiedGroupKFold(3),
 )
@@ -479,7 +485,8 @@ search.fit(X, y, groups=products["group"])
 found = pd.DataFrame(search.cv_results_["params"])
 found["right"] = search.cv_results_["mean_test_score"]
 print(found.to_string(index=False, float_format="{:.3f}".format))
-print("always the commonest:", f"{pd.Series(y).value_counts(normalize=True).max():.3f}")
+commonest = pd.Series(y).value_counts(normalize=True).max()
+print(f"always the commonest: {commonest:.3f}")
 
 # %% [markdown]
 # ## A text of your own
@@ -488,15 +495,14 @@ print("always the commonest:", f"{pd.Series(y).value_counts(normalize=True).max(
 
 # %%
 mine = ["I expected nothing and was still let down.", "What a ride!"]
-for text, row in zip(mine, tuned.classifier.predict_proba(mine), strict=True):
-    print(f"{row[1]:.0%} positive: {text}")
+chances = fitted.classifier.predict_proba(mine)[:, 1]
+for text, chance in zip(mine, chances, strict=True):
+    print(f"{chance:.0%} positive: {text}")
 
 # %% [markdown]
 # ## Exercises
 #
-# ### One person more
-#
-# **1.** Five people rated a sentence. Write `majority_side(ratings)`: 1 if more of them are above zero than below, -1 if more are below, 0
+# **1. One person more.** Five people rated a sentence. Write `majority_side(ratings)`: 1 if more of them are above zero than below, -1 if more are below, 0
 # otherwise. Zeros take no side.
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -519,9 +525,27 @@ def majority_side(ratings):
 check(majority_side)
 
 # %% [markdown]
-# ### Read somewhere else
-#
-# **2.** Train again with `pooling="mean"` in the call of `finetune`, on the same thousand sentences. Does what the heat map says about frozen
+# **2. How sure are they?** A label says nothing of how many agreed. Write `agreement(ratings)`: the share of the people who took the side of the majority, among those who took
+# a side; 1 where nobody did.
+
+# %% tags=["exercise", "nbval-check-output"]
+def agreement(ratings):
+    ...  # your code
+
+
+check(agreement)
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+def agreement(ratings):
+    above = sum(rating > 0 for rating in ratings)
+    below = sum(rating < 0 for rating in ratings)
+    return max(above, below) / (above + below) if above + below else 1
+
+
+check(agreement)
+
+# %% [markdown]
+# **3. Read somewhere else.** Train again with `pooling="mean"` in the call of `finetune`, on the same thousand sentences. Does what the heat map says about frozen
 # features hold for a fine-tuned block? The table of the ladder has the answer for all sentences.
 
 # %% [markdown]

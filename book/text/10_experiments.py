@@ -170,11 +170,14 @@ table = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
 forms = {"right": "{:.2%}", "p": "{:.1g}", "GPT-2": "{:.2%}"}
 table.style.format(forms)
 
-# %% mystnb={"figure": {"caption": "Wrong answers with 95 % intervals. Left: SmolLM2 on our folds; the dashed line is TF-IDF on characters, on the same messages. Right: the reference for GPT-2, one run each on three hundred messages of another split. Each labelled mark of the axes stands for ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "Two panels with one line for each experiment and a logarithmic axis of the share of wrong answers. On the left, SmolLM2: the mean over all tokens lies farthest left, LoRA beside the two blocks; the last position, the head alone, everything learning from pretrained and from random weights, the row padded to 1,024 tokens and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. A dashed vertical line for TF-IDF stands among the better rows. On the right, GPT-2: the intervals are wider, most rows lie close together; the head alone, the first token and the row padded to 1,024 tokens lie far to the right."}}
+# %%
 from llmclf.evaluate import wilson_interval
 from llmclf.teaching.plots import COLORS, INK, new_panels
 
+# %% mystnb={"figure": {"caption": "Wrong answers with 95 % intervals. Left: SmolLM2 on our folds; the dashed line is TF-IDF on characters, on the same messages. Right: the reference for GPT-2, one run each on three hundred messages of another split. Each labelled mark of the axes stands for ten times the one before.", "name": "fig-experiments"}, "image": {"alt": "Two panels with one line for each experiment and a logarithmic axis of the share of wrong answers. On the left, SmolLM2: the mean over all tokens lies farthest left, LoRA beside the two blocks; the last position, the head alone, everything learning from pretrained and from random weights, the row padded to 1,024 tokens and the row without mask lie to the right with several times as many, and the first token stands far to the right near one half. A dashed vertical line for TF-IDF stands among the better rows. On the right, GPT-2: the intervals are wider, most rows lie close together; the head alone, the first token and the row padded to 1,024 tokens lie far to the right."}}
+counted = 1 - pooled(by_row["tfidf-characters"])["accuracy"]
 figure, (left, right) = new_panels(2, width=6.4, height=4.6)
+left.axvline(counted, linestyle="--", color=INK)
 for place, name in enumerate(shown):
     found = pooled(by_row[name])
     ends = [1 - found["low"], 1 - found["high"]]
@@ -183,15 +186,13 @@ for place, name in enumerate(shown):
     wrong = 300 - round(3 * ablations[name].reference)
     right.plot(wilson_interval(wrong, 300), [place] * 2, color=COLORS[3])
     right.plot(wrong / 300, place, "D", color=COLORS[3])
-counted = 1 - pooled(by_row["tfidf-characters"])["accuracy"]
-left.axvline(counted, linestyle="--", color=INK)
 left.set_yticks(range(len(shown)), shown, color=INK)
 left.invert_yaxis()
-for axes, title in ((left, "SmolLM2, our folds"), (right, "GPT-2, reference")):
-    axes.set_title(title, color=INK, fontsize="medium")
-    axes.set_xscale("log")
+left.set_title("SmolLM2, our folds", color=INK, fontsize="medium")
+right.set_title("GPT-2, reference", color=INK, fontsize="medium")
+for axes in (left, right):
+    axes.set(xscale="log", xlabel="wrong answers")
     axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel("wrong answers")
 figure
 
 # %% [markdown]

@@ -425,7 +425,7 @@ products = rate(lambda items: [a @ a for _ in items], range(10))
 peak = products * 2 * 2048**3  # operations a second
 of_peak = teacher_rate * operations / peak
 print(f"a message: {operations / 1e9:.1f} billion operations")
-print(f"this computer's largest products: {peak / 1e9:,.0f} billion a second")
+print(f"this computer's limit: {peak / 1e9:,.0f} billion a second")
 print(f"the classifier reaches {of_peak:.0%} of that")
 
 # %% [markdown]
@@ -439,8 +439,14 @@ gpu_rate = H100 / 10 / operations
 hours = 10**9 / gpu_rate / 3600
 print(f"one GPU at a tenth: {gpu_rate:,.0f} messages a second,", end=" ")
 print(f"{duration(hours * 3600)}, {hours * PRICE:,.0f} dollars")
-once = rate(lambda items: [encode(classifier.tokenizer, t) for t in items], texts)
-print(f"one core cuts {once:,.0f} messages a second into tokens")
+
+
+def cut_into_tokens(some):
+    return [encode(classifier.tokenizer, text) for text in some]
+
+
+cut = rate(cut_into_tokens, texts)
+print(f"one core cuts {cut:,.0f} messages a second into tokens")
 
 # %% [markdown]
 # Compare the last two rates. If one core cuts fewer messages into tokens than the GPU can read, the expensive chip waits for it: the faster the model, the more everything else weighs. Give each GPU several workers

@@ -506,4 +506,4 @@ check(to_bytes)
 # messages of that kind.
 
 # %% [markdown]
-# The [reference](api.md) shows the functions behind this page.
+# **Next:** if you came here first, begin with [chapter 1](01_dataset.ipynb). The [reference](api.md) shows the functions behind this page.

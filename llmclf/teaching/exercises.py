@@ -271,6 +271,16 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         lambda: [(([1, 2, -1],), 1), (([0, 0, -3],), -1), (([1, -1, 0],), 0), (([],), 0), (([4, -1, -1, -2],), -1)],
         "count those above zero and those below; how far they are from zero does not matter.",
     ),
+    "agreement": Exercise(
+        lambda: [
+            (([1, 2, -1, 0],), 2 / 3),
+            (([-3, -1],), 1.0),
+            (([0, 0],), 1),
+            (([2, -2],), 0.5),
+            (([0, 4, 0],), 1.0),
+        ],
+        "count those above and below zero; the larger count, divided by both. Take care where nobody took a side.",
+    ),
     # Chapter 10
     "lora_parameters": Exercise(
         lambda: [((576, 576, 16), 18432), ((576, 1536, 16), 33792), ((10, 4, 1), 14), ((768, 3072, 8), 30720)],
