@@ -52,6 +52,7 @@ from llmclf.classify import TextClassifier
 from llmclf.data import is_fast, read_sms
 from llmclf.interactive.student import load_student
 
+# %%
 folder = Path("output", "fast" if is_fast() else "full")
 classifier = TextClassifier.load(folder / "classifier", device="cpu")
 student = load_student("play/student.safetensors")
