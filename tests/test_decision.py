@@ -6,14 +6,13 @@ import csv
 import io
 import json
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
@@ -121,6 +120,7 @@ def test_no_threshold_costs_less_than_the_one_that_is_found(rows, price):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000))
+@example(10_000)  # class after class in their order ends at 18 mistakes, and 17 can be had
 def test_offsets_make_as_few_mistakes_as_a_fine_grid_in_one_class(seed):
     generator = np.random.default_rng(seed)
     shares = softmax(generator.normal(size=(30, 3)), axis=1)
@@ -130,8 +130,8 @@ def test_offsets_make_as_few_mistakes_as_a_fine_grid_in_one_class(seed):
         return int(((np.log(shares) + offsets).argmax(axis=1) != labels).sum())
 
     found = fit_offsets(shares, labels)
-    assert mistakes(found) <= min(mistakes(offsets) for offsets in product([0.0], [0.0], np.linspace(-4, 4, 200)))
-    assert mistakes(found) <= mistakes([0.0, 0.0, 0.0])
+    grid = np.linspace(-4, 4, 200)
+    assert mistakes(found) <= min(mistakes(np.eye(3)[number] * offset) for number in range(3) for offset in grid)
 
 
 def test_offsets_stay_at_zero_where_nothing_is_gained():

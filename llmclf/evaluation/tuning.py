@@ -59,31 +59,35 @@ def check_tunable(labels: Sequence[int], classes: int, *, false_positive: float,
 def fit_offsets(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
     """One number a class, to be added to the logarithms of the probabilities (texts, classes), for the fewest mistakes.
 
-    One class after the other is moved to the best of the places where an answer changes, until nothing gets better; of
-    places with as few mistakes the one nearest to 0 is taken.
+    Of all classes the one whose move saves most is moved, again and again, until no move of a single class saves any.
     """
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-30))
     offsets = np.zeros(logs.shape[1])
     fewest = int((logs.argmax(axis=1) != labels).sum())
     while True:
-        before = fewest
-        for number in range(len(offsets)):
-            others = logs + offsets
-            others[:, number] = -np.inf
-            turns = others.max(axis=1) - logs[:, number]  # beyond its turn the class is the answer for a text
-            order = turns.argsort()
-            # Mistakes where the class is the answer for none of the texts, for the first in this order, the first two …
-            changes = (labels != number).astype(int) - (others.argmax(axis=1) != labels)
-            mistakes = np.cumsum([(others.argmax(axis=1) != labels).sum(), *changes[order]])
-            turns.sort()
-            gaps = np.flatnonzero(np.diff(turns) > 0) + 1  # so many texts can be had without the next
-            places = np.array([0.0, *(turns[gaps - 1] + turns[gaps]) / 2])
-            counted = mistakes[[(turns < 0).sum(), *gaps]]
-            best = np.lexsort((abs(places), counted))[0]
-            if counted[best] < fewest:
-                fewest, offsets[number] = int(counted[best]), places[best]
-        if fewest == before:
+        moves = [best_offset(logs + offsets, labels, number) for number in range(len(offsets))]
+        number = min(range(len(moves)), key=lambda each: moves[each][0])
+        if moves[number][0] >= fewest:
             return tuple(offsets.tolist())
+        fewest, move = moves[number]
+        offsets[number] += move
+
+
+def best_offset(logs: np.ndarray, labels: np.ndarray, number: int) -> tuple[int, float]:
+    """The fewest mistakes that moving one class (a column of `logs`) can leave, and the smallest move that does it."""
+    others = logs.copy()
+    others[:, number] = -np.inf
+    wrong = others.argmax(axis=1) != labels
+    turns = others.max(axis=1) - logs[:, number]  # moved beyond its turn, the class is the answer for a text
+    order = turns.argsort()
+    turns = turns[order]
+    # Mistakes where the class is the answer for none of the texts, for the first in this order, the first two …
+    mistakes = wrong.sum() + np.cumsum([0, *((labels != number).astype(int) - wrong)[order]])
+    gaps = np.flatnonzero(np.diff(turns) > 0) + 1  # so many texts can be had without the next
+    places = np.array([0.0, turns[0] - 1, *(turns[gaps - 1] + turns[gaps]) / 2, turns[-1] + 1])
+    counted = mistakes[[(turns < 0).sum(), 0, *gaps, len(turns)]]
+    best = np.lexsort((abs(places), counted))[0]
+    return int(counted[best]), float(places[best])
 
 
 def evidence(
