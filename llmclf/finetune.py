@@ -121,8 +121,6 @@ def finetune(
     pretrained = load_pretrained(name, device=choose_device(device), seed=settings.seed)
     tokenizer = load_tokenizer(name)
     is_probe = method == "probe"
-    if blocks is not None and not 1 <= blocks <= len(pretrained.blocks):
-        raise LlmclfError(f"blocks must be from 1 to {len(pretrained.blocks)}, got {blocks}")
     if blocks is not None and not is_probe:
         cut_after(pretrained, blocks)
     model = Classifier(

@@ -19,7 +19,7 @@ from llmclf.console import LlmclfError, progress
 from llmclf.evaluate import wilson_interval
 from llmclf.head import Classifier, pool
 from llmclf.loaders import Collate, collate_of, dataset_of, padded_batches
-from llmclf.models.state import cut_after
+from llmclf.models.state import check_blocks, cut_after
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -92,8 +92,7 @@ def fit_probe(
     """
     dataset, backbone = dataset_of(loader), classifier.backbone
     depths = range(1, len(backbone.blocks) + 1) if blocks is None else [blocks]
-    if not 1 <= depths[-1] <= len(backbone.blocks):
-        raise LlmclfError(f"blocks must be from 1 to {len(backbone.blocks)}, got {blocks}")
+    check_blocks(backbone, depths[-1])
     poolings = TRIED_POOLINGS if pooling is None else (pooling,)
     if pooling == "last_position" and collate_of(loader).pad_to is None:
         raise LlmclfError(

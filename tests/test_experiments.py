@@ -32,8 +32,8 @@ from llmclf.evaluation.predictions import (
 )
 from llmclf.evaluation.questions import FILMS, SPAM
 from llmclf.evaluation.sentiment import KINDS
-from llmclf.evaluation.statistics import grouped_interval
-from llmclf.evaluation.tasks import ExperimentError, fold, judged_parts, share_threshold, task_table
+from llmclf.evaluation.statistics import grouped_interval, share_threshold
+from llmclf.evaluation.tasks import ExperimentError, fold, judged_parts, task_table
 from llmclf.feature_cache import FeatureDataset
 from llmclf.files.download import AssetError
 

@@ -100,22 +100,16 @@ def test_learning_curves(decided, page, task):
         assert printed == [f"{value:.1%}" for value in means[column]], column
 
 
-@pytest.mark.parametrize(
-    ("page", "ending", "task"),
-    [
-        ("08_how_good", 'table.style.format({"p": "{:.2g}"})', "spam"),
-        ("09_another_task", 'verdicts.style.format({"p": "{:.2g}"})', "films"),
-    ],
-)
-def test_paired_comparisons(decided, page, ending, task):
-    shown = table_of(page, ending)
+@pytest.mark.parametrize(("page", "task"), [("08_how_good", "spam"), ("09_another_task", "films")])
+def test_paired_comparisons(decided, page, task):
+    shown = table_of(page, 'table.style.format({"p": "{:.2g}"}, na_rep="")')
+    not_run = shown["better"] == "not run yet"
+    assert (~not_run).sum() >= 10
+    assert (shown[not_run].drop(columns="better") == "").all(axis=None)
+    shown = shown[~not_run]
     rows = decided[(decided["task"] == task) & (decided["seed"] < 128)]
     for name, row in shown.iterrows():
-        if task == "spam":
-            labels, pair = name.split(": ")
-            first, second, part = *pair.split(", "), "test"
-        else:
-            first, second, labels, part = name.split(", ")
+        first, second, labels, part = name.split(", ")
         same = rows[(rows["labels"] == (0 if labels == "all" else int(labels))) & (rows["part"] == part)]
         keys = ["fold", "row"]
         two = [same[same["experiment"] == one].set_index(keys) for one in (first, second)]

@@ -397,33 +397,10 @@ pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 # from the tables was looked at afterwards.
 
 # %%
-from llmclf.evaluation.predictions import compare
-from llmclf.evaluation.questions import SPAM
-from llmclf.evaluation.statistics import holm
+from llmclf.evaluation.questions import SPAM, answer
 
-answered = {}
-for question in SPAM:
-    part = decided.query("part == 'test' and seed < 128")
-    part = part[part["labels"] == question.labels]
-    two = [part[part["experiment"] == name] for name in question[2:4]]
-    name = f"{question.labels or 'all'}: " + ", ".join(question[2:4])
-    if all(map(len, two)):
-        answered[name] = compare(*two)
-    else:
-        print(f"not run yet: {name}")
-certain = holm({name: pair.p_value for name, pair in answered.items()})
-
-# %%
-rows = {}
-for name, pair in answered.items():
-    first, second = name.split(": ")[1].split(", ")
-    verdict = "too few to tell" if pair.too_few else "not certain"
-    if name in certain:
-        verdict = first if pair.only_first > pair.only_second else second
-    rows[name] = [*pair, verdict]
-columns = ["only first right", "only second", "p", "groups", "better"]
-table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-table.style.format({"p": "{:.2g}"})
+table = answer(SPAM, decided)
+table.style.format({"p": "{:.2g}"}, na_rep="")
 
 # %% [markdown]
 # This is the honest answer for this collection, with all its labels: between counted characters, which learn in seconds, and a fine-tuned GPT no
@@ -442,12 +419,9 @@ table.style.format({"p": "{:.2g}"})
 # spam as of the training messages. The result is a {term}`learning curve`.
 
 # %%
-few = decided[decided["part"] == "test"]
-wrong = few["predicted"] != few["label"]
-index = ["experiment", "labels", "seed"]
-errors = few.assign(wrong=wrong).groupby(index)["wrong"].mean()
-sizes = runs.groupby("labels")["train_messages"].max()
-errors = errors.rename(index=sizes.to_dict(), level="labels")
+from llmclf.evaluation.predictions import error_rates
+
+errors = error_rates(decided, runs)
 drawn = ["tfidf-words", "tfidf-characters", "sentence-encoder"]
 drawn += ["probe", "last-token"]
 means = errors.groupby(["labels", "experiment"]).mean().unstack()[drawn]

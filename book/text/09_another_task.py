@@ -219,7 +219,6 @@ steps.sort_values("right").style.format({"right": "{:.1%}"})
 # (The row with sixteen blocks was added afterwards: the section on the layers below explains it.) How large is the lead over counting, and how certain? Every sentence was judged by both, so draw pairs, near copies together:
 
 # %%
-from llmclf.evaluation.predictions import compare
 from llmclf.evaluation.statistics import bootstrap_interval
 
 
@@ -244,12 +243,9 @@ for name in ("last-token", "probe"):
 # of the training sentences.
 
 # %%
-test_only = decided[decided["part"] == "test"]
-wrong = test_only["predicted"] != test_only["label"]
-run = ["experiment", "labels", "seed"]
-errors = test_only.assign(wrong=wrong).groupby(run)["wrong"].mean()
-sizes = runs.groupby("labels")["train_messages"].max()
-errors = errors.rename(index=sizes.to_dict(), level="labels")
+from llmclf.evaluation.predictions import error_rates
+
+errors = error_rates(decided, runs)
 shown = ["tfidf-words", "sentence-encoder", "probe", "last-token"]
 means = errors.groupby(["labels", "experiment"]).mean().unstack()[shown]
 means.style.format("{:.1%}")
@@ -269,34 +265,10 @@ plot_learning_curve(errors, labelled, limit=("one person", 1 - person))
 # ({py:mod}`llmclf.evaluation.questions`), and Holm's rule of chapter 10 guards against luck among so many.
 
 # %%
-from llmclf.evaluation.questions import FILMS
-from llmclf.evaluation.statistics import holm
+from llmclf.evaluation.questions import FILMS, answer
 
-answers = {}
-for question in FILMS:
-    same = decided["labels"] == question.labels
-    part = decided[same & (decided["part"] == question.part)]
-    part = part[part["seed"] < 128]  # five draws: every sentence once
-    two = [part[part["experiment"] == name] for name in question[2:4]]
-    labels = question.labels or "all"
-    name = f"{question.first}, {question.second}, {labels}, {question.part}"
-    if all(map(len, two)):
-        answers[name] = compare(*two)
-    else:
-        print(f"not run yet: {name}")
-certain = holm({name: one.p_value for name, one in answers.items()})
-
-# %%
-rows = {}
-for name, pair in answers.items():
-    verdict = "too few to tell" if pair.too_few else "not certain"
-    if name in certain:
-        ahead = pair.only_first > pair.only_second
-        verdict = name.split(", ")[0 if ahead else 1]
-    rows[name] = [pair.only_first, pair.only_second, pair.p_value, verdict]
-columns = ["only the first right", "only the second", "p", "better"]
-verdicts = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-verdicts.style.format({"p": "{:.2g}"})
+table = answer(FILMS, decided)
+table.style.format({"p": "{:.2g}"}, na_rep="")
 
 # %% [markdown]
 # ## What the layers know

@@ -110,11 +110,5 @@ OPPONENTS = {
     "sentence-encoder": "all-MiniLM-L6-v2, logistic regression",
     "probe": "frozen features of the GPT after a chosen block, logistic regression",
 }
-COMPARED = [
-    *OPPONENTS,
-    "last-token",
-    "mean",
-    "two-blocks",
-    "sixteen-blocks",
-    "lora",
-]  # on the tasks of chapters 8 and 9
+# On the tasks of chapters 8 and 9.
+COMPARED = [*OPPONENTS, "last-token", "mean", "two-blocks", "sixteen-blocks", "lora"]

@@ -151,7 +151,7 @@ class Runner:
     def features_of_every_block(self) -> np.ndarray:
         backbone = load_pretrained(self.model.backbone, device=self.model.device, seed=SEED)
         classifier = Classifier(backbone, trainable="head", precision=self.model.precision)
-        loader = make_loaders(self.alone(self.table), load_tokenizer(self.model.backbone)).train
+        loader = make_loaders(alone(self.table), load_tokenizer(self.model.backbone)).train
         depths = range(1, len(backbone.blocks) + 1)
         return block_features(classifier, dataset_of(loader).messages, collate_of(loader), depths, TRIED_POOLINGS)
 
@@ -182,7 +182,7 @@ class Runner:
 
         def predict(rows: pd.DataFrame) -> np.ndarray:
             few = options | {"batch_size": min(experiment.batch_size, len(rows))}
-            loader = make_loaders(self.alone(rows), tokenizer, **few).train
+            loader = make_loaders(alone(rows), tokenizer, **few).train
             if features is not None:
                 loader = with_features(loader, features.select(rows.index))
             return collect_logits(classifier.model, unshuffled(loader))[0].double().softmax(dim=1).numpy()
@@ -201,7 +201,7 @@ class Runner:
             pretrained, pooling=experiment.pooling, trainable=experiment.trainable, precision=self.model.precision
         )
         adapt(experiment, SEED, classifier)
-        loader = make_loaders(self.alone(self.table), load_tokenizer(self.model.backbone), **options).train
+        loader = make_loaders(alone(self.table), load_tokenizer(self.model.backbone), **options).train
         [loader] = try_to_cache(classifier, loader, quiet=True)
         return loader.dataset if isinstance(loader.dataset, FeatureDataset) else None
 
@@ -211,9 +211,6 @@ class Runner:
             self.features.clear()
             self.features[key] = make()
         return self.features[key]
-
-    def alone(self, rows: pd.DataFrame) -> Splits:
-        return Splits(rows, rows[:0], rows[:0])
 
 
 def adapt(experiment: Experiment, seed: int, classifier: Classifier, loaders: Loaders | None = None) -> None:
@@ -239,6 +236,11 @@ def settings_for(experiment: Experiment, task: str, messages: int, seed: int) ->
         ignore_index=experiment.ignore_index,
         class_weights=None if task == "balanced" else "balanced",  # as for all who can have them
     )
+
+
+def alone(rows: pd.DataFrame) -> Splits:
+    """These rows as a training table, with nothing to validate or to test."""
+    return Splits(rows, rows[:0], rows[:0])
 
 
 def unshuffled(loader: DataLoader) -> DataLoader:
@@ -273,15 +275,14 @@ def run_missing(
     with lock_folder(folder):
         runner = Runner(task, model)
         for name in names:
-            own = (
-                replace(model, backbone=EXPERIMENTS[name].backbone or model.backbone) if name in EXPERIMENTS else model
-            )
-            runner.model, finished = own, list[Run]()
+            own = EXPERIMENTS[name].backbone if name in EXPERIMENTS else None
+            runner.model = replace(model, backbone=own or model.backbone)
+            finished: list[Run] = []
             saved = time.monotonic()
             try:
                 for labels in sizes:
                     known = runs_in(folder)
-                    same = (known[RUN[:5]] == [task, name, *read_by(name, own), labels]).all(axis=1)
+                    same = (known[RUN[:5]] == [task, name, *read_by(name, runner.model), labels]).all(axis=1)
                     done = set(known["seed"][same] - SEED + 1)
                     # Of all labels, a later draw would only repeat a fold.
                     missing = [n for n in dict.fromkeys(draws) if n not in done and (labels or n <= FOLDS)]

@@ -12,8 +12,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from llmclf.evaluation.statistics import Comparison, cost_optimal_threshold, grouped_interval, mcnemar
-from llmclf.evaluation.tasks import ExperimentError, share_threshold
+from llmclf.evaluation.statistics import (
+    Comparison,
+    cost_optimal_threshold,
+    grouped_interval,
+    mcnemar,
+    share_threshold,
+)
+from llmclf.evaluation.tasks import ExperimentError
 from llmclf.files.storage import atomic_write
 
 PREDICTIONS, RUNS = "predictions.parquet", "runs.csv"
@@ -53,9 +59,9 @@ def read_runs(path: str | Path) -> pd.DataFrame:
     pandas.DataFrame
         The first columns name the run, as in `read_predictions`; `table_messages` are those of all parts together,
         `train_positive` those of the `train_messages` whose label is 1, `train_correct` those that it labels correctly
-        in the end. `epochs`, `learning_rate` and
-        `trained_parameters` are missing for what is not trained step by step; `choice` is what was chosen by a
-        cross-validation on the training texts. In `seconds` the first run of several computes what they share.
+        in the end. `epochs`, `learning_rate` and `trained_parameters` are missing for what is not trained step by step;
+        `choice` is what was chosen by a cross-validation on the training texts. In `seconds` the first run of several
+        computes what they share.
     """
     return pd.read_csv(path, dtype={"epochs": "Int64", "trained_parameters": "Int64"})  # which may be missing
 
@@ -126,9 +132,25 @@ def decide_alike(predictions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         if len(validation):
             threshold = cost_optimal_threshold(validation["probability_1"], validation["label"])
         else:
-            threshold = share_threshold(judged["probability_1"].to_numpy(), shares[run])
+            threshold = share_threshold(judged["probability_1"], shares[run])
         decided.append(judged.assign(predicted=(judged["probability_1"] >= threshold).astype(int)))
     return pd.concat(decided, ignore_index=True)
+
+
+def error_rates(decided: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
+    """Shares of wrong answers on the test, of each run: the index is `experiment`, number of labels and `seed`.
+
+    Parameters
+    ----------
+    decided
+        From `decide_alike`, of one task.
+    runs
+        From `read_runs`, of that task; they say how many labels "all" are.
+    """
+    tested = decided[decided["part"] == "test"]
+    wrong = (tested["predicted"] != tested["label"]).groupby([tested[n] for n in ("experiment", "labels", "seed")])
+    most = runs.groupby("labels")["train_messages"].max()
+    return wrong.mean().rename(index=most.to_dict(), level="labels").rename("wrong")
 
 
 def confusion_counts(predictions: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

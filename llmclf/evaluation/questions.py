@@ -6,7 +6,14 @@ refute; whatever else the tables show was looked at afterwards, and is called so
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from llmclf.evaluation.predictions import compare
+from llmclf.evaluation.statistics import holm
+from llmclf.evaluation.tasks import FOLDS, SEED
 
 
 class Question(NamedTuple):
@@ -30,17 +37,22 @@ class Question(NamedTuple):
     second: str
     part: str = "test"
 
+    def __str__(self) -> str:
+        return f"{self.first}, {self.second}, {self.labels or 'all'}, {self.part}"
+
+
+def with_few_labels(task: str, counted: str) -> tuple[Question, ...]:
+    """Whether the probe is ahead of counting, of the sentence encoder and of fine-tuning."""
+    rivals = (counted, "sentence-encoder", "last-token")
+    return tuple(Question(task, labels, "probe", rival) for labels in (16, 64, 256) for rival in rivals)
+
 
 SPAM = (
     Question("spam", 0, "last-token", "tfidf-characters"),
     Question("spam", 0, "mean", "tfidf-characters"),
     Question("spam", 0, "two-blocks", "tfidf-characters"),
     Question("spam", 1024, "lora", "tfidf-characters"),
-    *(
-        Question("spam", labels, "probe", rival)
-        for labels in (16, 64, 256)
-        for rival in ("tfidf-characters", "sentence-encoder", "last-token")
-    ),
+    *with_few_labels("spam", "tfidf-characters"),
 )
 FILMS = (
     Question("films", 0, "last-token", "tfidf-words"),
@@ -48,10 +60,44 @@ FILMS = (
     Question("films", 0, "last-token", "probe"),
     Question("films", 0, "last-token", "mean"),
     Question("films", 1024, "lora", "tfidf-words"),
-    *(
-        Question("films", labels, "probe", rival)
-        for labels in (16, 64, 256)
-        for rival in ("tfidf-words", "sentence-encoder", "last-token")
-    ),
+    *with_few_labels("films", "tfidf-words"),
     *(Question("films", 0, "last-token", "tfidf-words", kind) for kind in ("tweets", "products", "editorials")),
 )
+
+
+def answer(questions: Sequence[Question], decided: pd.DataFrame) -> pd.DataFrame:
+    """Compare the pairs message by message, near copies together, and say which differences luck does not explain.
+
+    Parameters
+    ----------
+    questions
+        All that are asked together, for Holm's rule.
+    decided
+        From `decide_alike`. The first five draws count, in which every text of the test is judged once.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each question: how many only the first got right, and only the second, p, on how many groups they
+        disagree, and which is `better`. What was not run has empty cells.
+    """
+    pairs = {}
+    once = decided[decided["seed"] < SEED + FOLDS]
+    for asked in questions:
+        same = (once["task"] == asked.task) & (once["labels"] == asked.labels) & (once["part"] == asked.part)
+        first, second = (once[same & (once["experiment"] == name)] for name in (asked.first, asked.second))
+        if len(first) and len(second):
+            pairs[asked] = compare(first, second)
+    certain = holm({str(asked): pair.p_value for asked, pair in pairs.items()})
+    rows: dict[str, list[Any]] = {}
+    for asked in questions:
+        if (pair := pairs.get(asked)) is None:
+            rows[str(asked)] = [None, None, None, None, "not run yet"]
+            continue
+        verdict = "too few to tell" if pair.too_few else "not certain"
+        if str(asked) in certain:
+            verdict = asked.first if pair.only_first > pair.only_second else asked.second
+        rows[str(asked)] = [*pair, verdict]
+    columns = ["only the first right", "only the second", "p", "groups", "better"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.astype({"only the first right": "Int64", "only the second": "Int64", "groups": "Int64", "p": float})

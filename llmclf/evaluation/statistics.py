@@ -203,6 +203,17 @@ def cost_optimal_threshold(
     return float(ranked[cost.argmin()])
 
 
+def share_threshold(probabilities: Sequence[float], share: float) -> float:
+    """The threshold from which on this share of the texts is called the second class.
+
+    Where there is no validation set, this is everybody's rule: the share is that of the training texts, and no label
+    of the texts that are judged is used.
+    """
+    ranked = np.sort(np.asarray(probabilities, dtype=float))[::-1]
+    count = round(share * len(ranked))
+    return float(ranked[count - 1]) if count else float("inf")
+
+
 def calibration_table(probabilities: Sequence[float], labels: Sequence[int], *, bins: int = 10) -> pd.DataFrame:
     """Predicted and observed share of spam, by bins of equal width of the probability; empty bins are left out.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from llmclf.console import LlmclfError, require_one_of
@@ -77,14 +76,3 @@ def judged_parts(table: pd.DataFrame, splits: Splits, labels: int) -> dict[str, 
         others = table[table["tenth"] < 0]
         parts |= {"validation": splits.validation, **dict(iter(others.groupby("kind", sort=False)))}
     return parts
-
-
-def share_threshold(probabilities: np.ndarray, share: float) -> float:
-    """The threshold from which on this share of the texts is called the second class.
-
-    Where there is no validation set, this is everybody's rule: the share is that of the training texts, and no label
-    of the texts that are judged is used.
-    """
-    ranked = np.sort(np.asarray(probabilities, dtype=float))[::-1]
-    count = round(share * len(ranked))
-    return float(ranked[count - 1]) if count else float("inf")

@@ -32,8 +32,15 @@ def build(config: GPT2Config | LlamaConfig, device: torch.device | str = "meta")
     return model
 
 
+def check_blocks(model: Backbone, blocks: int) -> None:
+    """Raise `LlmclfError` unless the model has so many blocks."""
+    if not 1 <= blocks <= len(model.blocks):
+        raise LlmclfError(f"blocks must be from 1 to {len(model.blocks)}, got {blocks}")
+
+
 def cut_after(model: Backbone, blocks: int) -> None:
-    """Leave the first so many blocks of a model, in place; what they compute stays the same."""
+    """Leave the first so many blocks of a model, in place; what they compute stays the same. See `check_blocks`."""
+    check_blocks(model, blocks)
     model.blocks = model.blocks[:blocks]
     model.config = replace(model.config, num_layers=blocks)
 
