@@ -1,4 +1,4 @@
-# make book | pdf | epub | test | finetune | demo | lab: each sets up .venv first. Without make, see README.md.
+# make book | pdf | epub | test | finetune | demo | teach | lab: each sets up .venv first. Without make, see README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 BUILD := $(BIN)/jupyter-book build book --config $(CURDIR)/_config.yml --toc $(CURDIR)/_toc.yml -n -W --keep-going
@@ -9,7 +9,7 @@ WORKERS ?= 2
 # A whole notebook goes to one worker, and each process has one thread: more would only wait for each other.
 PYTEST := $(BIN)/python -m pytest book tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval-lax --durations 10
 
-.PHONY: help book pdf epub test test-all finetune demo lab execute student lock audit clean
+.PHONY: help book pdf epub test test-all finetune demo teach lab execute student lock audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make test-all  check everything, what takes long too"
 	@echo "make finetune  train a classifier on the full data, then classify two messages"
 	@echo "make demo      type messages and watch it judge (trains it first where that has not been done)"
+	@echo "make teach     label messages and watch a classifier learn (TABLE=mail.csv for your own)"
 	@echo "make lab       open the notebooks"
 
 .venv/installed: requirements.txt pyproject.toml
@@ -47,7 +48,7 @@ epub: .venv/installed
 	@echo "The book is ready: output/from-gpt-to-classifier.epub"
 
 # Threads that wait sleep soon, and leave the cores to other programs (Troubleshooting says more).
-demo lab execute: export GOMP_SPINCOUNT ?= 1000
+demo teach lab execute: export GOMP_SPINCOUNT ?= 1000
 test test-all: export OMP_NUM_THREADS = 1
 test: .venv/installed
 	$(PYTEST) -m "not slow and not download" --cov
@@ -68,6 +69,12 @@ output/classifier/classifier.safetensors: | .venv/installed
 demo: .venv/installed output/classifier/classifier.safetensors
 	$(BIN)/jupytext --quiet --to ipynb --output output/demo.ipynb book/play/demo.py
 	$(BIN)/voila output/demo.ipynb --Voila.config_file_paths=book/play $(VOILA)
+
+teach: .venv/installed
+	mkdir -p output
+	sed 's|^TABLE = None|TABLE = $(if $(TABLE),"$(abspath $(TABLE))",None)|' book/play/teach.py \
+	  | $(BIN)/jupytext --quiet --from py:percent --to ipynb --output output/teach.ipynb -
+	$(BIN)/voila output/teach.ipynb --Voila.config_file_paths=book/play $(VOILA)
 
 lab: .venv/installed
 	$(BIN)/jupyter lab book

@@ -256,13 +256,18 @@ def choose(losses: np.ndarray, hits: np.ndarray) -> tuple[int, int, int]:
     of all blocks whose loss is larger by no more than two standard errors, among which the texts cannot decide, the one
     nearest the middle of the model. There, the C with the fewest mistakes, and of equals the smallest.
     """
-    usual = losses[:, :, USUAL]  # (depths, poolings, messages)
-    smooth = np.stack([usual[max(0, n - NEIGHBOURS) : n + NEIGHBOURS + 1].mean(axis=0) for n in range(len(usual))])
+    smooth = smoothed(losses)
     least, column = np.unravel_index(smooth.mean(axis=-1).argmin(), smooth.shape[:2])
     more = smooth[:, column] - smooth[least, column]  # (depths, messages)
     near = np.flatnonzero(more.mean(axis=-1) <= 2 * more.std(axis=-1) / more.shape[-1] ** 0.5)
-    depth = near[np.abs(near - (len(usual) - 1) / 2).argmin()]
+    depth = near[np.abs(near - (len(smooth) - 1) / 2).argmin()]
     return int(depth), int(column), int(hits[depth, column].sum(axis=-1).argmax())
+
+
+def smoothed(losses: np.ndarray) -> np.ndarray:
+    """(depths, poolings, messages): with the usual C, the mean over a block and its neighbours."""
+    usual = losses[:, :, USUAL]
+    return np.stack([usual[max(0, n - NEIGHBOURS) : n + NEIGHBOURS + 1].mean(axis=0) for n in range(len(usual))])
 
 
 def estimate(losses: np.ndarray, hits: np.ndarray, groups: np.ndarray, seed: int) -> tuple[float, tuple[float, float]]:
@@ -290,17 +295,27 @@ def estimate(losses: np.ndarray, hits: np.ndarray, groups: np.ndarray, seed: int
     return accuracy, wilson_interval(round(accuracy * len(rows_of)), len(rows_of))
 
 
-@torch.no_grad()
-def set_head(classifier: Classifier, fitted: Pipeline) -> None:
-    """Fold scaling and regression into the head: w · (x - mean) / scale + b is one product and one sum.
+def folded(fitted: Pipeline) -> tuple[np.ndarray, np.ndarray]:
+    """Scaling and regression as one product and one sum: w · (x - mean) / scale + b.
 
     For two classes scikit-learn has one row of weights, for the second class against the first: each gets half.
+
+    Returns
+    -------
+    numpy.ndarray, numpy.ndarray
+        (classes, n) and (classes,).
     """
     scaler, model = fitted.named_steps.values()
-    weight = torch.from_numpy(model.coef_ / scaler.scale_)  # (classes or 1, n)
-    bias = torch.from_numpy(model.intercept_) - weight @ torch.from_numpy(scaler.mean_)
+    weight = model.coef_ / scaler.scale_  # (classes or 1, n)
+    bias = model.intercept_ - weight @ scaler.mean_
     if len(weight) == 1:
-        weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
-    head = classifier.backbone.head
-    head.weight.copy_(weight)
-    head.bias.copy_(bias)
+        return np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
+    return weight, bias
+
+
+@torch.no_grad()
+def set_head(classifier: Classifier, fitted: Pipeline) -> None:
+    """Make the regression the head."""
+    weight, bias = folded(fitted)
+    classifier.backbone.head.weight.copy_(torch.from_numpy(weight))
+    classifier.backbone.head.bias.copy_(torch.from_numpy(bias))

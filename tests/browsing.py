@@ -6,7 +6,11 @@ import functools
 import http.server
 import shutil
 import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +19,7 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no browser: apt-get install chromium")
+PLAY = Path(__file__).parents[1] / "book" / "play"
 SCREENSHOTS = Path(__file__).parents[1] / "output" / "screenshots"  # to be looked at
 
 
@@ -36,6 +41,27 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextmanager
+def running(command: list[str], port: int) -> Iterator[subprocess.Popen]:
+    """A Jupyter program that serves at this port, stopped in the end."""
+    program = [sys.executable, "-m", *command, "--no-browser", f"--port={port}"]
+    server = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60)
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def take_screenshot(tab, name: str) -> None:

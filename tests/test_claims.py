@@ -92,6 +92,14 @@ def test_from_few_spam_labels_the_probe_makes_the_fewest_mistakes(errors):
     assert errors.loc["spam", 16, "probe"] < 0.65 * errors.loc["spam", 16][rivals].min()  # "about half as many"
 
 
+def test_up_to_256_labels_the_probe_is_ahead_of_fine_tuning_and_with_all_not_on_spam(errors):
+    for task in ("spam", "films"):
+        for labels in (16, 32, 64, 128, 256):
+            assert errors.loc[task, labels, "probe"] < errors.loc[task, labels, "last-token"]
+    assert errors.loc["spam", 0, "probe"] > errors.loc["spam", 0, "last-token"]
+    assert errors.loc["films", 0, "probe"] < errors.loc["films", 0, "last-token"]
+
+
 def test_on_spam_fine_tuning_has_too_little_to_learn_from_few_labels(errors):
     for labels in (16, 32, 64):  # "about as good as the sentence encoder"
         both = errors.loc["spam", labels][["last-token", "sentence-encoder"]]

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
-from browsing import free_port, needs_browser, take_screenshot
+from browsing import PLAY, free_port, needs_browser, running, take_screenshot
 
 from llmclf.interactive.token_probabilities import EXAMPLES
 
 pytestmark = needs_browser
-PLAY = Path(__file__).parents[1] / "book" / "play"
 
 CELL = """
 from llmclf.classify import TextClassifier
@@ -53,20 +48,13 @@ def page(request, notebook, browser):
     """The demo as a reader sees it, whichever server brings it; every other host is out of reach."""
     port = free_port()
     if request.param == "jupyterlab":
-        command = ["jupyter", "lab", "--no-browser", f"--port={port}", "--IdentityProvider.token=", "--allow-root"]
+        command = ["jupyter", "lab", "--IdentityProvider.token=", "--allow-root"]
         command += [f"--ServerApp.root_dir={notebook.parent}"]
         address = f"http://127.0.0.1:{port}/lab/tree/demo.ipynb?reset"
     else:
-        command = ["voila", str(notebook), "--no-browser", f"--port={port}", f"--Voila.config_file_paths={PLAY}"]
+        command = ["voila", str(notebook), f"--Voila.config_file_paths={PLAY}"]
         address = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60)
-                break
-            except OSError:
-                time.sleep(0.5)
+    with running(command, port):
         tab = browser.new_page(viewport={"width": 1200, "height": 1100})
         tab.elsewhere = []
 
@@ -87,12 +75,6 @@ def page(request, notebook, browser):
         yield tab
         take_screenshot(tab, f"demo-{request.param}")
         tab.close()
-    finally:
-        server.terminate()
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
 
 
 def wait_for_words(page, words: str) -> None:

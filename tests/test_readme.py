@@ -73,7 +73,7 @@ def test_folders_of_contributing_are_those_that_there_are():
     assert all((ROOT / name).is_dir() for name in named)
 
 
-EXTRAS = dict.fromkeys(["baselines", "demo", "estimator", "predictions"], "book")
+EXTRAS = dict.fromkeys(["baselines", "demo", "estimator", "predictions", "teach_demo"], "book")
 EXTRAS |= dict.fromkeys(["to_onnx", "to_transformers", "sentence_encoder"], "export")
 EXTRAS |= dict.fromkeys(["rows", "message_files", "ray_engine"], "ray")
 

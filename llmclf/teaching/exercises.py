@@ -328,4 +328,22 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "the step is the largest size divided by 127; divide by it, and round.",
     ),
+    # Teach
+    "least_sure": Exercise(
+        lambda: [
+            (([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]],), 1),
+            (([[0.5, 0.3, 0.2], [0.34, 0.33, 0.33], [0.1, 0.8, 0.1]],), 1),
+            (([[0.1, 0.2, 0.7], [0.49, 0.02, 0.49]],), 1),
+            (([[0.6, 0.4]],), 0),
+        ],
+        "sort each row; how far is the largest number from the one after it? The row where that is least.",
+    ),
+    "changed_share": Exercise(
+        lambda: [
+            (([[0.9, 0.1], [0.4, 0.6]], [[0.8, 0.2], [0.6, 0.4]]), 0.5),
+            (([[0.2, 0.8]], [[0.3, 0.7]]), 0.0),
+            (([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1]], [[0.2, 0.5, 0.3], [0, 0, 1], [1, 0, 0]]), 2 / 3),
+        ],
+        "find the place of the largest number in each row, before and after, and count where it is not the same.",
+    ),
 }

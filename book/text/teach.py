@@ -1,0 +1,478 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Teach it yourself
+#
+# This page builds a classifier in the time it takes to drink a coffee. You name the classes. The notebook shows
+# you one message at a time, and you label it with a click or a key. After every label the classifier learns again,
+# and it asks for the message that it finds hardest. At the end you can
+#
+# - **teach** a classifier for classes of your own, with sixteen to fifty labels,
+# - **explain** how it chooses the next message, and **measure** whether that choice helps,
+# - **judge** when to stop, when to go on labelling, and when to fine-tune instead,
+# - **save** the result and **use** it from the command line.
+
+# %% [markdown]
+# > **Before you start.** You need the ideas of chapters 4 and 8: hidden states, and an accuracy with its interval.
+# > Chapter 6 introduces the {term}`probe` that learns here. The page runs in about two minutes on two CPU cores; we
+# > have not measured a GPU. It downloads nothing new.
+
+# %% tags=["remove-cell"]
+# %matplotlib inline
+# %config InlineBackend.figure_formats = ["svg"]
+
+# %% tags=["provenance"]
+from llmclf.evaluate import choose_device
+from llmclf.teaching.provenance import provenance
+from llmclf.weights import choose_backbone
+
+backbone = choose_backbone()
+print(provenance(backbone, choose_device()))
+
+# %% [markdown]
+# ## Features first
+#
+# Labelling must not wait for the model. So the pretrained model reads every message once, before you begin, and we keep
+# what it computes: the hidden states after block 8, averaged over the tokens. These numbers are the
+# {term}`features <feature>` of a message, and they never change. A `Pool` holds the messages and their features.
+
+# %%
+import time
+
+from llmclf.evaluation.tasks import label_names_of, task_table
+from llmclf.interactive.pool import Pool
+
+messages = task_table("spam")
+names = label_names_of("spam")
+ham_or_spam = [names[label] for label in messages["label"]]
+pool = Pool(messages["text"], ham_or_spam, backbone=backbone)
+
+start = time.perf_counter()
+pool.compute()
+seconds = time.perf_counter() - start
+print(f"{len(pool.texts):,} messages in {seconds:.0f} s")
+print("features:", pool.features.shape)
+
+# %% [markdown]
+# The collection has labels for all messages. The pool hides them from whoever teaches, and uses them for one purpose:
+# to measure. A third of the messages is set aside as a {term}`test set`, with near copies kept together
+# (chapter 8). You label messages from the rest.
+
+# %%
+print(f"{pool.judging.sum():,} messages to judge by")
+print(f"{len(pool.order):,} messages to label")
+print(f"{pool.left_out} empty or repeated messages left out")
+
+# %% [markdown]
+# ## Ten messages
+#
+# A `Lesson` keeps the labels, fits the classifier and chooses the next message. In the notebook you are the one who
+# labels. To print a session here, we let the collection's own labels do the clicking. For each message we note
+# what the classifier thought of it before it got the label.
+
+# %%
+import pandas as pd
+
+from llmclf.interactive.lesson import Lesson
+
+lesson, session = Lesson(pool, ["ham", "spam"]), []
+for _ in range(10):
+    row = lesson.next_row()
+    thought = "no opinion yet"
+    if lesson.probabilities is not None:
+        thought = f"spam {lesson.probabilities[row, 1]:.0%}"
+    lesson.label(row, pool.known[row])
+    session.append((thought, pool.known[row], pool.texts[row][:60]))
+columns = ["classifier thought", "label", "message"]
+pd.DataFrame(session, index=range(1, 11), columns=columns)
+
+# %% [markdown]
+# The first message is a random one. As long as all labels are of one class there is no classifier, so the lesson asks
+# for the message whose features point away from those it knows: probably another kind of text. That finds a first
+# spam quickly, although spam is rare. From then on the lesson asks for the message whose two most probable
+# classes are closest together. For two classes that means: a probability near one half.
+#
+# This is {term}`active learning`: the model chooses what it wants to learn from.
+
+# %% [markdown]
+# ## What is fitted
+#
+# The model itself does not learn. Its features are fixed, and each label adds one row to a table that a
+# {term}`logistic regression` is fitted to, with the same weight for both classes. That takes less time than
+# you need to read the next message:
+
+# %%
+import numpy as np
+
+start = time.perf_counter()
+lesson.fit(lesson.given)
+print(f"fit, and read {len(pool.texts):,} messages again:", end=" ")
+print(f"{time.perf_counter() - start:.2f} s")
+
+# %% [markdown]
+# **Predict before you run.** The classifier has seen ten labelled messages. How many of the messages to judge by will it
+# get right? Most of them are ham, so note first what you would get by always answering "ham".
+
+# %% tags=["hide-output", "measured"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+print(f"always ham:  {(pool.known[pool.judging] == 'ham').mean():.1%}")
+for point in lesson.curve[-1:]:
+    print(f"ten labels:  {point['accuracy']:.1%}", end=" ")
+    print(f"(95 % interval {point['low']:.1%} to {point['high']:.1%})")
+    print(f"TF-IDF, from the same labels: {point['TF-IDF']:.1%}")
+
+# %% [markdown]
+# {term}`TF-IDF` on characters, the strongest rival of chapter 8, learns from the same ten labels. Both give the more
+# probable class, and for TF-IDF that is a bad {term}`threshold` when labels are few (chapter 8 sets it better, from
+# a random sample). So compare the ranking as well: the area under the {term}`ROC curve` needs no threshold.
+
+# %% tags=["measured"]
+from sklearn.metrics import roc_auc_score
+
+from llmclf.evaluation.baselines import balanced_regression
+
+rows, labels = list(lesson.given), list(lesson.given.values())
+counting = balanced_regression().fit(pool.counts[rows], labels)
+scores = {
+    "classifier": lesson.probabilities[pool.judging, 1],
+    "TF-IDF": counting.predict_proba(pool.counts[pool.judging])[:, 1],
+}
+for name, score in scores.items():
+    area = roc_auc_score(pool.known[pool.judging] == "spam", score)
+    print(f"{name}: area under the curve {area:.3f}")
+
+# %% [markdown]
+# The classifier leads in the ranking, too. Ten messages contain few of the character runs that matter, and the features of a
+# pretrained model bring knowledge of language with them. Now go on to 48 labels, and watch the curve that the notebook
+# draws while you click.
+
+# %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers on the messages to judge by, after each label of one session, on a logarithmic axis. The band is the 95 % interval.", "name": "fig-teach-session"}, "image": {"alt": "Two falling lines over the number of labels, up to 48, on a logarithmic axis of wrong answers. The line of the classifier falls to about one in a hundred and lies far below that of TF-IDF everywhere; the line of TF-IDF jumps about at first."}}
+from llmclf.teaching import plots
+
+while len(lesson.given) < 48:
+    row = lesson.next_row()
+    lesson.label(row, pool.known[row])
+
+curve = 1 - pd.DataFrame(lesson.curve).set_index("labels")
+figure, axes = plots.new_figure()
+axes.fill_between(curve.index, curve["high"], curve["low"], alpha=0.2)
+axes.plot(curve["accuracy"])
+axes.plot(curve["TF-IDF"], color="#d55e00", ls="--")
+for column, name in (("accuracy", "classifier"), ("TF-IDF", "TF-IDF")):
+    place = 48, 1.1 * curve[column].iloc[-1]
+    axes.annotate(name, place, va="bottom", ha="right")
+axes.set(xlabel="labels", ylabel="wrong answers", yscale="log")
+axes.yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+figure
+
+# %% [markdown]
+# ## Does choosing help?
+#
+# One session is an anecdote: another first message, another third to judge by, and the curve looks different. So we repeat
+# it ten times for each of the two rules, *least sure* and *random*. As long as a session has met one class only, we let
+# it give the most common answer.
+
+# %%
+from llmclf.data import is_fast
+
+
+def teach(pool, classes, rule, draw, count):
+    pool.deal(draw)
+    lesson = Lesson(pool, classes, rule=rule)
+    while len(lesson.given) < count:
+        row = lesson.next_row()
+        lesson.label(row, pool.known[row])
+    points = {point["labels"]: point["accuracy"] for point in lesson.curve}
+    known = pd.Series(pool.known[pool.judging])
+    common = known.value_counts(normalize=True).max()
+    found = pd.Series(points, dtype=float)
+    return found.reindex(range(1, count + 1), fill_value=common)
+
+# %% [markdown]
+# **Predict before you run:** which rule needs fewer labels, and how large is the difference after 16 labels, in percentage
+# points?
+
+# %% tags=["hide-output", "measured"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+def repeat(pool, classes, count):
+    runs = {}
+    for rule in ("least sure", "random"):
+        for draw in range(2 if is_fast() else 10):
+            runs[rule, draw] = teach(pool, classes, rule, draw, count)
+    return pd.DataFrame(runs)
+
+
+spam = repeat(pool, ["ham", "spam"], 32)
+rows = spam.loc[[8, 16, 32]].T.groupby(level=0).agg(["mean", "min"])
+rows.map("{:.1%}".format)
+
+# %% [markdown]
+# Choosing pays here in two ways: it finds the rare class sooner, and it spends few labels on the many hams that the
+# classifier already knows. The worst session (`min`) gains most.
+
+# %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers after each label, mean of the draws, on a logarithmic axis; the bands reach from the best draw to the worst.", "name": "fig-teach-rules"}, "image": {"alt": "Two lines with bands over the number of labels, up to 32, on a logarithmic axis of wrong answers. From the eighth label on the line of the least sure rule lies well below that of the random rule, and its band is narrower."}}
+def plot_rules(runs):
+    figure, axes = plots.new_figure()
+    for rule, color in (("least sure", "#0072b2"), ("random", "#d55e00")):
+        wrong = 1 - runs[rule]
+        mean, labels = wrong.mean(axis=1), wrong.index
+        ends = wrong.min(axis=1), wrong.max(axis=1)
+        axes.fill_between(labels, *ends, color=color, alpha=0.15, lw=0)
+        axes.plot(mean, color=color)
+        place = 32, 1.1 * mean.iloc[-1]
+        axes.annotate(rule, place, va="bottom", ha="right")
+    axes.set(xlabel="labels", ylabel="wrong answers", yscale="log")
+    axes.yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+    return figure
+
+
+plot_rules(spam)
+
+# %% [markdown]
+# ## Where choosing does not help
+#
+# Take the sentences of chapter 9: is a film review positive or negative? Both classes are equally common, so
+# there is no rare class to find. Chapter 9 also showed that this task needs other features: those of a later
+# block, read at the last token.
+
+# %% tags=["measured"]
+films = task_table("films").query("kind == 'films'")
+films = films.sample(frac=1 if is_fast() else 0.3, random_state=0)
+names = label_names_of("films")
+labels = [names[number] for number in films["label"]]
+features = {"blocks": 15, "pooling": "last_token", "backbone": backbone}
+film_pool = Pool(films["text"], labels, **features)
+film_pool.compute()
+film = repeat(film_pool, names, 48)
+rows = film.loc[[12, 24, 48]].T.groupby(level=0).agg(["mean", "min"])
+rows.map("{:.1%}".format)
+
+# %% [markdown]
+# Here the two rules are about equally good. A possible reason: a sentence that leaves the classifier in doubt is often one
+# that people would argue about, too. Choosing does not always help, so the demo has a switch.
+
+# %% [markdown]
+# ## Which block?
+#
+# You do not have to know that films need block 15. From 32 labels on the demo tries every block and both ways of pooling
+# on your labels, by {term}`cross-validation`, as the {term}`probe` of chapter 6 does. It changes the features only if others
+# are clearly better: by more than one {term}`standard error` of the loss. Begin with the features that served for spam:
+
+# %% tags=["measured"]
+beginning = Pool(films["text"], labels, backbone=backbone)
+beginning.compute()
+lesson = Lesson(beginning, names)
+while len(lesson.given) < 48:
+    row = lesson.next_row()
+    lesson.label(row, beginning.known[row])
+before = lesson.curve[-1]["accuracy"]
+blocks, pooling = lesson.choose_features()
+beginning.compute(blocks=blocks, pooling=pooling)
+lesson.replay()
+print(f"block 8, mean: {before:.1%}; block {blocks}, {pooling}:", end=" ")
+print(f"{lesson.curve[-1]['accuracy']:.1%} right")
+
+# %% [markdown]
+# The same 48 labels are worth much more with other features. Why does the demo not change more readily? The labels of the
+# *least sure* rule are a biased sample: they are the sentences that the present features find hard. Other features
+# look good on them, even when they are no better on ordinary sentences.
+#
+# ## Save it, use it
+#
+# A lesson becomes an ordinary classifier, the kind that chapter 7 saved. The model ends after the chosen block, and the
+# regression becomes its head. The command line reads it like any other.
+
+# %% tags=["nbval-check-output"]
+from pathlib import Path
+
+from llmclf.classify import TextClassifier
+
+pool.deal(0)
+lesson = Lesson(pool, ["ham", "spam"])
+while len(lesson.given) < 48:
+    row = lesson.next_row()
+    lesson.label(row, pool.known[row])
+folder = Path("output", "taught")
+lesson.classifier().save(folder)
+taught = TextClassifier.load(folder)
+print(taught.label_names, len(taught.model.backbone.blocks), "blocks")
+
+# %%
+from llmclf.interactive.token_probabilities import EXAMPLES
+
+for text, answer in zip(
+    EXAMPLES.values(), taught.predict(list(EXAMPLES.values())), strict=True
+):
+    print(f"{answer:<5} {text[:66]}")
+
+# %% [markdown]
+# ```sh
+# python -m llmclf classify book/output/taught "Free entry! Text WIN to 80086 now"
+# ```
+#
+# ## When to go on
+#
+# Sixteen labels give you a first classifier, and show whether your classes can be separated at all. They do not give you
+# a good {term}`threshold`, and they say nothing about kinds of messages that you have not met. Go on labelling as
+# long as the curve rises. Chapters 8 and 9 compare this probe with {term}`fine-tuning`. Up to 256 labels the
+# probe makes fewer mistakes on both tasks. With thousands of labels fine-tuning is ahead on spam, and not on films.
+
+# %% [markdown]
+# Without known labels there is no accuracy to draw. The demo then shows how many answers changed with the last label,
+# and lists the messages that it is surest of, for you to look through. The share that changed falls as the classifier
+# settles:
+
+# %% tags=["measured"]
+blind = Pool(messages["text"][:1000], backbone=backbone)
+blind.compute()
+lesson = Lesson(blind, ["ham", "spam"])
+label_of = dict(zip(messages["text"], ham_or_spam, strict=True))
+while len(lesson.given) < 32:
+    row = lesson.next_row()
+    lesson.label(row, label_of[blind.texts[row]])
+changed = pd.DataFrame(lesson.curve)["changed"]
+for count in (8, 16, 32):
+    recent = changed[: count - 1].tail(4).mean()
+    print(f"up to label {count:>2}: {recent:.1%} of the answers changed")
+
+# %% [markdown]
+# Small changes are a sign to look at the results, not a proof: a classifier can be stable and wrong. To know how good it is,
+# draw some messages at random, label them too, and run `llmclf evaluate` on them.
+#
+# ## Your turn
+#
+# In a notebook, the next cell starts the demo. Give the class with a click or with the keys 1 and 2, skip with `s`, undo
+# with `u`. Every label is written to `output/labels.csv` at once, and the next start goes on from there. If you
+# read this on a page, `make teach` opens it in a browser.
+
+# %% tags=["remove-output"]
+from llmclf.interactive.teach_demo import TeachDemo
+
+demo = TeachDemo(
+    pd.DataFrame({"label": ham_or_spam, "text": messages["text"]}),
+    path=Path("output", "labels.csv"),
+    folder=Path("output", "taught_by_me"),
+    backbone=backbone,
+)
+demo
+
+# %% [markdown]
+# For messages of your own, give the file and the names of your classes. A column `label` is used to measure, if there is
+# one; the text must be in a column `text`.
+#
+# ```python
+# TeachDemo("mail.csv", ["private", "work", "advert"], path="labels.csv")
+# ```
+#
+# The same from a terminal:
+#
+# ```sh
+# make teach TABLE=mail.csv
+# ```
+
+# %% tags=["remove-cell"]
+demo.thread.join()
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. The message in doubt.** Write `least_sure(probabilities)`: given a list with a row of class probabilities for each
+# message, it returns the number of the row whose two largest probabilities are closest together.
+
+# %% tags=["exercise", "nbval-check-output"]
+from llmclf.teaching.exercises import check
+
+
+def least_sure(probabilities): ...  # your code
+
+
+check(least_sure)
+
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 1", "code_prompt_hide": "Hide solution 1"}
+def least_sure(probabilities):
+    def lead(row):
+        first, second = sorted(row, reverse=True)[:2]
+        return first - second
+
+    leads = [lead(row) for row in probabilities]
+    return leads.index(min(leads))
+
+
+check(least_sure)
+
+# %% [markdown]
+# With three classes "near one half" no longer works: in 0.34, 0.33, 0.33 no probability is near one half, and no message could
+# be more in doubt.
+#
+# **2. What changed?** Write `changed_share(before, after)`: both are lists with a row of class probabilities for each
+# message. It returns the share of messages whose most probable class is not the same in both.
+
+
+# %% tags=["exercise", "nbval-check-output"]
+def changed_share(before, after): ...  # your code
+
+
+check(changed_share)
+
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+def changed_share(before, after):
+    pairs = zip(before, after, strict=True)
+    changed = [np.argmax(old) != np.argmax(new) for old, new in pairs]
+    return sum(changed) / len(changed)
+
+
+check(changed_share)
+
+# %% [markdown]
+# ## Questions
+#
+# <details><summary>1. Why can a label be taken into account in a fraction of a second?</summary>
+#
+# The pretrained model reads each message once, ahead. A label only adds a row to the table of a small regression.
+#
+# </details>
+#
+# <details><summary>2. Why may the messages to judge by not be among those that the lesson asks for?</summary>
+#
+# It would be judged on what it was told. And as it asks for the hardest messages, what is left over would be easier than
+# ordinary messages: even the unlabelled rest is no fair sample.
+#
+# </details>
+
+# %% [markdown]
+# <details><summary>3. The least sure rule wins on spam and not on films. Why?</summary>
+#
+# Spam is rare, and a random draw is mostly ham that teaches nothing new. Film sentences are balanced, and doubtful ones are
+# often ambiguous, so a random sentence teaches about as much.
+#
+# </details>
+#
+# <details><summary>4. Your labels were chosen by the least sure rule. May you estimate from them how common each class is?</summary>
+#
+# No. They were not drawn at random. Near the boundary, classes are about equally common, whatever their shares in the pool.
+#
+# </details>
+#
+# <details><summary>5. After 40 labels no answer changes any more. Is the classifier good?</summary>
+#
+# Not necessarily. It may be stable and wrong, for example about a kind of message that it has never asked for. Label a random sample and
+# measure.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have learnt
+#
+# A pretrained model turns messages into features once. A regression on a few labels turns them into a classifier at once.
+# Letting the classifier choose its messages saves labels when one class is rare, and may not when the classes are balanced.
+# Sixteen labels are a beginning; a random, labelled sample tells how good it is.
+
+# %% [markdown]
+# **Next:** [Play](play.ipynb) puts a classifier into a web page. [Chapter 8](08_how_good.ipynb) shows what more
+# labels bring, and for whom.
