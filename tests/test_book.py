@@ -347,13 +347,15 @@ def test_stub_of_an_exercise_fails_kindly_and_its_solution_passes(notebook):
         for cell in cells:
             assert cell.outputs[0].text.startswith(beginning)
             assert "nbval-check-output" in cell.metadata.tags
+    assert all("remove-output" in cell.metadata.tags for cell in stubs)  # the page does not say "Not yet" to its reader
 
 
 @pytest.mark.parametrize("path", sorted((BOOK / "text").glob("*.py")), ids=lambda path: path.stem)
-def test_exercise_begins_a_paragraph_of_its_own(path):
+def test_exercise_has_a_heading(path):
     words = "\n\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "markdown")
-    titles = [paragraph for paragraph in words.split("\n\n") if re.match(r"\*\*\d\. ", paragraph)]
-    assert len(titles) == len(re.findall(r"\*\*\d\. ", words)) >= 2
+    numbers = re.findall(r"^### Exercise (\d+): \w", words, re.MULTILINE)
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    assert len(numbers) >= 2
 
 
 def test_every_exercise_of_the_library_stands_in_a_chapter():

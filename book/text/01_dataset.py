@@ -327,11 +327,13 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
 # Each exercise asks for one function. Fill in the stub and run the cell: `check` tries your function on a few
 # cases and tells you what it found. A solution is folded into the cell below.
 #
-# **1. Another draw.** With another {term}`seed` other ham messages are kept. From `total` messages, `drawn` are
+# ### Exercise 1: Another draw
+#
+# With another {term}`seed` other ham messages are kept. From `total` messages, `drawn` are
 # picked at random. Then, from all of them again, another `drawn`. Write `expected_overlap(drawn, total)`: how many
 # messages do you expect in both picks? Return the number unrounded; it need not be whole.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -363,11 +365,13 @@ print(f"ham kept again: {kept_ham}, expected about {expected:.0f}")
 # It does: a random draw has no memory of an earlier one. That the two agree so well is luck; some ten messages
 # more or fewer would be no surprise either.
 #
-# **2. Copies within.** Write `copies_within(texts)`: of the texts in a pandas series, how many are exact copies of
+# ### Exercise 2: Copies within
+#
+# Write `copies_within(texts)`: of the texts in a pandas series, how many are exact copies of
 # one that stands above them? Return the number. Then try it on `table["text"]`. Which text is sent most often, and
 # is it spam?
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def copies_within(texts):
     ...  # your code
 

@@ -556,11 +556,13 @@ print("second epoch the same: ", order(one) == first_epoch)
 #
 # Replace the dots by your code and run the cell; `check` says what it found. Each solution is folded below.
 #
-# **1. The share of padding.** A batch is padded to its own longest message. Given the lengths of its messages,
+# ### Exercise 1: The share of padding
+#
+# A batch is padded to its own longest message. Given the lengths of its messages,
 # which share of its numbers is padding? For the lengths 1 and 3 it is one third. There is at least one length,
 # and none is zero; return the fraction unrounded.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -579,11 +581,13 @@ def share_of_padding(lengths):
 check(share_of_padding)
 
 # %% [markdown]
-# **2. Truncate or pad.** Bring a message, a list of token ids, to exactly `width` ids: cut its end where it is
+# ### Exercise 2: Truncate or pad
+#
+# Bring a message, a list of token ids, to exactly `width` ids: cut its end where it is
 # too long, fill it up on the right where it is too short; an empty message becomes padding alone. Return a new
 # list.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -602,10 +606,12 @@ def truncate_or_pad(message, width, pad_token_id):
 check(truncate_or_pad)
 
 # %% [markdown]
-# **3. Count the batches.** How many batches does a loader give for `count` messages (a number, such as 1045),
+# ### Exercise 3: Count the batches
+#
+# How many batches does a loader give for `count` messages (a number, such as 1045),
 # with `drop_last` and without? Return a whole number, without making a loader.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 

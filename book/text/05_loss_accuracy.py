@@ -600,12 +600,14 @@ print("recorded in inference mode:", logits.requires_grad)
 # %% [markdown]
 # ## Exercises
 #
-# **1. A fairer accuracy.** Chapter 1 met a lazy classifier that calls everything ham and is right most of the
+# ### Exercise 1: A fairer accuracy
+#
+# Chapter 1 met a lazy classifier that calls everything ham and is right most of the
 # time. {term}`Balanced accuracy <balanced accuracy>` sees through it: it is the mean of the recalls of all
 # classes. Write `balanced_accuracy(confusion)` for a confusion matrix, a NumPy array with a row for each true
 # class; no row is empty.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -626,12 +628,14 @@ check(balanced_accuracy)
 # %% [markdown]
 # The lazy classifier has one recall of one and one of zero, and so no more than a coin, however rare spam is.
 #
-# **2. Cross-entropy from scratch.** Write `cross_entropy(logits, labels)`, the mean over the messages, for any
+# ### Exercise 2: Cross-entropy from scratch
+#
+# Write `cross_entropy(logits, labels)`, the mean over the messages, for any
 # number of classes; make do without `F.cross_entropy`, `log_softmax` and `logsumexp`. Mind large logits: *e* to
 # the power of 1000 is too large for a float. Only differences matter, so you may subtract the largest logit of
 # each message first. And the logarithm of a quotient is a difference: compute it as one. No messages give NaN.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -655,11 +659,13 @@ check(cross_entropy)
 # So −log *p* is the logarithm of the sum minus the logit of the true class. The quotient itself, which may be too
 # small for a float, is never computed.
 #
-# **3. A test set to order (for the curious).** Write `messages_needed(half_width)`: how many messages must a test
+# ### Exercise 3: A test set to order
+#
+# Write `messages_needed(half_width)`: how many messages must a test
 # set have, so that the interval of an accuracy of one half (`count // 2` of `count` right) reaches at most
 # `half_width`, a share such as 0.05, to each side? Find the smallest even number with `wilson_interval`.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 

@@ -577,10 +577,12 @@ for file in sorted((folder / "classifier").iterdir()):
 # %% [markdown]
 # ## Exercises
 #
-# **1. Count the steps.** Write `number_of_steps(messages, batch_size, epochs)`, three whole numbers: how many
+# ### Exercise 1: Count the steps
+#
+# Write `number_of_steps(messages, batch_size, epochs)`, three whole numbers: how many
 # steps of the optimizer does training take when an incomplete last batch is dropped in every epoch?
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -598,11 +600,13 @@ def number_of_steps(messages, batch_size, epochs):
 check(number_of_steps)
 
 # %% [markdown]
-# **2. Times less work.** Let one epoch cost `frozen` operations in the frozen blocks and `trained` in the rest.
+# ### Exercise 2: Times less work
+#
+# Let one epoch cost `frozen` operations in the frozen blocks and `trained` in the rest.
 # Write `times_less_work(frozen, trained, epochs)`: how many times less has to be computed when the frozen part
 # runs once altogether, instead of once in each epoch? Return the quotient unrounded.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def times_less_work(frozen, trained, epochs):
     ...  # your code
 

@@ -605,13 +605,15 @@ ClassifierDemo(classifier)
 # %% [markdown]
 # ## Exercises
 #
-# **1. Your own threshold.** A false alarm may be worse than a missed spam. Write `flag(probabilities,
+# ### Exercise 1: Your own threshold
+#
+# A false alarm may be worse than a missed spam. Write `flag(probabilities,
 # threshold)`: given a list with the probability of spam of each message, it returns a list of the places, counted
 # from 0 and in ascending order, of those messages whose probability is at least the threshold. Where there are
 # none, the list is empty.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -633,13 +635,15 @@ check(flag)
 # With a threshold of one half, `flag` finds what `predict` calls spam (but for an exact tie). A higher one trades
 # missed spam for fewer false alarms.
 #
-# **2. Another mailbox.** Probability $p$ of spam was computed by a model that saw about as much spam as ham.
+# ### Exercise 2: Another mailbox
+#
+# Probability $p$ of spam was computed by a model that saw about as much spam as ham.
 # Where only a share $s$ of all messages is spam (more than 0, less than 1), the weights of the two answers
 # change, $p$ to $p\,s$ and $1-p$ to $(1-p)(1-s)$, and they must again add up to one. Write `adjust(p, s)`, which
 # returns the new probability of spam, unrounded.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def adjust(p, s): ...  # your code
 
 

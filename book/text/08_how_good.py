@@ -672,11 +672,13 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 # %% [markdown]
 # ## Exercises
 #
-# **1. Another prevalence.** A classifier finds the share `recall` of all spam and falsely calls the share
+# ### Exercise 1: Another prevalence
+#
+# A classifier finds the share `recall` of all spam and falsely calls the share
 # `alarms` of all ham spam. Write `precision_at(recall, alarms, prevalence)`: the precision where spam makes up the share
 # `prevalence` of all messages. Where nothing would be called spam, return 0.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -713,11 +715,13 @@ for prevalence in (0.5, messages["label"].mean(), 0.01):
 # The same classifier, the same recall, and a precision that falls with the prevalence: what was measured on balanced data
 # promises too much for the world.
 #
-# **2. What it costs.** Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
+# ### Exercise 2: What it costs
+#
+# Write `cost(probabilities, labels, threshold, false_positive, false_negative)`: the summed price of all
 # mistakes when a message counts as spam from `threshold` on. `probabilities` and `labels` (0 or 1) are lists of
 # the same length.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def cost(probabilities, labels, threshold, false_positive, false_negative):
     ...  # your code
 

@@ -474,10 +474,12 @@ for text, chance in zip(mine, chances, strict=True):
 # %% [markdown]
 # ## Exercises
 #
-# **1. One person more.** Five people rated a sentence. Write `majority_side(ratings)`: 1 if more of them are above zero than below, -1 if more are below, 0
+# ### Exercise 1: One person more
+#
+# Five people rated a sentence. Write `majority_side(ratings)`: 1 if more of them are above zero than below, -1 if more are below, 0
 # otherwise. Zeros take no side.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -497,10 +499,12 @@ def majority_side(ratings):
 check(majority_side)
 
 # %% [markdown]
-# **2. How sure are they?** A label says nothing of how many agreed. Write `agreement(ratings)`: the share of the people who took the side of the majority, among those who took
+# ### Exercise 2: How sure are they?
+#
+# A label says nothing of how many agreed. Write `agreement(ratings)`: the share of the people who took the side of the majority, among those who took
 # a side; 1 where nobody did.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def agreement(ratings):
     ...  # your code
 
@@ -517,7 +521,9 @@ def agreement(ratings):
 check(agreement)
 
 # %% [markdown]
-# **3. Read somewhere else.** Train again with `pooling="mean"` in the call of `finetune`, on the same thousand sentences. Does what the heat map says about frozen
+# ### Exercise 3: Read somewhere else
+#
+# Train again with `pooling="mean"` in the call of `finetune`, on the same thousand sentences. Does what the heat map says about frozen
 # features hold for a fine-tuned block? The table of the ladder has the answer for all sentences.
 
 # %% [markdown]

@@ -464,10 +464,12 @@ pd.DataFrame.from_dict(missing, orient="index", columns=columns)
 # %% [markdown]
 # ## Exercises
 #
-# **1. How much LoRA trains.** Write `lora_parameters(inputs, outputs, rank)`: the number of trained values in the
+# ### Exercise 1: How much LoRA trains
+#
+# Write `lora_parameters(inputs, outputs, rank)`: the number of trained values in the
 # correction of one linear layer.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -485,11 +487,13 @@ def lora_parameters(inputs, outputs, rank):
 check(lora_parameters)
 
 # %% [markdown]
-# **2. Where they part.** Two classifiers judged the same messages. Given the sets of messages that each got wrong,
+# ### Exercise 2: Where they part
+#
+# Two classifiers judged the same messages. Given the sets of messages that each got wrong,
 # write `parted(wrong_first, wrong_second)`: a pair, how many only the first got right, and how many only the
 # second.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def parted(wrong_first, wrong_second):
     ...  # your code
 

@@ -473,10 +473,12 @@ print(f"one core cuts {cut:,.0f} messages a second into tokens")
 # %% [markdown]
 # ## Exercises
 #
-# **1. One after the other.** Some stages follow each other in one worker, each with a rate in messages a second.
+# ### Exercise 1: One after the other
+#
+# Some stages follow each other in one worker, each with a rate in messages a second.
 # Write `rate_of_all(rates)`: how many messages a second go through all of them?
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -494,10 +496,12 @@ def rate_of_all(rates):
 check(rate_of_all)
 
 # %% [markdown]
-# **2. The mean of shares.** Two workers have shares of different size. Given the gradient of each share's mean loss
+# ### Exercise 2: The mean of shares
+#
+# Two workers have shares of different size. Given the gradient of each share's mean loss
 # and the number of its messages, write `mean_gradient(gradients, counts)`: the gradient of the whole batch.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def mean_gradient(gradients, counts):
     ...  # your code
 

@@ -414,10 +414,12 @@ ClassifierDemo(teacher, student)
 # %% [markdown]
 # ## Exercises
 #
-# **1. A loss for shares.** Write `soft_cross_entropy(logits, targets)`: both are tensors of shape (messages, classes),
+# ### Exercise 1: A loss for shares
+#
+# Write `soft_cross_entropy(logits, targets)`: both are tensors of shape (messages, classes),
 # the second holds shares that add up to one in each row. It returns the mean loss of a message.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -437,11 +439,13 @@ check(soft_cross_entropy)
 # %% [markdown]
 # With shares of one and zero it is the cross-entropy of chapter 5.
 #
-# **2. To whole numbers.** Write `to_bytes(row)`: given a list of numbers, not all zero, it returns a list of whole numbers
+# ### Exercise 2: To whole numbers
+#
+# Write `to_bytes(row)`: given a list of numbers, not all zero, it returns a list of whole numbers
 # from -127 to 127 in proportion to them, each rounded to the nearest, the largest in size being 127 or -127.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def to_bytes(row): ...  # your code
 
 

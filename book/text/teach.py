@@ -380,10 +380,12 @@ demo.thread.join()
 # %% [markdown]
 # ## Exercises
 #
-# **1. The message in doubt.** Write `least_sure(probabilities)`: given a list with a row of class probabilities for each
+# ### Exercise 1: The message in doubt
+#
+# Write `least_sure(probabilities)`: given a list with a row of class probabilities for each
 # message, it returns the number of the row whose two largest probabilities are closest together.
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
 
 
@@ -409,11 +411,13 @@ check(least_sure)
 # With three classes "near one half" no longer works: in 0.34, 0.33, 0.33 no probability is near one half, and no message could
 # be more in doubt.
 #
-# **2. What changed?** Write `changed_share(before, after)`: both are lists with a row of class probabilities for each
+# ### Exercise 2: What changed?
+#
+# Write `changed_share(before, after)`: both are lists with a row of class probabilities for each
 # message. It returns the share of messages whose most probable class is not the same in both.
 
 
-# %% tags=["exercise", "nbval-check-output"]
+# %% tags=["exercise", "nbval-check-output", "remove-output"]
 def changed_share(before, after): ...  # your code
 
 

@@ -154,14 +154,13 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         ],
         "which row scores the token after the whole text? Return a list of numbers, the best one first.",
     ),
-    "greedy": Exercise(
+    "causal_weights": Exercise(
         lambda: [
-            ((torch.tensor([[0.0, 1.0, 2.0], [3.0, 1.0, 0.0], [0.0, 5.0, 1.0]]), 0, 3), [0, 2, 1, 0]),
-            ((torch.tensor([[2.0, 1.0], [1.0, 2.0]]), 1, 2), [1, 1, 1]),
-            ((torch.tensor([[-5.0, -4.0], [-1.0, -2.0]]), 0, 4), [0, 1, 0, 1, 0]),
-            ((torch.tensor([[0.0, 1.0], [1.0, 0.0]]), 1, 0), [1]),
+            ((torch.zeros(2, 2),), torch.tensor([[1.0, 0.0], [0.5, 0.5]])),
+            ((torch.tensor([[0.0, 9.0], [0.0, 1.0986123]]),), torch.tensor([[1.0, 0.0], [0.25, 0.75]])),
+            ((torch.ones(3, 3),), torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]])),
         ],
-        "look up the row of the last token, append the best, repeat. The list begins with `start`.",
+        "first minus infinity above the diagonal (triu with 1 marks it), then softmax along each line.",
     ),
     # Chapter 4
     "head_parameters": Exercise(
