@@ -55,24 +55,6 @@ def read_sms(path: Path | None = None, *, every_row: bool = False) -> pd.DataFra
     )
 
 
-def lines_merged_by_quotes(table: pd.DataFrame) -> list[int]:
-    """Numbers (from 1) of the file's lines that ended up inside the text of the row before them.
-
-    Parameters
-    ----------
-    table
-        As `read_sms` returns it: one row a line, except where a quotation mark was left open.
-    """
-    lost: list[int] = []
-    line = 0
-    for text in table["text"]:
-        line += 1
-        inside = text.count("\n")
-        lost += range(line + 1, line + 1 + inside)
-        line += inside
-    return lost
-
-
 def label_names(table: pd.DataFrame) -> list[str]:
     """The distinct labels in alphabetical order; a label's place in this list is its number.
 

@@ -152,6 +152,44 @@ def test_words_in_figures_stand_out_from_their_ground(monkeypatch):
     assert contrast(plots.INK, "#ffffff") >= 4.5
 
 
+def test_book_to_take_away_has_what_a_reader_runs(built_book):
+    with zipfile.ZipFile(built_book / "from-gpt-to-classifier.zip") as archive:
+        names = {name.removeprefix("from-gpt-to-classifier/") for name in archive.namelist()}
+        makefile = archive.read("from-gpt-to-classifier/Makefile").decode()
+    needed = {
+        "Makefile",
+        "README.md",
+        "requirements.txt",
+        "pyproject.toml",
+        "llmclf/__init__.py",
+        "book/predictions.parquet",
+    }
+    assert needed | {f"book/{path.name}" for path in NOTEBOOKS} <= names
+    assert not [name for name in names if "/output/" in name or "__pycache__" in name or name.startswith(".")]
+    assert "lab: .venv/installed" in makefile
+
+
+def test_opening_page_promises_in_numbers_that_pages_print(built_book):
+    text = page_at(built_book / "index.html").text
+    promises = [
+        text.partition(f"<strong>{words}</strong>")[2].partition("</li>")[0]
+        for words in ("It runs on a laptop.", "It tells the truth.", "It is worth it.")
+    ]
+    assert all(re.search(r"\d", promise) for promise in promises), promises
+    assert "{{" not in text
+    assert text.count("<title>From GPT to classifier</title>") == 1
+    assert 'property="og:image"' in text
+
+
+def test_numbers_in_tables_are_aligned_and_heads_have_one_row(built_book):
+    page = (built_book / "08_how_good.html").read_text(encoding="utf-8")
+    assert page.count('<td class="number">') > 100
+    for entry in toc_entries():
+        for table in re.findall(r"<thead>.*?</thead>", page_at(built_book / f"{entry}.html").text, re.DOTALL):
+            rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+            assert len(rows) == 1 or "colspan" in rows[0], (entry, table)
+
+
 def test_every_page_in_the_book_folder_is_in_the_table_of_contents():
     pages = {path.stem for path in [*BOOK.glob("*.ipynb"), *BOOK.glob("*.md")]}
     assert pages == set(toc_entries())

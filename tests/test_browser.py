@@ -84,3 +84,13 @@ def test_on_paper_the_folded_answers_are_open_and_the_menus_gone(browser, addres
         visit.tab.emulate_media(media="print")
         assert answer.is_visible()
         assert not visit.tab.locator(".bd-sidebar-primary").is_visible()
+
+
+def test_text_typed_on_the_opening_page_is_read_on_the_stage(browser, address):
+    with Visit(browser, address, "index.html") as visit:
+        visit.tab.locator("#try-message").fill("see you at eight & more")
+        visit.tab.get_by_role("button", name="Try it").click()
+        visit.tab.wait_for_url("**/play.html#text=*")
+        visit.tab.locator(".play-verdict strong").wait_for()
+        assert visit.tab.locator("#play-message").input_value() == "see you at eight & more"
+        assert visit.elsewhere == []

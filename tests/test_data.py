@@ -62,10 +62,10 @@ def test_without_quoting_there_are_5574_messages(sms_path):
 
 
 def test_the_two_swallowed_lines_are_ham(sms, sms_path):
-    assert data.lines_merged_by_quotes(sms) == [5083, 5084]
+    assert sms.index[sms["text"].str.contains("\n")].tolist() == [5081]  # lines 5,082 to 5,084 of the file
     lines = sms_path.read_text(encoding="utf-8").split("\n")
     assert [lines[number - 1].split("\t")[0] for number in (5083, 5084)] == ["ham", "ham"]
-    assert data.lines_merged_by_quotes(data.read_sms(sms_path, every_row=True)) == []
+    assert not data.read_sms(sms_path, every_row=True)["text"].str.contains("\n").any()
 
 
 def test_the_collection_holds_403_extra_exact_copies(sms):
@@ -153,11 +153,6 @@ def test_every_row_takes_quotation_marks_as_plain_characters(tmp_path):
     path = write(tmp_path, 'ham\t"so\nspam\tb\nham\tc"\nham\td\n')
     assert rows_of(data.read_sms(path)) == [["ham", "so\nspam\tb\nham\tc"], ["ham", "d"]]
     assert rows_of(data.read_sms(path, every_row=True)) == [["ham", '"so'], ["spam", "b"], ["ham", 'c"'], ["ham", "d"]]
-
-
-def test_swallowed_lines_are_counted_behind_earlier_ones():
-    table = experiment_table(("ham", "1"), ("ham", "2\n3\n4"), ("ham", "5"), ("ham", "6\n7"))
-    assert data.lines_merged_by_quotes(table) == [3, 4, 7]
 
 
 # Any table ------------------------------------------------------------------------------------------------------------

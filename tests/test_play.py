@@ -15,7 +15,7 @@ from llmclf.tokenizer import GPT2_PATTERN
 
 pytestmark = needs_browser
 
-MAKE = "window.classifier ??= new StudentClassifier(STUDENT.file)"
+MAKE = "window.classifier ??= new StudentClassifier(await unpack())"
 STRANGE = [
     "",
     " ",
@@ -40,7 +40,7 @@ def student() -> TextClassifier:
 @pytest.fixture(scope="module")
 def visit(browser, address):
     with Visit(browser, address, "play.html") as visit:
-        visit.tab.locator("#play-result strong").wait_for()
+        visit.tab.locator(".play-verdict strong").wait_for()
         yield visit
 
 
@@ -107,6 +107,10 @@ def wait_for_result(visit: Visit, words: str) -> None:
     )
 
 
+def wait_for_verdict(visit: Visit, words: str) -> None:
+    visit.tab.wait_for_function("words => document.querySelector('.play-verdict').innerText.includes(words)", arg=words)
+
+
 def test_reader_types_and_reads_the_result(visit, student):
     text = '<b>Win</b> a prize, call "now"'
     visit.tab.locator("#play-message").fill(text)
@@ -133,26 +137,91 @@ def test_table_has_the_numbers(visit, student):
     assert shown == [percent(float(share)) for share in reading.probability_of("spam")]
 
 
-def test_example_can_be_picked_again_after_it_was_changed(visit):
-    picker, message = visit.tab.locator("#play-example"), visit.tab.locator("#play-message")
-    picker.select_option("a reminder")
+def press(visit: Visit, name: str) -> None:
+    visit.tab.get_by_role("button", name=name, exact=True).click()
+
+
+def test_example_is_a_button_and_undo_brings_the_text_back(visit):
+    message = visit.tab.locator("#play-message")
     message.fill("something else")
-    assert picker.input_value() == ""
-    picker.select_option("a reminder")
+    press(visit, "a reminder")
     assert message.input_value() == EXAMPLES["a reminder"]
+    press(visit, "undo")
+    assert message.input_value() == "something else"
+    press(visit, "clear")
+    assert message.input_value() == ""
+    wait_for_verdict(visit, "Type something: an empty message says nothing.")
+    assert visit.tab.locator(".play-text").count() == 0
+    press(visit, "undo")
+    wait_for_result(visit, "something else")
 
 
-def test_reader_picks_an_example_and_moves_the_threshold_by_keyboard(visit, student):
-    visit.tab.locator("#play-example").select_option("an advertisement")
+def test_there_are_eight_examples_and_more(visit):
+    assert 8 <= visit.tab.locator(".play-chips button").count() <= 10
+
+
+def test_reader_moves_the_threshold_by_keyboard(visit, student):
+    press(visit, "an advertisement")
     wait_for_result(visit, EXAMPLES["an advertisement"])
     share = token_probabilities(student, EXAMPLES["an advertisement"]).probability_of("spam")[-1]
     assert 0.5 < share < 0.99
     visit.tab.locator("#play-threshold").focus()
     visit.tab.keyboard.press("End")
-    wait_for_result(visit, "ham: ")
-    wait_for_result(visit, "threshold 99 %")
+    wait_for_verdict(visit, "ham: ")
+    wait_for_verdict(visit, "threshold 99 %")
     visit.tab.keyboard.press("Home")
-    wait_for_result(visit, "threshold 1 %")
+    wait_for_verdict(visit, "threshold 1 %")
+
+
+def test_three_arrows_at_most_and_none_inside_a_word(visit):
+    visit.tab.locator("#play-message").fill("Congratulations! You won 1000 cash, call 09061701461 now, or text STOPIT")
+    wait_for_result(visit, "STOPIT")
+    after = """[...document.querySelectorAll('.play-text sup')].map(
+      arrow => arrow.nextSibling ? arrow.nextSibling.textContent : '')"""
+    following = visit.tab.evaluate(after)
+    assert 1 <= len(following) <= 3
+    assert not [piece for piece in following if piece[:1].isalnum()]
+
+
+def test_curve_and_text_mark_the_same_token(visit, student):
+    visit.tab.locator("#play-message").fill("Win a prize now")
+    wait_for_result(visit, "Win a prize now")
+    reading = token_probabilities(student, "Win a prize now")
+    curve = visit.tab.locator(".play-curve")
+    curve.focus()
+    visit.tab.keyboard.press("Home")
+    now = visit.tab.locator(".play-now")
+    first = percent(float(reading.probability_of("spam")[0]))
+    assert now.inner_text() == f"Token 1 of {len(reading.pieces)}, after “{reading.pieces[0]}”: {first}"
+    visit.tab.keyboard.press("ArrowRight")
+    assert visit.tab.locator(".play-current").get_attribute("data-place") == "1"
+    box = curve.locator("svg").bounding_box()
+    visit.tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + 5)
+    assert now.inner_text().startswith(f"Token {len(reading.pieces)} of")
+    visit.tab.locator(".play-text span").first.hover()
+    assert now.inner_text().startswith("Token 1 of")
+
+
+def test_link_carries_the_text_and_the_visit_is_remembered(browser, address):
+    with Visit(browser, address, "play.html#text=Win%20a%20prize%20%26%20more") as visit:
+        visit.tab.locator(".play-verdict strong").wait_for()
+        assert visit.tab.locator("#play-message").input_value() == "Win a prize & more"
+        visit.tab.locator("#play-message").fill("see you at eight")
+        visit.tab.locator("#play details", has_text="Your visit").locator("summary").click()
+        visit.tab.locator(".play-visit li", has_text="see you at eight").wait_for(timeout=10_000)
+        press(visit, "copy link")
+        assert visit.tab.url.endswith("#text=see%20you%20at%20eight")
+        assert visit.elsewhere == []
+
+
+def test_verdict_is_visible_above_a_phones_keyboard(browser, address):
+    with Visit(browser, address, "play.html", viewport={"width": 390, "height": 440}) as visit:
+        visit.tab.locator(".play-verdict strong").wait_for()
+        visit.tab.locator("#play-message").focus()
+        visit.tab.evaluate("document.querySelector('#play-message').scrollIntoView({block: 'center'})")
+        box = visit.tab.locator(".play-bar").bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 440
 
 
 def test_result_is_spoken_by_an_element_that_stays_once_typing_has_paused(visit, student):
@@ -168,7 +237,7 @@ def test_result_is_spoken_by_an_element_that_stays_once_typing_has_paused(visit,
 
 
 def test_what_was_measured_stands_beside_it(visit):
-    words = visit.tab.locator(".play-measured").inner_text()
+    words = visit.tab.locator(".play-measured").text_content()
     assert "student: accuracy" in words
     assert "they agree on" in words
     assert words.count("95 % interval") == 3
@@ -177,7 +246,7 @@ def test_what_was_measured_stands_beside_it(visit):
 
 def test_very_long_text_is_read_as_far_as_the_student_can(visit):
     visit.tab.locator("#play-message").fill("free money " * 900)
-    wait_for_result(visit, "tokens were not read: the text is too long.")
+    wait_for_verdict(visit, "tokens were not read: the text is too long.")
 
 
 def test_page_complains_of_nothing_and_asks_nobody(visit):
@@ -190,8 +259,11 @@ def test_student_is_loaded_by_no_other_page_and_is_small(browser, address, built
         assert "play.js" not in (built_book / f"{entry}.html").read_text(encoding="utf-8")
     with Visit(browser, address, "07_classifying.html") as visit:
         assert not [url for url in visit.loaded if "student" in url or "gpt2.js" in url]
-    size = sum((built_book / "_static" / name).stat().st_size for name in ("play.js", "gpt2.js", "student.js"))
-    assert size < 6_000_000
+    scripts = [
+        *(built_book / "_static").glob("student*.js"),
+        *(built_book / "_static" / n for n in ("play.js", "gpt2.js")),
+    ]
+    assert sum(script.stat().st_size for script in scripts) < 1_400_000
 
 
 def test_page_opened_from_a_disk_can_do_the_same(browser, built_book, student):
@@ -206,7 +278,9 @@ def test_page_opened_from_a_disk_can_do_the_same(browser, built_book, student):
 
 def test_damaged_student_is_told(browser, address):
     with Visit(browser, address, "index.html") as visit:
-        visit.tab.route("**/student.js*", lambda route: route.fulfill(body="const STUDENT = {file: 'AAAA'};"))
+        visit.tab.route(
+            "**/student.js*", lambda route: route.fulfill(body="const STUDENT = {parts: 0, file: ['AAAA']};")
+        )
         visit.tab.goto(f"{address}play.html")
         visit.tab.locator("#play [role=alert]").wait_for()
 
@@ -225,7 +299,7 @@ def test_page_without_its_scripts_keeps_the_examples_and_says_what_to_do(browser
 
 def test_page_on_a_phone(browser, address):
     with Visit(browser, address, "play.html", viewport={"width": 390, "height": 844}) as visit:
-        visit.tab.locator("#play-result strong").wait_for()
+        visit.tab.locator(".play-verdict strong").wait_for()
         for scheme in ("light", "dark"):
             visit.tab.emulate_media(color_scheme=scheme)
             visit.tab.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.signal import fftconvolve
+from scipy.stats import ttest_1samp
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 BOOK = Path(__file__).parents[1] / "book"
@@ -28,6 +29,16 @@ def predictions() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def decided(predictions) -> pd.DataFrame:
     """Labels by the rule of chapter 8: the fewest mistakes in validation, or the share of the training texts."""
+    return decide(predictions)
+
+
+@pytest.fixture(scope="module")
+def by_share(predictions) -> pd.DataFrame:
+    """Labels of the learning curves: one rule for all sizes, the share of the training texts."""
+    return decide(predictions.query("part == 'test'"))
+
+
+def decide(predictions: pd.DataFrame) -> pd.DataFrame:
     runs = pd.read_csv(BOOK / "runs.csv").set_index(RUN)
     parts = []
     for run, rows in predictions.groupby(RUN):
@@ -67,7 +78,8 @@ def test_threshold_free_measures_of_chapter_8(predictions):
     for name, rows in whole.groupby("experiment"):
         if name in shown.index:
             measured = [one(rows["label"], rows["probability_1"]) for one in (roc_auc_score, average_precision_score)]
-            measured.append(log_loss(rows["label"], rows["probability_1"]))
+            is_rule = rows["probability_1"].isin([0, 1]).all()
+            measured.append(np.inf if is_rule else log_loss(rows["label"], rows["probability_1"]))
             assert shown.loc[name].tolist() == [f"{value:.4f}" for value in measured], name
     assert len(shown) >= 7
 
@@ -89,15 +101,17 @@ def test_mistakes_of_chapter_8(decided):
 
 
 @pytest.mark.parametrize(("page", "task"), [("08_how_good", "spam"), ("09_another_task", "films")])
-def test_learning_curves(decided, page, task):
+def test_learning_curves(by_share, page, task):
     shown = table_of(page, 'means.style.format("{:.1%}")')
-    rows = decided.query("task == @task and part == 'test'")
+    rows = by_share.query("task == @task")
     wrong = (rows["predicted"] != rows["label"]).groupby([rows["labels"], rows["experiment"], rows["seed"]]).mean()
     means = wrong.groupby(["labels", "experiment"]).mean().unstack()
     means = means.loc[[*means.index[1:], 0]]  # all labels come last
     for column in shown.columns:
+        if column not in means:  # the probe once more, on fewer draws
+            continue
         printed = [text for text in shown[column].astype(str) if text.endswith("%")]
-        assert printed == [f"{value:.1%}" for value in means[column]], column
+        assert printed == [f"{value:.1%}" for value in means[column].dropna()], column
 
 
 @pytest.mark.parametrize(("page", "task"), [("08_how_good", "spam"), ("09_another_task", "films")])
@@ -106,10 +120,25 @@ def test_paired_comparisons(decided, page, task):
     not_run = shown["better"] == "not run yet"
     assert (~not_run).sum() >= 10
     assert (shown[not_run].drop(columns="better") == "").all(axis=None)
+    bars = 0.05 / np.arange(len(shown), 0, -1)
     shown = shown[~not_run]
-    rows = decided[(decided["task"] == task) & (decided["seed"] < 128)]
+    passed = (
+        (np.sort(shown["p"].astype(float)) <= bars[: len(shown)]).cumprod().sum()
+    )  # Holm's rule, over all questions
+    certain = set(shown.index[shown["p"].astype(float).argsort()][:passed])
+    mine = decided[decided["task"] == task]
+    rows = mine[mine["seed"] < 128]
     for name, row in shown.iterrows():
         first, second, labels, part = name.split(", ")
+        of_size = mine[(mine["labels"] == (0 if labels == "all" else int(labels))) & (mine["part"] == part)]
+        wrong = (
+            (of_size["predicted"] != of_size["label"])
+            .groupby([of_size["seed"], of_size["experiment"]])
+            .mean()
+            .unstack()
+        )
+        ahead = (wrong[second] - wrong[first]).dropna()
+        assert row["draws ahead"] == f"{(ahead > 0).sum()} of {len(ahead)}", name
         same = rows[(rows["labels"] == (0 if labels == "all" else int(labels))) & (rows["part"] == part)]
         keys = ["fold", "row"]
         two = [same[same["experiment"] == one].set_index(keys) for one in (first, second)]
@@ -119,6 +148,9 @@ def test_paired_comparisons(decided, page, task):
         by_group = lead.groupby(two[0]["group"]).sum()
         p_value = permutation_p(by_group[by_group != 0].to_numpy())
         assert float(row["p"]) == pytest.approx(float(f"{p_value:.2g}"), abs=1e-12), name
+        better = first if lead.sum() > 0 else second
+        is_certain = name in certain and ttest_1samp(ahead, 0).pvalue < 0.05
+        assert row["better"] == (better if is_certain else "not certain"), name
 
 
 def permutation_p(leads: np.ndarray) -> float:

@@ -84,7 +84,7 @@ def test_file_gives_back_labels_tokens_and_nearly_the_weights(small_classifier, 
     assert [encode(loaded.tokenizer, text) for text in texts] == [
         encode(small_classifier.tokenizer, text) for text in texts
     ]
-    np.testing.assert_allclose(loaded.predict_proba(texts), small_classifier.predict_proba(texts), atol=0.02)
+    np.testing.assert_allclose(loaded.predict_proba(texts), small_classifier.predict_proba(texts), atol=0.1)
 
 
 def test_file_written_again_is_the_same(small_classifier, tmp_path):
@@ -97,10 +97,12 @@ def test_file_written_again_is_the_same(small_classifier, tmp_path):
         torch.testing.assert_close(theirs[name], tensor, rtol=1e-6, atol=0)
 
 
-def test_matrices_take_one_byte_a_weight(small_classifier, tmp_path):
+def test_matrices_are_whole_numbers_of_four_bits(small_classifier, tmp_path):
     save_student(small_classifier, tmp_path / "student.safetensors")
     tensors, _ = read_with_checksum(tmp_path / "student.safetensors", "")
-    assert {tensor.dtype for tensor in tensors.values() if tensor.ndim == 2} == {torch.int8}
+    matrices = [tensor for tensor in tensors.values() if tensor.ndim == 2]
+    assert {tensor.dtype for tensor in matrices} == {torch.int8}
+    assert max(tensor.abs().max() for tensor in matrices) == 7
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last_token"])

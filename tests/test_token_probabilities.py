@@ -15,6 +15,7 @@ from llmclf.console import LlmclfError
 from llmclf.head import Classifier
 from llmclf.interactive.token_probabilities import (
     TokenProbabilities,
+    arrows,
     describe,
     percent,
     printable,
@@ -115,9 +116,12 @@ def test_threshold_decides_on_the_word(classifier):
     assert Shown(render(three, "offer", 0.5)).words.startswith("not offer: ")
 
 
-def test_moves_are_signed_and_small_ones_are_not():
-    words = Shown(render(reading_of(0.5, 0.9, 0.2), "spam")).words
-    assert "ab▲c▼" in words
+def test_strongest_moves_get_arrows_at_the_end_of_their_word_and_small_ones_none():
+    moves = np.array([0.0, 0.3, -0.2, 0.15, 0.12, 0.05])
+    assert arrows(["Win", " a", " pri", "ze", " now", "!"], moves) == {1: "▲", 3: "▲"}  # "pri" and "ze" are one word
+    assert arrows([" a", " b", " c", " d", " e", " f"], moves) == {1: "▲", 2: "▼", 3: "▲"}
+    assert arrows([" a", " b"], np.array([0.0, 0.09])) == {}
+    assert "▲" in Shown(render(reading_of(0.5, 0.9, 0.2), "spam")).words
     assert "▲" not in Shown(render(reading_of(0.5, 0.55, 0.5), "spam")).words
 
 

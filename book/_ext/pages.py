@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from docutils import nodes
+from fontTools import subset
+from fontTools.ttLib import TTFont
 from latex2mathml.converter import convert
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput
 from sphinx.application import Sphinx
@@ -21,6 +24,9 @@ def drop_thebe(app: Sphinx) -> None:
         ]
 
 
+NUMBER = r"[-+−]?[\d,.]+( ?%)?"  # also an interval of two, a ratio, and a count of several
+
+
 def clean_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Pandas writes attributes that are no longer HTML, and heads of nothing, which a screen reader announces."""
     for raw in doctree.findall(nodes.raw):
@@ -31,7 +37,22 @@ def clean_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
         if "dataframe" in html:
             html = re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL)
             html = re.sub(r' border="1"| style="text-align: right;"', "", html)
+            html = merge_heads(html)
+            html = re.sub(rf"<td\s*>({NUMBER}(( to |:| : | of ){NUMBER})?)</td>", r'<td class="number">\1</td>', html)
             raw[:] = [nodes.Text(re.sub(r"<th\s*>\s*</th>", "<td></td>", html))]
+
+
+def merge_heads(html: str) -> str:
+    """The second row of a head that only names the index gives that name to the first, and goes."""
+    rows = re.findall(r"<tr.*?</tr>", html.partition("</thead>")[0], re.DOTALL)
+    if len(rows) != 2 or "colspan" in rows[0]:
+        return html
+    cells = re.findall(r"<th[^>]*>(.*?)</th>", rows[1], re.DOTALL)
+    if not cells or any(cell.strip() for cell in cells[1:]):
+        return html
+    first = re.search(r"<th[^>]*>", rows[0])
+    named = rows[0].replace(f"{first[0]}</th>", f"{first[0]}{cells[0]}</th>", 1) if first else rows[0]
+    return html.replace(rows[1], "").replace(rows[0], named)
 
 
 def keep_together(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -44,6 +65,48 @@ def keep_together(app: Sphinx, doctree: nodes.document, page: str) -> None:
 def one_menu(app: Sphinx, config: Config) -> None:
     """Without a search box the theme's top bar is empty: its buttons would take the clicks of those in the article."""
     config.html_theme_options = {**config.html_theme_options, "navbar_persistent": []}
+
+
+UNUSED = r'\s*<(?:script|link)[^>]*"[^"]*/(?:fontawesome|design-tabs|sphinx-design)[^"]*"[^>]*>(?:</script>)?'
+SEARCH = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+ICON = r"(?:\.fa-[\w-]+:before,?)+\{content:[^}]*\}"
+
+
+def lighten(app: Sphinx, error: Exception | None) -> None:
+    """Take out what every page loads and none needs: on a slow line that took most of the time.
+
+    The theme's style sheet can draw its icons from a font, so the script that does the same (1.5 MB) goes, with the
+    names of two thousand icons that no page shows. The index of the search is for the page that searches.
+    """
+    if error is not None or app.builder.name != "html":
+        return
+    out, used = Path(app.outdir), set()
+    for page in out.glob("**/*.html"):
+        text = re.sub(UNUSED, "", page.read_text(encoding="utf-8"))
+        text = re.sub(r"<title>(.*?) &#8212; \1</title>", r"<title>\1</title>", text)
+        if page.name != "search.html":
+            text = re.sub(SEARCH, "", text)
+        page.write_text(text, encoding="utf-8")
+        used.update(re.findall(r"fa-[\w-]+", text))
+    for script in (out / "_static" / "scripts").glob("*theme.js"):
+        used.update(re.findall(r"fa-[\w-]+", script.read_text(encoding="utf-8")))
+    (out / "_static" / "scripts" / "fontawesome.js").unlink(missing_ok=True)
+    sheet = out / "_static" / "styles" / "pydata-sphinx-theme.css"
+    rules = sheet.read_text(encoding="utf-8")
+    kept = re.sub(ICON, lambda rule: rule[0] if used & set(re.findall(r"fa-[\w-]+", rule[0])) else "", rules)
+    sheet.write_text(re.sub(r"url\([^)]*fa-solid-900\.woff2\)[^,]*,", "", kept), encoding="utf-8")
+    styles = "".join(path.read_text(encoding="utf-8") for path in out.glob("_static/**/*.css"))
+    keep_icons(out / "_static" / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.ttf", styles)
+
+
+def keep_icons(font: Path, styles: str) -> None:
+    """Leave in a font the icons that the style sheets name."""
+    options = subset.Options(notdef_outline=True)
+    icons = subset.Subsetter(options)
+    icons.populate(unicodes=[int(number, 16) for number in re.findall(r"\\(f[0-9a-f]{3})\b", styles)])
+    with TTFont(font) as whole:
+        icons.subset(whole)
+        whole.save(font)
 
 
 def open_hidden_cell(self: HTML5Translator, node: HideCodeCellNode) -> None:
@@ -69,6 +132,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", one_menu)
     app.connect("doctree-resolved", clean_tables)
     app.connect("doctree-resolved", keep_together)
+    app.connect("build-finished", lighten)
     app.add_node(HideCodeCellNode, override=True, html=(open_hidden_cell, depart_HideCellInput))
     app.add_html_math_renderer("mathml", (open_formula, None), (open_formula_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import shutil
+import zlib
 from pathlib import Path
 
 import nbformat
@@ -19,6 +20,14 @@ from llmclf.interactive.demo import WHY_WRONG
 from llmclf.interactive.token_probabilities import EXAMPLES
 
 PAGE = "play"
+PARTS = 8  # scripts that the student comes in, so that a reader on a slow line sees it coming
+MORE_EXAMPLES = {  # what people receive today; the student is wrong about some
+    "a parcel": "Your parcel is held at customs. Pay the fee of 1.99 at post-track.example/id to receive it.",
+    "mum, my phone": "Hi mum, my phone broke, this is my new number. Can you send me money for the rent today?",
+    "crypto": "Our AI trading bot doubled 0.4 BTC in a week. Join now, only 20 places left!",
+    "a bank's alert": "ALERT: 250.00 was paid from your account. Not you? Call us on the number on your card.",
+    "a dentist": "Reminder: dentist on Tuesday 9:30. Reply C to cancel.",
+}
 
 
 def write_scripts(app: Sphinx) -> None:
@@ -28,8 +37,12 @@ def write_scripts(app: Sphinx) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for script in source.glob("*.js"):
         shutil.copy(script, target)
-    file = (source / "student.safetensors").read_bytes()
-    student = {"file": base64.b64encode(file).decode("ascii"), "examples": EXAMPLES, "why": WHY_WRONG}
+    packed = base64.b64encode(zlib.compress((source / "student.safetensors").read_bytes(), 9)).decode("ascii")
+    size = -(-len(packed) // PARTS)
+    for number in range(PARTS):
+        part = packed[number * size : (number + 1) * size]
+        (target / f"student-{number}.js").write_text(f'STUDENT.file[{number}] = "{part}";\n', encoding="ascii")
+    student = {"parts": PARTS, "file": [], "examples": EXAMPLES | MORE_EXAMPLES, "why": WHY_WRONG}
     student["measured"] = measured(Path(app.srcdir, f"{PAGE}.ipynb"))
     (target / "student.js").write_text(f"const STUDENT = {json.dumps(student)};\n", encoding="ascii")
 
@@ -44,7 +57,8 @@ def measured(notebook: Path) -> list[str]:
 def load_script(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     """To this page only, and with a version that changes whenever one of the scripts does."""
     if page == PAGE and app.builder.name == "html":
-        scripts = [Path(app.outdir, "_static", name).read_bytes() for name in ("play.js", "gpt2.js", "student.js")]
+        names = ["play.js", "gpt2.js", "student.js", *(f"student-{number}.js" for number in range(PARTS))]
+        scripts = [Path(app.outdir, "_static", name).read_bytes() for name in names]
         version = hashlib.sha256(b"".join(scripts)).hexdigest()[:8]
         app.add_js_file("play.js", loading_method="defer", **{"data-version": version})
 

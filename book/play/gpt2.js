@@ -166,11 +166,9 @@ function softmax(scores) {
   return shares.map((share) => share / sum);
 }
 
-/** The finished classifier; `read` gives what llmclf.reading.read does, or null (see GPT2.read). */
+/** The finished classifier; `read` gives what llmclf.interactive.token_probabilities does, or null (see GPT2.read). */
 class StudentClassifier {
-  constructor(base64) {
-    const letters = atob(base64), file = new Uint8Array(letters.length);
-    for (let place = 0; place < file.length; place++) file[place] = letters.charCodeAt(place);
+  constructor(file) {
     const { tensors, record } = readSafetensors(file);
     this.tokenizer = new Tokenizer(record);
     this.model = new GPT2(record.config, tensors);

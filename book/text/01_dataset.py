@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 1 · The dataset
 #
-# Every classifier begins with examples: texts whose {term}`class` is known already. In this chapter you turn a
-# plain file of text messages into three clean tables, and you learn to mistrust them a little. At the end you can
+# A {term}`classifier` learns from examples: texts whose {term}`class` is already known. In this chapter you turn a
+# plain file of text messages into three clean tables, and you find out how far you can trust them. At the end you can
 #
 # - **load** a {term}`dataset` from a verified file and say how many rows it must have,
 # - **balance** its classes and explain what that costs,
@@ -18,13 +18,13 @@
 # - **detect** copies that {term}`leak <data leakage>` from one set into another.
 
 # %% [markdown]
-# > **Before you start.** You need Python and some experience with pandas tables; no model is involved yet. The chapter
+# > **Before you start.** You need Python and some experience with pandas tables. No model is involved yet. The chapter
 # > runs in seconds on any laptop, with or without a GPU. It downloads one small file, once.
 #
-# The collection was gathered for research on mobile phone spam {cite}`almeida2011`. It joins several sources:
-# spam that people had complained about in a British web forum, private messages that students in Singapore gave
-# to science, and others. The {term}`label` mostly follows from the source: {term}`spam` (unwanted advertising) or
-# {term}`ham` (everything else). The messages are real, and some are rude.
+# The messages were collected for research on mobile phone spam {cite}`almeida2011`. The collection joins several
+# sources. Among them are spam messages that people reported on a British web forum, and private messages that students
+# in Singapore donated for research. The {term}`label` mostly follows from the source: {term}`spam` (unwanted
+# advertising) or {term}`ham` (everything else). The messages are real, and some are rude.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -42,17 +42,18 @@ asset, path = assets.resolve("sms-spam")
 print(provenance())
 
 # %% [markdown]
-# The line `dataset` names the file that this page was made with. `sms-spam` is the complete collection, published
-# by the [UCI repository](https://doi.org/10.24432/C5CC84). Where it cannot be reached, a smaller copy from the
-# Python package index takes its place, and the line says `sms-spam-reduced`. With it the counts differ, and the
-# section on lost lines has nothing to find, because that copy was cleaned. Read that section on the page.
+# The line `dataset` names the file behind this page. `sms-spam` is the complete collection, published by the [UCI
+# repository](https://doi.org/10.24432/C5CC84). If your machine cannot reach it, the library takes a smaller copy from
+# the Python package index, and the line says `sms-spam-reduced`. Then your counts differ from the printed ones. The
+# smaller copy was also cleaned, so your run loses no rows. In that case, read the printed output in the section on
+# missing rows.
 
 # %% [markdown]
 # ## A file you can trust
 #
-# A download can break off, or its source can change overnight. So before anyone reads the file, its fingerprint
-# is computed and compared with the expected one. The fingerprint used here is called {term}`SHA-256`: it is made
-# from every byte of the file, and a single changed comma gives an entirely different one.
+# A download can break off, and a publisher can change a file overnight. So compute the fingerprint of the file before
+# you read it, and compare it with the expected one. We use the {term}`SHA-256`. It depends on every byte of the file:
+# change one comma, and you get an entirely different fingerprint.
 
 # %% tags=["nbval-check-output"]
 import hashlib
@@ -62,10 +63,10 @@ print(fingerprint[:16], "…", f"{path.stat().st_size:,} bytes")
 print("as expected:", fingerprint == asset.sha256)
 
 # %% [markdown]
-# The file is the right one. Its size alone would not have told: a changed letter leaves the size as it was.
-# `assets.resolve` made this very comparison before it handed out the path, and it does so every time. The
-# download itself happens only once: from then on the file is found in the cache, a folder that the library keeps
-# for downloads. `python -m llmclf fetch --list` shows where each file is stored.
+# The file is the right one. File size is not enough: a file with one changed letter has the same size.
+# `assets.resolve` makes the same comparison every time before it returns the path. It downloads the file only once.
+# After that it finds the file in the cache, a folder that the library keeps for downloads. `python -m llmclf fetch
+# --list` shows where each file is stored.
 #
 # Now look at the raw lines. What separates the label from the text?
 
@@ -76,55 +77,70 @@ for line in lines[:3]:
     print(repr(line[:60]))
 
 # %% [markdown]
-# Each line is one message: the label, a tab (`\t`), the text. There is no header. This is a table with two
-# columns, and pandas can read it, once it knows the separator and the names of the columns. The option
-# `keep_default_na=False` makes sure that a message which reads "NA" stays a text instead of becoming a missing
-# value.
+# Each line holds one message: the label, a tab (`\t`), the text. There is no header. pandas can read the file as a
+# table with two columns if you give it the separator and the column names. The option `keep_default_na=False` keeps a
+# message such as "NA" as a text. Without it pandas would turn the message into a missing value.
 
 # %% [markdown]
 # ## From file to table
-# The file has one message per line, so the table should have as many rows. Count them.
+#
+# The file has one message per line, so the table should have as many rows as the file has lines. Count them.
 
 # %% tags=["nbval-check-output"]
-options = {"sep": "\t", "keep_default_na": False}
-options |= {"header": None, "names": ["label", "text"]}
+options = {
+    "sep": "\t",
+    "header": None,
+    "names": ["label", "text"],
+    "keep_default_na": False,
+}
 table = pd.read_csv(path, **options)
 print(f"{len(table):,} rows")
 
 # %% [markdown]
-# Two rows are missing, and pandas gave no warning: only the count shows it. Before we look for them, see what a
-# row looks like. It has three parts ({numref}`fig-raw-table`): a number that pandas adds (from zero), the label,
-# and the text.
+# Two rows are missing, and pandas gave no warning. Only the count shows it. Before you look for them, see what a row
+# looks like. It has three parts ({numref}`fig-raw-table`): a number that pandas adds, starting from zero, then the
+# label and the text.
 #
 # :::{figure-md} fig-raw-table
-# ![Three rows of a table. Each has a row number, a label in a coloured box, ham or spam, and the beginning of the message's text.](figures/raw_table.svg)
+# ![Three rows of a table. Each row has a number, a label in a coloured box (ham or spam), and the beginning of the message's text.](figures/raw_table.svg)
 #
-# The first three rows of the table. In the file a tab separates label and text; pandas adds the row number.
+# The first three rows of the table. In the file a tab separates label and text. pandas adds the row number.
 # :::
 
 # %% tags=["nbval-check-output"]
 table.head(3)
 
 # %% [markdown]
-# Now to the two missing rows. If the file has one message per line, no text should contain a line break; a text
-# that does has probably swallowed its neighbours. The library tells which lines of the file ended up inside
-# another row. Here they are in the raw file, below the line before them.
-#
-# **Predict before you run.** What could make pandas read three lines as one? Watch how the texts begin.
-
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-swallowed = data.lines_merged_by_quotes(table)
-before = [number - 1 for number in swallowed[:1]]
-for number in before + swallowed:
-    print(number, repr(lines[number - 1][:44]))
-
-# %% [markdown]
-# The first of the three begins its text with a quotation mark (`"`). By default pandas takes this for the start
-# of a quoted text, which may run over several lines. The next quotation mark in the file is the one at the
-# beginning of the third text; there the quotation ends, and the row ends with that line. Two ham messages were
-# lost. The cure is to treat quotation marks as ordinary characters.
+# Where are the missing rows? Every line of the file holds one message, so no text should contain a line break (`\n`).
+# Search for one with pandas.
 
 # %% tags=["nbval-check-output"]
+merged = table[table["text"].str.contains("\n")]
+for row, text in merged["text"].items():
+    print("row", row)
+    for part in text.split("\n"):
+        print("   ", repr(part[:44]))
+
+# %% [markdown]
+# This row holds three messages. Its text contains two more ham messages, with their labels and tabs. Compare it with
+# the file. No earlier row is merged, so the number of the row is also the place of its first line in `lines`.
+
+# %% tags=["nbval-check-output"]
+for row in merged.index:
+    for line in lines[row : row + 3]:
+        print(repr(line[:44]))
+
+# %% [markdown]
+# The first of the three texts begins with a quotation mark (`"`). By default pandas reads this mark as the start of a
+# quoted text, which may run over several lines. The quoted text ends at the next quotation mark in the file. That mark
+# stands at the beginning of the third text, and the row ends with that line. Three lines became one row, so 5,574
+# lines gave 5,572 rows.
+#
+# **Predict before you run.** The option `csv.QUOTE_NONE` makes quotation marks ordinary characters, and brings the
+# missing rows back. How many texts of the first table does it change: only the merged one, a handful, or more than
+# fifty?
+
+# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 import csv
 
 complete = pd.read_csv(path, **options, quoting=csv.QUOTE_NONE)
@@ -133,19 +149,19 @@ print(f"{len(complete):,} rows")
 print("texts that had been changed:", changed.sum())
 
 # %% [markdown]
-# Now lines and rows agree. The last number holds another surprise: many more texts differ, because they had lost
-# their quotation marks. `data.read_sms` offers both ways, the second with `every_row=True`.
+# :::{admonition} What it shows
+# :class: dropdown
+# Now the table has as many rows as the file has lines. More than fifty texts differ from the first table. One of them
+# is the merged row. In the others pandas had removed the quotation marks, without a warning.
+# :::
 #
-# From here on the book uses the shorter table, because {cite:t}`raschka2024` computed his results on it, and we
-# compare ours with them. The price is small. What matters is that we know it.
-
-# %% tags=["nbval-check-output"]
-print("default:  ", data.read_sms(path).equals(table))
-print("every row:", data.read_sms(path, every_row=True).equals(complete))
+# `data.read_sms` reads the file in both ways. `every_row=True` gives the complete table, and the default gives the
+# shorter one. From here on the book uses the shorter table, because {cite:t}`raschka2024` computed his results on it,
+# and we compare ours with them. The cost is small: two ham messages have no row of their own.
 
 # %% [markdown]
-# Twice `True`: the library reads as we did. First develop an idea in small steps, then check the library's
-# function against it: you will meet this pattern in every chapter.
+# You will meet this pattern in every chapter. First you write the small steps yourself, then you use the library
+# function that does the same.
 #
 # ## Ham and spam are not equally common
 #
@@ -156,8 +172,8 @@ counts = table["label"].value_counts()
 print(counts.to_string())
 
 # %% [markdown]
-# Spam is rare. **Predict before you run:** suppose a lazy "classifier" answers *ham* to everything. How often
-# would it be right, and how much of the spam would it find?
+# Spam is rare. **Predict before you run:** suppose a lazy "classifier" answers *ham* to every message. What is its
+# {term}`accuracy`, that is, the share of right answers? And how much of the spam does it find?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 answer = pd.Series("ham", index=table.index)
@@ -166,10 +182,14 @@ print(f"right: {right.mean():.1%}")
 print(f"spam found: {right[table['label'] == 'spam'].mean():.1%}")
 
 # %% [markdown]
-# A high {term}`accuracy`, and nothing learnt: no spam is ever found. Whenever one class is much more common than
-# the other, accuracy alone flatters. There are several cures. The simplest is to balance the table by
-# {term}`under-sampling`: keep all the spam and draw just as many ham messages at random. Blind guessing is then
-# right only half of the time.
+# :::{admonition} What it shows
+# :class: dropdown
+# The accuracy is high, but the lazy classifier has learnt nothing: it never finds spam. When one class is much more
+# common than the other, a high accuracy alone proves little.
+# :::
+#
+# You can deal with unequal classes in several ways. The simplest is {term}`under-sampling`: keep all the spam, and
+# draw the same number of ham messages at random. In this balanced table the lazy answer is right half of the time.
 
 # %% tags=["nbval-check-output"]
 spam = table[table["label"] == "spam"]
@@ -177,46 +197,46 @@ all_ham = table[table["label"] == "ham"]
 ham = all_ham.sample(len(spam), random_state=123)
 balanced = pd.concat([ham, spam])
 print(len(balanced), "messages; first rows:", list(balanced.index[:5]))
-print("data.undersample agrees:", data.undersample(table).equals(balanced))
 
 # %% [markdown]
-# The number 123 is the {term}`seed`: it fixes the random draw, so on every computer the same ham messages are
-# kept and the row numbers are those printed here. `data.undersample` does the same for any number of classes.
-# {numref}`fig-class-counts` shows what balancing does to our table.
+# The number 123 is the {term}`seed`. It fixes the random draw, so you get the same ham messages and the same row
+# numbers as this page. `data.undersample` does the same for any number of classes. {numref}`fig-class-counts` shows
+# what balancing does to the table.
 
-# %% mystnb={"figure": {"caption": "Messages of each class before and after balancing. Most of the ham is thrown away, the spam is kept whole.", "name": "fig-class-counts"}, "image": {"alt": "Two pairs of bars. In the whole table the ham bar is several times as long as the spam bar; in the balanced table both are as long as the spam bar was."}}
+# %% mystnb={"figure": {"caption": "Messages of each class before and after balancing. Balancing keeps all the spam and leaves out most of the ham.", "name": "fig-class-counts"}, "image": {"alt": "Two pairs of bars. In the whole table the ham bar is several times as long as the spam bar. In the balanced table both bars are as long as the spam bar was."}}
 plots.plot_class_counts({"as collected": table, "balanced": balanced})
 
 # %% [markdown]
-# The picture shows the price: most ham messages are not used at all. It also hides something. In real life most
-# messages are ham. A filter that calls one ham message in twenty spam makes few mistakes on equal halves; in a
-# real mailbox, with several times as much ham as spam, a large share of what it calls spam will be ham. For
-# learning how the model works, equal halves are still the best start: they keep every later number easy to read.
+# Balancing has two costs. The figure shows the first: most ham messages are not used at all. The second is harder to
+# see. In real life most messages are ham. Take a filter that calls one ham message in twenty spam. It makes few
+# mistakes on equal halves. A real mailbox holds several times as much ham as spam, so there a large share of what the
+# filter calls spam is ham. We still start with equal halves, because they make the numbers of the next chapters easy
+# to read.
 
 # %% [markdown]
 # ## Numbers for names
 #
-# A neural network has numbered outputs, not named ones. So each label gets a number: 0 for ham, 1 for spam. The
-# order is ours to choose, but it must never change afterwards, or a trained model would say *spam* and mean
-# *ham*. The library therefore stores the names with every classifier.
+# A neural network has numbered outputs. So each label gets a number: 0 for ham, 1 for spam. You may choose the order,
+# but you must never change it afterwards. Otherwise a trained model would say *spam* and mean *ham*. For this reason
+# the library stores the names with every classifier.
 
 # %% tags=["nbval-check-output"]
 numbers = balanced["label"].map({"ham": 0, "spam": 1})
-numbered = data.encode_labels(balanced, ["ham", "spam"])
-print("encode_labels agrees:", numbered["label"].equals(numbers))
+numbered = balanced.assign(label=numbers)
 numbered.iloc[[0, -1]]
 
 # %% [markdown]
-# The first row was ham and is now 0, the last was spam and is now 1. The row numbers on the left still point into
-# the whole table, so each message can be traced back to its line in the file.
+# The first row was ham and is now 0. The last row was spam and is now 1. (The library function is
+# `data.encode_labels`.) The row numbers on the left still refer to the whole table, so you can trace each message back
+# to the file.
 
 # %% [markdown]
 # ## Three sets for three purposes
 #
-# A model that is judged by the examples it has learnt from can cheat: it may simply remember them. So the table
-# is shuffled and cut into three. The {term}`training set` is for learning, the {term}`validation set` for
-# choosing between variants, and the {term}`test set` for the proof at the end. If you chose by the test set too,
-# you would choose whatever suits its accidents, and its result would be too good.
+# A model can simply remember the examples that it has learnt from, so you must test it on others. You shuffle the
+# table and cut it into three sets. The model learns from the {term}`training set`. You choose between variants of the
+# model with the {term}`validation set`. You measure the finished model with the {term}`test set`. If you also chose
+# with the test set, you would pick the variant that happens to suit these messages, and its result would be too good.
 
 # %%
 shuffled = numbered.sample(frac=1, random_state=123)
@@ -228,28 +248,57 @@ validation = shuffled[train_end:validation_end]
 test = shuffled[validation_end:]
 
 # %% tags=["nbval-check-output"]
-splits = data.split(numbered)
-ours = (train, validation, test)
-print("data.split agrees:", all(map(pd.DataFrame.equals, splits, ours)))
-parts = splits._asdict().items()
-pd.DataFrame({name: part["label"].value_counts() for name, part in parts})
+splits = data.Splits(train, validation, test)
+labels_of = {}
+for name, part in splits._asdict().items():
+    labels_of[name] = part["label"].value_counts()
+pd.DataFrame(labels_of)
 
 # %% [markdown]
-# Seven tenths, one tenth, and the rest: a common cut. The shuffle does not look at the labels, so ham (0) and
-# spam (1) are only nearly even in each part. Note how small the test set is, and what that means for any accuracy
-# measured on it:
+# Seven tenths, one tenth and the rest are common shares. (The library function is `data.split`.) {cite:t}`raschka2024`
+# cuts the table in the same way. His shuffle does not look at the labels, so the two classes are only nearly even in
+# each set.
+#
+# A split with {term}`stratification` makes them even: it gives every set the same share of each class. scikit-learn's
+# `train_test_split` makes two sets, so you call it twice. Compare the spam in each set.
+
+# %% tags=["nbval-check-output"]
+from sklearn.model_selection import train_test_split
+
+
+def stratified(rows, share):
+    return train_test_split(
+        rows, train_size=share, stratify=rows["label"], random_state=123
+    )
+
+
+even_train, rest = stratified(numbered, 0.7)
+even_validation, even_test = stratified(rest, 1 / 3)
+even = (even_train, even_validation, even_test)
+for name, sets in (("Raschka", splits), ("stratified", even)):
+    sizes = [len(part) for part in sets]
+    spams = [int(part["label"].sum()) for part in sets]
+    print(f"{name:<10} messages {sizes}, spam {spams}")
+
+# %% [markdown]
+# In the stratified split each set is half spam, as closely as the sizes allow. The sizes do not change, only which
+# messages are in which set. On a balanced table the gain is small. It is larger for a rare class, because an unlucky
+# shuffle can leave a small set with very few examples of that class. We keep Raschka's split: only on the same test
+# messages can we compare our results with the published ones.
+#
+# The test set is small. How much does one message count?
 
 # %% tags=["nbval-check-output"]
 print(f"{len(test)} test messages")
 print(f"each is worth {1 / len(test):.2%} of accuracy")
 
 # %% [markdown]
-# Three messages more or less, judged rightly by luck, already move the result by a whole percent. This is why
-# every accuracy that we measure comes with an interval.
+# If luck changes the answer to three messages, the accuracy moves by one percentage point. Chapter 5 shows how far
+# luck can move an accuracy.
 #
 # ## Are the three sets really separate?
 #
-# **Predict before you run.** No row is in two sets. Of the test messages, how many are in the training set word
+# **Predict before you run.** No row is in two sets. How many of the test messages are also in the training set, word
 # for word: none, one in a hundred, or one in ten?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
@@ -258,10 +307,15 @@ print(f"{len(copies)} of {len(test)} are also in the training set:")
 print(copies["label"].map({0: "ham", 1: "spam"}).value_counts().to_string())
 
 # %% [markdown]
-# Advertisers send one text to many people, and people send one short reply many times. So the collection holds
-# exact copies under different row numbers, and the shuffle deals them out like any other row. That is about one
-# test message in eight. For these messages the test measures memory, not understanding. It gets worse when we
-# ignore digits, letter case and punctuation.
+# :::{admonition} What it shows
+# :class: dropdown
+# About one test message in eight has an exact copy in the training set. Advertisers send one text to many people, and
+# people send one short reply many times. So the collection holds the same text in several rows, and the shuffle treats
+# these rows like any others. A model can label these test messages from memory.
+# :::
+#
+# A copy can also differ in small details. The next cell compares the texts without digits, letter case and
+# punctuation. It prints one pair that only this looser comparison finds.
 
 # %% tags=["nbval-check-output"]
 import re
@@ -271,35 +325,41 @@ def skeleton(text):
     return re.sub(r"[\W\d_]+", " ", text.lower()).strip()
 
 
-known = set(train["text"].map(skeleton))
-near = test[test["text"].map(skeleton).isin(known)]
-print(len(near), "near copies,", (near["label"] == 1).sum(), "of them spam")
+train_skeletons = train["text"].map(skeleton)
+near = test[test["text"].map(skeleton).isin(train_skeletons)]
+only_near = near.drop(copies.index)
+text = min(only_near["text"], key=len)
+twins = train["text"][train_skeletons == skeleton(text)]
+print(f"test:  {text}\ntrain: {twins.iloc[0]}")
+
+# %% [markdown]
+# The two messages have the same text and different phone numbers. Such a pair is a {term}`near copy`.
+#
+# **Predict before you run.** Count exact copies and near copies together. How much of the *test spam* has a copy in
+# the training set: a tenth, a third, or a half?
+
+# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+print(len(near), "copies,", (near["label"] == 1).sum(), "of them spam")
 print("out of", (test["label"] == 1).sum(), "test spams")
 
 # %% [markdown]
-# These include the exact copies. What is a near copy? Look at one, in the test set and in the training set; and
-# check that `data.find_leakage` finds the same rows.
-
-# %% tags=["nbval-check-output"]
-only_near = near[~near.index.isin(copies.index)]
-text = min(only_near["text"], key=len)
-twins = train["text"][train["text"].map(skeleton) == skeleton(text)]
-print(f"test:  {text}\ntrain: {twins.iloc[0]}")
-found = data.find_leakage(train, test, ignore_details=True)
-print("agrees:", found.equals(near))
-
-# %% [markdown]
-# The same text, another phone number. Nearly a third of the test spam has been seen in training, word for word or
-# nearly so, and any accuracy on this split is therefore somewhat too good. We keep it all the same, because the
-# published reference results were measured on it. But you now know what to ask when somebody shows you such a
-# number.
+# :::{admonition} What it shows
+# :class: dropdown
+# Nearly a third of the test spam stands in the training set, word for word or nearly so.
+# :::
+#
+# Copies across the sets are {term}`data leakage`: the test set contains what the model has already seen. Any accuracy
+# on this split is somewhat too good. Stratification does not prevent it, because it also assigns the rows one by one.
+# We keep the split for the comparison with the published results; chapter 8 builds one without the leak.
+# `data.find_leakage` finds the copies for you, and with `ignore_details=True` the near copies too. Run it on your own
+# split before you trust an accuracy.
 
 # %% [markdown]
 # ## Save the three tables
 #
-# The next chapters make the three tables anew, with one call. Keep them in files too, for programs of your own.
-# Fast runs (with the setting `LLMCLF_FAST=1`, as in our automatic checks) keep only a few messages of each set,
-# in a folder of their own, so that they never get in the way of a full run.
+# The next chapters build the three tables again with one call, `data.prepare_sms()`. Save the tables in files too, for
+# programs of your own. A fast run (with the setting `LLMCLF_FAST=1`, as in our automatic tests) keeps only a few
+# messages of each set. It has its own folder, so it never overwrites the files of a full run.
 
 # %%
 from pathlib import Path
@@ -316,22 +376,20 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
     print(f"{name + '.csv':<15} read back unchanged: {same}")
 
 # %% [markdown]
-# Reading back what you wrote is a cheap test: a comma, a quotation mark or a line break inside a message can
-# break a file format. Here every text came back, letter by letter.
-#
-# All of this chapter, up to the three tables in memory, is one call of the library: `data.prepare_sms()`.
+# Reading back what you wrote is a cheap test. A comma, a quotation mark or a line break inside a message can break a
+# file format, as you saw above. Here every text came back letter by letter.
 
 # %% [markdown]
 # ## Exercises
 #
-# Each exercise asks for one function. Fill in the stub and run the cell: `check` tries your function on a few
-# cases and tells you what it found. A solution is folded into the cell below.
+# Replace the dots with your code and run the cell. `check` tries your function on a few cases and says what it found.
+# Each solution is folded below.
 #
 # ### Exercise 1: Another draw
 #
-# With another {term}`seed` other ham messages are kept. From `total` messages, `drawn` are
-# picked at random. Then, from all of them again, another `drawn`. Write `expected_overlap(drawn, total)`: how many
-# messages do you expect in both picks? Return the number unrounded; it need not be whole.
+# Another {term}`seed` keeps other ham messages. You draw `drawn` messages at random from `total`. Then you draw again:
+# from all of them, and as many. Write `expected_overlap(drawn, total)`: how many messages do you expect in both draws?
+# Return the number unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -351,8 +409,8 @@ def expected_overlap(drawn, total):
 check(expected_overlap)
 
 # %% [markdown]
-# A second draw takes the same share of everything, and so of the first draw too. Does the estimate hold for our
-# table? (If this raises an error, run the solution first.)
+# The second draw takes the same share of all messages, so it also takes this share of the first draw. Does the
+# estimate hold for our table? (If this cell raises an error, run the solution first.)
 
 # %% tags=["nbval-check-output"]
 other = data.undersample(table, seed=124)
@@ -362,14 +420,13 @@ expected = expected_overlap(len(ham), counts["ham"])
 print(f"ham kept again: {kept_ham}, expected about {expected:.0f}")
 
 # %% [markdown]
-# It does: a random draw has no memory of an earlier one. That the two agree so well is luck; some ten messages
-# more or fewer would be no surprise either.
+# It does, because the second draw does not depend on the first. That the two numbers agree so well is luck. A
+# difference of ten messages would not be surprising.
 #
 # ### Exercise 2: Copies within
 #
-# Write `copies_within(texts)`: of the texts in a pandas series, how many are exact copies of
-# one that stands above them? Return the number. Then try it on `table["text"]`. Which text is sent most often, and
-# is it spam?
+# Write `copies_within(texts)`: how many texts of a pandas series are exact copies of a text above them? Return the
+# number. Then try it on `table["text"]`. Which text is sent most often, and is it spam?
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 def copies_within(texts):
@@ -388,50 +445,67 @@ print("copies in the table:", copies_within(table["text"]))
 table.value_counts().head(1)
 
 # %% [markdown]
-# The most frequent text is an apology, and ham. Not only advertisers repeat themselves.
+# The most frequent text is an apology, and it is ham. Private messages repeat, too.
+#
+# ### Exercise 3: A table without copies
+#
+# Change the data that a model will learn from: remove repeated texts from `table`, then balance and split the rest.
+# How large are the three sets now? How many test messages still have a copy or a near copy in the training set? (This
+# one is not checked.)
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
+single = data.undersample(table.drop_duplicates("text"))
+new = data.split(data.encode_labels(single, data.SMS_LABELS))
+print("messages:", [len(part) for part in new])
+exact = data.find_leakage(new.train, new.test)
+loose = data.find_leakage(new.train, new.test, ignore_details=True)
+print(f"copies: {len(exact)}, near copies: {len(loose)}")
+
+# %% [markdown]
+# Without repeated texts no exact copy can leak. Near copies still can. The sets are smaller, because fewer spam
+# messages are left, and balancing keeps only as much ham as there is spam.
 
 # %% [markdown]
 # ## Questions
 #
 # <details><summary>1. Why compare a fingerprint when the file has the right size?</summary>
 #
-# Many damaged or changed files have the right size. Two different files with the same SHA-256 have never been
-# found.
+# Many damaged or changed files have the right size. Nobody has ever found two different files with the same SHA-256.
 #
 # </details>
 #
 # <details><summary>2. What does balancing by under-sampling cost?</summary>
 #
-# Most messages of the common class are thrown away, and the model no longer learns how rare spam really is.
+# You leave out most messages of the common class, and the model does not learn how rare spam really is.
 #
 # </details>
 #
 # <details><summary>3. Why must the test set stay closed while you choose between models?</summary>
 #
-# Whatever you choose by its result fits its accidents too, and then it no longer tells you how new messages will
-# fare.
+# The model that you choose by its test result also fits the accidents of these messages. Its result then no longer
+# tells you how well it does on new messages.
 #
 # </details>
 
 # %% [markdown]
-# <details><summary>4. The split has no row in two sets, and still it leaks. How?</summary>
+# <details><summary>4. No row of the split is in two sets, and still it leaks. How?</summary>
 #
-# The collection holds the same text in several rows, and the rows are dealt out one by one.
+# The collection holds the same text in several rows, and the split assigns the rows one by one.
 #
 # </details>
 #
 # <details><summary>5. Is the validation set safe from the leak?</summary>
 #
-# No: it was cut from the same shuffled table. Measure it with `data.find_leakage(train, validation)`.
+# No. It comes from the same shuffled table. Measure the leak with `data.find_leakage(train, validation)`.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A dataset is made, not found: you decide how to read it, which rows to keep, how to balance and where to cut,
-# and each decision shows in the results. You fetched and verified a file, noticed two lost lines by counting,
-# evened out the classes, gave the labels numbers, split three ways, and caught the split leaking.
+# You decide how to read a dataset, which rows to keep, how to balance it and where to cut it. Each decision changes
+# the results. You fetched and verified a file, noticed two missing rows by counting, balanced the classes, gave the
+# labels numbers, split the table into three sets, and found the leak between them.
 #
-# **Next:** the tables hold text, and a network wants numbers. [Chapter 2](02_loaders.ipynb) cuts the messages into {term}`tokens
+# **Next:** the tables hold text, and a network needs numbers. [Chapter 2](02_loaders.ipynb) cuts the messages into {term}`tokens
 # <token>` and packs them into {term}`batches <batch>`.

@@ -9,23 +9,24 @@
 # %% [markdown]
 # # 2 · Loaders
 #
-# The tables of chapter 1 hold text; a network computes with numbers, and it computes fastest on many messages at
-# once. In this chapter you turn each message into a list of numbers and pack the lists into {term}`batches
-# <batch>`. At the end you can
+# The tables of chapter 1 hold text. A network computes with numbers, and it computes fastest on many messages at once.
+# In this chapter you turn each message into a list of numbers and pack the lists into {term}`batches <batch>`. At the
+# end you can
 #
 # - **turn** a text into {term}`tokens <token>` and back, and **explain** where the tokens come from,
-# - **pad** and **truncate** messages so that they fit into one rectangular table,
-# - **measure** how much of a batch is padding, and **choose** between two ways of padding,
+# - **pad** and **truncate** messages so that they fit into one rectangle,
+# - **measure** how much of a batch is {term}`padding`, and **choose** between two ways of padding,
 # - **build** a dataset and its {term}`loaders <loader>`, and **predict** the number and the shape of their batches.
 
 # %% [markdown]
-# > **Before you start.** You need chapter 1 and have met the arrays of PyTorch or NumPy before; no model is involved
-# > yet. The chapter runs in seconds on a laptop, without a GPU (with one: not measured, and not needed). It downloads
-# > GPT-2's list of tokens (1 MB) and, for one comparison, the file of SmolLM2 (98 MB), unless another chapter has done
-# > so.
+# > **Before you start.** You need chapter 1, and you should have met arrays in PyTorch or NumPy. No model is involved
+# > yet. The chapter runs in seconds on a laptop's CPU. You do not need a GPU, and we have not measured one. The
+# > chapter downloads GPT-2's list of tokens (1 MB) and SmolLM2's file (98 MB), unless another chapter has done so.
 #
-# All of this page uses the {term}`tokenizer` of GPT-2 {cite}`radford2019`, which is available everywhere. Another
-# model brings its own; how much differs then, one cell shows.
+# Two {term}`tokenizers <tokenizer>` appear here, and they are not the same. `tokenizer` is GPT-2's
+# {cite}`radford2019`: the chapter measures with it, because it is available everywhere. `smollm2` is SmolLM2's
+# {cite}`allal2025`: the model of this edition, which you meet in chapter 3, reads its tokens. Two cells show what
+# changes with it.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -37,8 +38,8 @@ from llmclf.teaching.provenance import provenance
 print(provenance())
 
 # %% [markdown]
-# These lines say what the page was made with. Now to the three tables of chapter 1, made again in two lines.
-# Everything below is quick, so it works with all messages, even in a fast run (`LLMCLF_FAST=1`).
+# Now build the three tables of chapter 1 again. This chapter is quick, so it uses every message even in a fast run
+# (`LLMCLF_FAST=1`).
 
 # %% tags=["nbval-check-output"]
 from llmclf import data
@@ -51,8 +52,8 @@ for name, part in splits._asdict().items():
 # %% [markdown]
 # ## From text to numbers
 #
-# A tokenizer cuts a text into pieces from a fixed list, its {term}`vocabulary`, and gives each piece its number
-# there. The pieces are the tokens; their numbers are called token ids.
+# A tokenizer cuts a text into pieces from a fixed list, its {term}`vocabulary`. The pieces are the tokens. Each token
+# has a number in the list, its *token id*. We begin with GPT-2's tokenizer.
 
 # %% tags=["nbval-check-output"]
 from llmclf.tokenizer import encode, gpt2_tokenizer
@@ -64,10 +65,10 @@ print([tokenizer.decode([number]) for number in token_ids])
 
 # %% [markdown]
 # Four words, four tokens. A space belongs to the word after it: `" you"` and `"you"` are different tokens with
-# different numbers. The same four numbers stand in {cite:t}`raschka2024`: a first sign that our tokenizer cuts as
-# GPT-2's does. (`encode_ordinary` takes every character as plain text; below you will see why.)
+# different ids. {cite:t}`raschka2024` prints the same four ids. This is a first sign that our tokenizer works as
+# GPT-2's does. (`encode_ordinary` reads every character as plain text. You see below why that matters.)
 #
-# Is anything lost on the way? Turn every training message into numbers and back.
+# Is anything lost on the way? Turn every training message into ids and back.
 
 # %% tags=["nbval-check-output"]
 texts = splits.train["text"]
@@ -77,28 +78,29 @@ print("every text came back unchanged:", back == list(texts))
 print(f"the vocabulary has {tokenizer.n_vocab:,} tokens")
 
 # %% [markdown]
-# Nothing is lost, not even the odd spellings that people invent in text messages. That is remarkable for so short
-# a list: no vocabulary can hold every word. So how are unknown words written?
+# Nothing is lost, not even the odd spellings of text messages. But no vocabulary can hold every word. How does the
+# tokenizer write a word that is not in its list?
 
 # %% [markdown]
 # ## Where the tokens come from
 #
-# GPT-2's vocabulary was made by {term}`byte-pair encoding` {cite}`sennrich2016`. It begins with the 256 possible
-# bytes. Then the pair of neighbours that is most frequent in a large collection of texts is merged into a new
-# token, then the most frequent pair among the tokens so obtained, and so on, 50,000 times. One special token was
-# added at the end. That makes 256 + 50,000 + 1 tokens. Each is numbered by its place in this order. `number_of`
-# leads from the bytes of a token to its number; here are four of its entries.
+# GPT-2's vocabulary was made by {term}`byte-pair encoding` {cite}`sennrich2016`. The method begins with the 256
+# possible bytes as tokens. It counts which two neighbouring tokens are most frequent in a large collection of texts,
+# and merges this pair into a new token. Then it counts again, 50,000 times in all. One special token was added at the
+# end. That makes 256 + 50,000 + 1 tokens, numbered in this order. The dictionary `number_of` gives the id for the
+# bytes of a token. Here are four of its entries.
 
 # %% tags=["nbval-check-output"]
-token = tokenizer.decode_single_token_bytes
-number_of = {token(n): n for n in range(tokenizer.eot_token)}
+number_of = {}
+for n in range(tokenizer.eot_token):
+    number_of[tokenizer.decode_single_token_bytes(n)] = n
 for n in (256, 257, 5000, 50000):
-    print(n, token(n))
+    print(n, tokenizer.decode_single_token_bytes(n))
 
 # %% [markdown]
-# The first merges made short, frequent pieces, the last ones whole, rare words. To cut a new word, the merges are
-# made again in the same order: of all neighbours that form a token, those with the smallest number come first.
-# Watch it happen to a word that was too rare to become a token itself.
+# The first merges made short, frequent pieces. The last ones made whole, rare words. To cut a new word, the tokenizer
+# repeats the merges in the same order: of all neighbours that form a token, it merges those with the smallest id
+# first. Watch this happen to a word that was too rare to become a token itself.
 
 # %% tags=["nbval-check-output"]
 from itertools import pairwise
@@ -114,9 +116,9 @@ while True:
     print(b"|".join(parts).decode())
 
 # %% [markdown]
-# The first piece is the space before the word; each line shows one merge more. When no two neighbours form a
-# token any longer, the word is done. Whatever is rare stays in several pieces, in the worst case in single bytes.
-# This is why any text can be written, in any language.
+# The first piece is the space before the word. Each line shows one more merge. The loop ends when no two neighbours
+# form a token. A rare word stays in several pieces, in the worst case in single bytes. So the tokenizer can write any
+# text in any language. Does the real tokenizer cut this word in the same way?
 
 # %% tags=["nbval-check-output"]
 ours = [number_of[part] for part in parts]
@@ -124,11 +126,11 @@ theirs = tokenizer.encode_ordinary(" ringtone")
 print("the tokenizer agrees:", theirs == ours)
 
 # %% [markdown]
-# One detail is missing in our small version: the text is first cut into words, numbers and punctuation, and no
-# merge crosses these cuts.
+# Our small version leaves out one step. GPT-2's tokenizer first cuts the text into words, numbers and punctuation, and
+# no merge crosses these cuts.
 #
-# **Predict before you run.** Spam is full of telephone numbers. This real message ends with one of eleven digits.
-# Will it be one token, a few, or eleven?
+# **Predict before you run.** Spam is full of telephone numbers. This real message ends with one of eleven digits. Does
+# GPT-2's tokenizer cut the number into one token, a few, or eleven?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 message = "You have 1 new voicemail. Please call 08719181503"
@@ -141,10 +143,13 @@ def pieces(tokenizer, text):
 print("|".join(pieces(tokenizer, message)))
 
 # %% [markdown]
-# The number falls into groups of digits that happened to be frequent somewhere on the web. Another number of the
-# same length can be grouped quite differently. The model has to recognise a telephone number from such shards.
+# :::{admonition} What it shows
+# :class: dropdown
+# A few. The number falls into groups of digits that were frequent in web pages. Another number of eleven digits can
+# fall into quite different groups. The model has to recognise a telephone number from such pieces.
+# :::
 #
-# Other vocabularies cut otherwise. This is the one of SmolLM2 {cite}`allal2025`, on the same message.
+# Another vocabulary cuts the same message in another way. Here is SmolLM2's.
 
 # %% tags=["nbval-check-output"]
 from llmclf.tokenizer import load_tokenizer
@@ -156,16 +161,17 @@ for cutter in (tokenizer, smollm2):
     print(f"{cutter.name}: {size:,} tokens to choose from, {count} used")
 
 # %% [markdown]
-# SmolLM2 makes every digit a token of its own, even the space before it, so a number costs more tokens, but looks
-# the same wherever it stands. Both lists come from byte-pair encoding, but on different texts, so token 5,000 of
-# the one has nothing to do with token 5,000 of the other. A tokenizer and a model belong together:
-# `load_tokenizer` takes the name of the model.
+# SmolLM2's tokenizer makes a token of every single digit, and of the space before a number. The message needs more
+# tokens, but a digit looks the same wherever it stands. Both vocabularies come from byte-pair encoding, but on
+# different texts. So token 5,000 is one piece of text in GPT-2's list and another piece in SmolLM2's. A tokenizer and
+# a model belong together: `load_tokenizer` takes the name of the model. We go on with GPT-2's tokenizer.
 
 # %% [markdown]
 # ## Two messages that need care
 #
-# The special token is written `<|endoftext|>`, and called the {term}`end-of-text token`. In GPT-2's training it
-# stood between two documents. But messages come from strangers. What if somebody types these thirteen characters?
+# GPT-2's special token is written `<|endoftext|>`, and called the {term}`end-of-text token`. In GPT-2's training it
+# stood between two documents. But messages come from strangers. What happens if somebody types these thirteen
+# characters?
 
 # %% tags=["nbval-check-output"]
 trick = "Win a prize<|endoftext|>"
@@ -174,26 +180,24 @@ print(pieces(tokenizer, trick))
 print("used here:", tokenizer.eot_token in encode(tokenizer, trick))
 
 # %% [markdown]
-# The characters are cut up like any other text, and the special token is not used. That is right: a message must
-# never be able to give the model a signal that is ours alone. The function `encode` of the library therefore
-# calls `encode_ordinary`. The plainer `tokenizer.encode` would raise an error here, and a stranger could stop our
-# program.
+# The tokenizer cuts the characters like any other text and does not use the special token. That is right: only our
+# program may give the model this signal, never a message. For this reason the library's function `encode` calls
+# `encode_ordinary`. The plain `tokenizer.encode` would raise an error here, so a stranger could stop our program.
 #
-# The other case is a message without any text.
+# The second case is a message without any text.
 
 # %% tags=["nbval-check-output"]
 print(tokenizer.encode_ordinary(""))
 print(encode(tokenizer, ""))
 
 # %% [markdown]
-# No text, no tokens; but a model needs at least one token to read. So `encode` turns the empty message into a
-# single end-of-text token. Nobody sends empty messages on purpose, yet a table from elsewhere will contain one
-# sooner or later.
+# An empty text gives no tokens, but a model needs at least one token to read. So `encode` turns the empty message into
+# a single end-of-text token. A table of your own may contain an empty message.
 
 # %% [markdown]
 # ## How long are the messages?
 #
-# Count the tokens of every message in the three tables.
+# Count GPT-2's tokens in every message of the three tables.
 
 
 # %% tags=["nbval-check-output"]
@@ -206,12 +210,12 @@ for name, column in zip(splits._fields, counts, strict=True):
     print(f"{name:<10} longest {column.max():>3}, mean {column.mean():.1f}")
 
 # %% [markdown]
-# Keep two numbers of the first line in mind: the longest training message and the mean. They lie far apart. The
-# longest of all three tables is a training message; {cite:t}`raschka2024` gives the same length, 120 tokens.
+# Remember two numbers of the first line: the longest training message and the mean. They lie far apart. The longest
+# message of all three tables is a training message. {cite:t}`raschka2024` gives the same length for it, 120 tokens.
 #
-# {numref}`fig-lengths` shows the whole distribution, ham and spam apart.
+# {numref}`fig-lengths` shows the lengths of ham and spam separately.
 
-# %% mystnb={"figure": {"caption": "Token counts of the training messages. Most ham is short, with a long tail; spam gathers around some forty tokens, about what fits into the 160 characters of one text message. Where the two overlap, the colours mix.", "name": "fig-lengths"}, "image": {"alt": "Two histograms over the length in tokens. Ham piles up at the left, below some twenty tokens, and thins out in a long tail to the right. Spam forms one hill further right, in the middle."}}
+# %% mystnb={"figure": {"caption": "Lengths of the training messages in GPT-2's tokens. Most ham is short, with a long tail. Most spam has around forty tokens, about as many as fit into the 160 characters of one text message. The colours mix where the two groups overlap.", "name": "fig-lengths"}, "image": {"alt": "Two histograms over the length in tokens. Most ham lies at the left, below some twenty tokens, with a long thin tail to the right. Spam forms one hill in the middle, further right than most ham."}}
 from llmclf.teaching import plots
 
 train_counts, is_spam = counts[0], splits.train["label"] == 1
@@ -219,16 +223,15 @@ groups = {"ham": train_counts[~is_spam], "spam": train_counts[is_spam]}
 plots.plot_lengths(groups, unit="tokens")
 
 # %% [markdown]
-# People write short; advertisers pay per message and fill it up to its limit of 160 characters. So the length
-# alone says something about the class. A good classifier may use that, but it also means that nothing we do to
-# the length of a message, such as cutting it or filling it up, is quite innocent.
+# People write short messages. Advertisers pay per message and use most of its 160 characters. So the length alone says
+# something about the class, and a good classifier may use that. Cutting or filling up a message can therefore affect
+# the answer.
 
 # %% [markdown]
 # ## A batch is a rectangle
 #
-# A network works on several messages at once, because a few large computations are faster than many small ones.
-# Such a batch is one {term}`tensor` with a row for each message. Try to make one of three short training
-# messages.
+# A network works on several messages at once, because a few large computations are faster than many small ones. Such a
+# batch is one {term}`tensor` with a row for each message. Try to make one from three short training messages.
 
 # %% tags=["nbval-check-output"]
 texts = [
@@ -242,8 +245,8 @@ for token_ids in messages:
     print(len(token_ids), token_ids)
 
 # %% [markdown]
-# All three are real messages. The number at the start of each line counts its tokens, and the three counts
-# differ. What does PyTorch make of them?
+# All three are real messages. Each line begins with the number of tokens, and the three numbers differ. What does
+# PyTorch do with these lists?
 
 # %%
 import torch
@@ -254,21 +257,22 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# PyTorch refuses: the rows differ in length, and a tensor has no ragged edge. There are two cures.
-# {term}`Truncation <truncation>` cuts rows to a given length, here that of the shortest; {term}`padding` fills
-# the short rows up with a token that says nothing ({numref}`fig-padding`).
+# PyTorch refuses, because all rows of a tensor must have the same length. There are two ways. {term}`Truncation
+# <truncation>` cuts the rows to a given length, here that of the shortest. {term}`Padding <padding>` fills up the
+# short rows with a token that carries no meaning ({numref}`fig-padding`).
 
 # %% [markdown]
 # :::{figure-md} fig-padding
-# ![Three messages cut into tokens, of different lengths. Below them the same messages as rows of token numbers, all of the same length, because the shorter rows end in grey, dashed cells with the number 50256.](figures/padding.svg)
+# ![Three messages cut into tokens, of different lengths. Below them the same messages as rows of token numbers. All rows have the same length, because the shorter ones end in grey, dashed cells with the number 50256.](figures/padding.svg)
 #
-# Three messages as tokens (a dot marks a space), and the same as rows of one length. The dashed cells are
-# padding.
+# Three messages as GPT-2's tokens (a dot marks a space), and the same messages as rows of one length. The dashed cells
+# are padding.
 # :::
 
 # %% [markdown]
-# Cutting to the shortest loses text, often the part that matters. Padding loses nothing. GPT-2 has no token made
-# for it. By custom one takes the end-of-text token, which no typed text can produce. Written by hand:
+# Truncating to the shortest message loses text, often the part that matters. Padding loses nothing. GPT-2 has no token
+# made for padding. The usual choice is the end-of-text token, which no typed text can produce. Here is padding,
+# written by hand:
 
 
 # %% tags=["nbval-check-output", "wide-output"]
@@ -285,84 +289,82 @@ rows = pad_rows(messages, longest, tokenizer.eot_token)
 print(rows)
 
 # %% [markdown]
-# The picture in numbers: every row begins with its message and ends in 50256 where the message is too short. The
-# library does this with `pad_batch`. It takes pairs of message and {term}`label`, as a dataset hands them out,
-# and returns three tensors.
+# Every row begins with its message, and the shorter rows end in 50256. The library's `pad_batch` makes the same rows.
+# It takes pairs of message and {term}`label`, as a dataset returns them, and it gives back three tensors.
 
 # %% tags=["nbval-check-output"]
 from llmclf.loaders import pad_batch
 
 examples = list(zip(messages, [0, 1, 0], strict=True))
 batch = pad_batch(examples, pad_token_id=tokenizer.eot_token)
-print("pad_batch agrees:", torch.equal(batch.input_ids, rows))
-print("labels: ", batch.labels.tolist())
-print("lengths:", batch.lengths.tolist())
+print("input_ids:", tuple(batch.input_ids.shape))
+print("labels:   ", batch.labels.tolist())
+print("lengths:  ", batch.lengths.tolist())
 
 # %% [markdown]
-# Besides the padded rows there are the labels and the lengths. The lengths matter. From the rows alone you could
-# not always tell where a message ends: the empty message is an end-of-text token itself.
+# Why store the lengths? A program can also find the end of a message by looking for the pad token, but then it takes a
+# real `<|endoftext|>` in a message for padding, such as the one that stands for an empty message. The same happens
+# when the pad id is also the id of an ordinary token: wherever that token occurs in a message, the program takes it
+# for padding.
 
 # %% [markdown]
 # ## Is padding harmless?
 #
-# Mostly. A GPT reads from left to right, and a token sees only itself and what stands before it (chapter 4 shows
-# how the {term}`causal mask` does this). Padding on the right therefore changes nothing at the real tokens. Two
-# things remain. **Where the answer is read.** Raschka's program reads it at the last *position* of the row,
-# nearly always a padding token. That token has to gather the message, and all the padding before it competes for its {term}`attention`.
-
-# %% [markdown]
-# How much does that harm? For GPT-2 the experiments of {cite:t}`raschka2024experiments` report a
-# test {term}`accuracy` of 95.00 % with rows of 120 tokens and of 78.33 % with rows of 1,024, in one run each. Our own runs of SmolLM2 (chapter 10) do not show
-# this fall:
-
-# %%
-from llmclf.evaluation.predictions import tell_experiment
-
-for name in ("last-position", "context"):  # padded to the longest; to 1,024
-    print(tell_experiment(name))
-
-# %% [markdown]
-# So how much padding a model can bear depends on the model. The
-# library reads at the last *real* token instead, which the lengths lead to, and there the question does not arise.
+# Mostly. A GPT reads from left to right, and a token sees only itself and the tokens before it. (Chapter 3 shows how
+# the {term}`causal mask` does this.) So padding on the right changes nothing at the real tokens. Two questions remain.
 #
-# **What it costs.** The model computes on padding exactly as it computes on text. How much work is that? It
-# depends on how we pad.
+# **Where is the answer read?** Raschka's program reads it at the last *position* of the row. In nearly all rows a
+# padding token stands there. It has to gather the message, and all the padding before it competes for its
+# {term}`attention`.
+
+# %% [markdown]
+# How much does that harm? For GPT-2 the experiments of {cite:t}`raschka2024experiments` report a test {term}`accuracy`
+# (the share of right answers) of 95.00 % with rows of 120 tokens and of 78.33 % with rows of 1,024, in one run each.
+# Our own runs of SmolLM2 do not show this fall; chapter 10 has the numbers.
+#
+# The library reads the answer at the last *real* token. The lengths say where it is, and padding cannot change it.
+#
+# **What does padding cost?** A model computes on padding exactly as it computes on text. How much work that is depends
+# on how you pad.
 
 # %% [markdown]
 # ## A dataset that tokenises once
 #
-# In PyTorch, a dataset is anything that has a length and gives out an example for an index. Each {term}`epoch`,
-# that is, each pass through the training messages, asks for all of them. So we tokenise at the beginning, once,
-# and keep the result.
+# In PyTorch, a dataset is anything that has a length and returns an example for an index. Training goes through all
+# training messages several times, and each pass is an {term}`epoch`. So we tokenise once, at the beginning, and keep
+# the result.
 
-# %%
+# %% tags=["nbval-check-output"]
 from torch.utils.data import Dataset
 
 
 class Messages(Dataset):
     def __init__(self, table):
-        self.rows = [encode(tokenizer, text) for text in table["text"]]
+        self.messages = [encode(tokenizer, text) for text in table["text"]]
         self.labels = table["label"].tolist()
 
     def __len__(self):
-        return len(self.rows)
+        return len(self.messages)
 
     def __getitem__(self, index):
-        return self.rows[index], self.labels[index]
+        return self.messages[index], self.labels[index]
 
+
+by_hand = Messages(splits.train)
+print(len(by_hand), "messages; the first one with its label:")
+print(by_hand[0])
 
 # %% tags=["nbval-check-output"]
 from llmclf.loaders import MessageDataset
 
-by_hand = Messages(splits.train)
 train = MessageDataset(splits.train, tokenizer)
-same = all(by_hand[row] == train[row] for row in range(len(by_hand)))
-print("MessageDataset agrees:", same and len(by_hand) == len(train))
+print(train[0])
 print("longest message:", train.max_length)
 
 # %% [markdown]
-# `MessageDataset` does the same, and remembers how long its longest message is. With `max_length` it cuts longer
-# messages right away. What would that cost? Here is the share of training messages that would lose something.
+# The library's `MessageDataset` does the same, and also stores the length of its longest message. With `max_length` it
+# cuts longer messages. What would that cost? The next cell prints the share of training messages that would lose their
+# end.
 
 # %% tags=["nbval-check-output"]
 for max_length in (16, 32, 64, 120):
@@ -372,25 +374,27 @@ shortened = MessageDataset(splits.train, tokenizer, max_length=16)
 print("longest now:", max(len(tokens) for tokens, _ in shortened))
 
 # %% [markdown]
-# A narrow table is cheap, but soon most messages are damaged. The longest message as the limit damages none. Note
-# that the cut takes the *end*, and in spam that may be just where the telephone number stands.
+# Narrow batches are cheap, but a small limit damages most messages. A limit as long as the longest message damages
+# none. Note that truncation removes the *end* of a message. In spam, that may be just where the telephone number
+# stands.
 
 # %% [markdown]
 # ## Two ways to pad
 #
-# Raschka's program pads every row of every batch to the longest *training* message, and cuts longer validation
-# and test messages to that length. Call it {term}`fixed padding`. The width must not be taken from the test
-# table: the test stands for messages that nobody has seen yet. Is any message cut here?
+# Raschka's program pads every row of every batch to the longest *training* message, and cuts longer validation and
+# test messages to that length. This is {term}`fixed padding`. You must not take the width from the test table, because
+# the test stands for messages that nobody has seen yet. Is any message cut here?
 
 # %% tags=["nbval-check-output"]
-too_long = [int((column > train.max_length).sum()) for column in counts]
-print("longer than the longest training message:", too_long)
+for name, column in zip(splits._fields, counts, strict=True):
+    too_long = (column > train.max_length).sum()
+    print(f"{name:<10} {too_long} messages are too long")
 
 # %% [markdown]
-# No message is cut in any table, so here fixed padding loses nothing.
+# No message is cut in any table, so fixed padding loses nothing here.
 #
-# **Predict before you run.** Suppose all training messages are padded to the longest. You know its length and the
-# mean. What share of all these numbers is padding: a quarter, half, three quarters?
+# **Predict before you run.** Suppose you pad all training messages to the longest. You know its length and the mean.
+# What share of all these numbers is padding: a quarter, a half, or three quarters?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 real = train_counts.sum()
@@ -399,73 +403,85 @@ print(f"{real:,} of {cells:,} numbers are message")
 print(f"{1 - real / cells:.1%} are padding")
 
 # %% [markdown]
-# Most of the work goes into padding, all for the sake of the one longest message. The obvious saving is
-# {term}`dynamic padding`: each batch is only as wide as its own longest message. Then rows are padded when a
-# batch is put together, not in the dataset. PyTorch has a place for that: the function that a loader calls to
-# make one batch of its examples, its `collate_fn`.
+# :::{admonition} What it shows
+# :class: dropdown
+# About three quarters. The longest message has about four times as many tokens as the mean, so one quarter of the
+# rectangle is text. Most of the work goes into padding.
+# :::
+#
+# There is another way. With {term}`dynamic padding`, each batch is only as wide as its own longest message. Then you
+# pad the rows when you put a batch together, not in the dataset. PyTorch has a place for that: a loader calls its
+# function `collate_fn` to turn examples into a batch.
 
 # %% [markdown]
 # ## Loaders
 #
-# A loader draws examples from a dataset and packs them into batches. For training it shuffles them anew in each
-# epoch, from a {term}`seed`; `drop_last` leaves out the last batch if it is not full, so that every step of the
-# training rests on the same number of messages. Here is a loader with Raschka's settings: batches of eight, fixed
-# width, shuffled.
+# A loader draws examples from a dataset and packs them into batches. For training it shuffles them again in each
+# epoch, from a {term}`seed`. `drop_last` leaves out the last batch if it is not full, so every step of the training
+# uses the same number of messages. Here is a loader with Raschka's settings: batches of eight, fixed width, shuffled.
 
 # %% tags=["nbval-check-output"]
-from functools import partial
-
 from torch.utils.data import DataLoader
 
-pad_token_id, width = tokenizer.eot_token, train.max_length
-pad = partial(pad_batch, pad_token_id=pad_token_id, pad_to=width)
-draws = torch.Generator().manual_seed(123)
-options = {"shuffle": True, "drop_last": True, "generator": draws}
-loader = DataLoader(train, batch_size=8, collate_fn=pad, **options)
+
+def pad(examples):
+    return pad_batch(
+        examples,
+        pad_token_id=tokenizer.eot_token,
+        pad_to=train.max_length,
+    )
+
+
+loader = DataLoader(
+    train,
+    batch_size=8,
+    shuffle=True,
+    drop_last=True,
+    generator=torch.Generator().manual_seed(123),
+    collate_fn=pad,
+)
 batch = next(iter(loader))
 print([tuple(tensor.shape) for tensor in batch])
 
 # %% [markdown]
-# Eight rows of the fixed width, eight labels, eight lengths. {numref}`fig-batch` draws this batch as it is.
+# The batch has eight rows of the fixed width, eight labels and eight lengths. {numref}`fig-batch` shows the batch.
 #
 # :::{figure-md} fig-batch
-# ![Eight rows of equal width. In each a filled bar, the message, covers the left part, and an empty frame, the padding, the rest. Beside each row stand its label and its length. A dashed line marks the longest message; everything to the right of it is empty in all rows.](figures/batch.svg)
+# ![Eight rows of equal width. In each row a filled bar, the message, covers the left part, and an empty frame, the padding, covers the rest. Each row has its label on one side and its length on the other. A dashed line marks the longest message. To the right of the line all rows are empty.](figures/batch.svg)
 #
-# The first training batch, padded to the longest training message. Dynamic padding would end it at the dashed
-# line.
+# The first training batch, padded to the longest training message (GPT-2's tokens). Dynamic padding would end it at
+# the dashed line.
 # :::
 
 # %% [markdown]
-# Right of the dashed line there is no message at all, and even left of it many rows end early. The library makes
-# the loaders of all three tables in one call. Validation and test are not shuffled, and nothing of them is
-# dropped.
+# The library makes the loaders of all three tables in one call, with the same settings for training. `make_loaders`
+# does not shuffle validation and test messages, and it drops none of them.
 
 # %%
 from llmclf.loaders import make_loaders
 
 fixed = make_loaders(splits, tokenizer, padding="fixed")
 dynamic = make_loaders(splits, tokenizer, padding="dynamic")
-first = next(iter(fixed.train))
-print("make_loaders agrees:", all(map(torch.equal, first, batch)))
 
 # %% [markdown]
-# The same eight messages in the same order: the seed fixes the shuffling too.
-#
-# **Predict before you run.** You know the sizes of the three tables. How many batches of eight will each loader
-# give, and how large is the last one?
+# **Predict before you run.** You know the sizes of the three tables. How many batches of eight does each loader give,
+# and how large is the last one?
 
 # %% tags=["hide-output", "nbval-check-output", "wide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 for name, loader in fixed._asdict().items():
-    *_, last = loader
+    last = list(loader)[-1]
     shape = tuple(last.input_ids.shape)
     print(f"{name:<10} {len(loader):>3} batches, the last one {shape}")
 
 # %% [markdown]
-# These are the counts of {cite:t}`raschka2024`. Eight does not divide the training table, so its last few
-# messages are left out; because of the shuffling they are others in each epoch. The remainders of validation and
-# test are kept: they are counted, not learnt from, and there every message should count.
+# :::{admonition} What it shows
+# :class: dropdown
+# {cite:t}`raschka2024` counts the same numbers of batches. Eight does not divide the training table, so the training
+# loader drops the last few messages. Because of the shuffling, it drops others in each epoch. The smaller last batches
+# of validation and test stay, because an evaluation should count every message.
+# :::
 #
-# With dynamic padding the width changes from batch to batch.
+# All rows of these loaders have one width. With dynamic padding the width changes from batch to batch.
 
 # %%
 for name, way in (("fixed", fixed), ("dynamic", dynamic)):
@@ -474,13 +490,31 @@ for name, way in (("fixed", fixed), ("dynamic", dynamic)):
     print(f"{name:<8} {extremes}; the first six: {widths[:6]}")
 
 # %% [markdown]
-# With fixed padding there is one width for all; with dynamic padding each batch is as wide as it needs to be. A
-# model takes both: no weight of a GPT depends on the width of its input, up to the length of its {term}`context`.
+# A model accepts both. No weight of a GPT depends on the width of its input, up to the length of its {term}`context`.
+#
+# These widths count GPT-2's tokens. The model of this edition reads SmolLM2's tokens, so here are its batches.
+# `make_loaders` takes SmolLM2's tokenizer and pads with SmolLM2's own end-of-text token.
+
+# %% tags=["nbval-check-output"]
+print("SmolLM2 pads with token", smollm2.eot_token)
+for padding in ("fixed", "dynamic"):
+    loader = make_loaders(splits, smollm2, padding=padding).train
+    batch = next(iter(loader))
+    print(f"{padding:<8} first batch {tuple(batch.input_ids.shape)}")
+lengths = loader.dataset.whole_lengths
+mean = sum(lengths) / len(lengths)
+print(f"longest training message {max(lengths)}, mean {mean:.1f}")
+
+# %% [markdown]
+# The longest training message has 120 tokens with either tokenizer. That is a coincidence: SmolLM2's mean is larger
+# than GPT-2's, and with dynamic padding its first batch is wider, although it holds the same eight messages. Every
+# digit costs a token.
 
 # %% [markdown]
 # ## What padding costs
-# Now measure. Of all the numbers that a loader gives in one pass, which share is padding? (The loader leaves out
-# a few training messages, so the share differs a little from the one above.)
+#
+# Now measure, again with GPT-2's tokens. Of all the numbers that a loader gives in one pass, what share is padding?
+# (The training loader leaves out a few messages, so its share can differ a little from the one above.)
 
 
 # %%
@@ -497,9 +531,9 @@ for name, way in (("fixed", fixed), ("dynamic", dynamic)):
     print(f"{name:<8}", dict(zip(way._fields, shares, strict=True)))
 
 # %% [markdown]
-# Dynamic padding removes a good part of the waste, but not all: among eight random messages there is usually a
-# long one. The remedy is to put messages of like length together. `every_message` takes a loader and gives each
-# message of its dataset exactly once, longest first.
+# Dynamic padding removes a good part of the waste. Some remains, because eight random messages usually include a long
+# one. It helps to put messages of similar length together. The library's `every_message` takes a loader and gives each
+# message of its dataset exactly once, the longest first.
 
 # %% tags=["nbval-check-output"]
 from llmclf.loaders import every_message
@@ -511,9 +545,9 @@ for name, loader in dynamic._asdict().items():
     print(f"{name:<10} {count:>5} messages, {share:.1%} padding")
 
 # %% [markdown]
-# Hardly any padding is left, and the training messages that `drop_last` left out are there again. Why not train
-# like this? Remember {numref}`fig-lengths`: length and class go together. Count the training batches that hold
-# messages of one class only.
+# Hardly any padding is left, and the training messages that `drop_last` left out are back. Why not train like this?
+# Remember {numref}`fig-lengths`: length and class go together. Count the training batches that hold messages of one
+# class only.
 
 
 # %%
@@ -526,15 +560,15 @@ for name, loader in (("shuffled", shuffled), ("by length", by_length)):
     print(f"{name:<9} {of_one_class(loader):>3} of {len(loader)} batches")
 
 # %% [markdown]
-# Sorted by length, many batches show the model one class only, and would push it towards ham, then towards spam.
-# So training stays shuffled. For evaluation the order does not matter: each message is judged by itself, and then
-# the right answers are counted.
+# Sorted by length, many batches show the model one class only. They would push it towards ham, then towards spam. So
+# training stays shuffled. For evaluation the order does not matter: the model judges each message by itself, and you
+# count the right answers at the end.
 #
 # One warning: do not take the first few batches of `every_message` as a sample. They hold the longest messages.
 
 # %% [markdown]
-# Last, check that the shuffling can be repeated, and that it does not repeat itself. Two loaders with the same
-# seed (123 unless you say otherwise) must agree batch for batch; two epochs of one loader must not.
+# Last, check two things about the shuffling. Two loaders with the same seed (123 by default) must give the same order.
+# Two epochs of one loader must not.
 
 
 # %% tags=["nbval-check-output"]
@@ -542,25 +576,26 @@ def order(loader):
     return torch.cat([batch.lengths for batch in loader]).tolist()
 
 
-one, other = (make_loaders(splits, tokenizer).train for _ in range(2))
+one = make_loaders(splits, tokenizer).train
+other = make_loaders(splits, tokenizer).train
 first_epoch = order(one)
 print("same seed, same order: ", order(other) == first_epoch)
 print("second epoch the same: ", order(one) == first_epoch)
 
 # %% [markdown]
-# `True`, then `False`, as it should be. Both matter: a result that nobody can repeat is worth little, and a model
-# that always meets its examples in the same order may learn something from the order.
+# You must be able to repeat a result. But a model that always meets its examples in the same order may learn something
+# from the order.
 
 # %% [markdown]
 # ## Exercises
 #
-# Replace the dots by your code and run the cell; `check` says what it found. Each solution is folded below.
+# Replace the dots with your code and run the cell. `check` says what it found. Each solution is folded below.
 #
 # ### Exercise 1: The share of padding
 #
-# A batch is padded to its own longest message. Given the lengths of its messages,
-# which share of its numbers is padding? For the lengths 1 and 3 it is one third. There is at least one length,
-# and none is zero; return the fraction unrounded.
+# A batch is padded to its own longest message. Write `share_of_padding(lengths)`: given the lengths of its messages,
+# what share of its numbers is padding? For the lengths 1 and 3 it is one third. Every batch has a message, and every
+# message a token. Return the fraction unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -583,9 +618,9 @@ check(share_of_padding)
 # %% [markdown]
 # ### Exercise 2: Truncate or pad
 #
-# Bring a message, a list of token ids, to exactly `width` ids: cut its end where it is
-# too long, fill it up on the right where it is too short; an empty message becomes padding alone. Return a new
-# list.
+# Write `truncate_or_pad(message, width, pad_token_id)`. It brings a message, a list of token ids, to exactly `width`
+# ids. Cut the end of a message that is too long. Fill up a message that is too short, on the right. An empty message
+# becomes padding alone. Return a new list.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -608,8 +643,8 @@ check(truncate_or_pad)
 # %% [markdown]
 # ### Exercise 3: Count the batches
 #
-# How many batches does a loader give for `count` messages (a number, such as 1045),
-# with `drop_last` and without? Return a whole number, without making a loader.
+# Write `count_batches(count, batch_size, drop_last)`: how many batches does a loader give for `count` messages (a
+# number, such as 1045), with `drop_last` and without? Return a whole number, without making a loader.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -630,51 +665,66 @@ def count_batches(count, batch_size, drop_last):
 check(count_batches)
 
 # %% [markdown]
+# ### Exercise 4: Another batch size
+#
+# Change a setting of the training: make loaders with dynamic padding and batches of 1, 2, 8 and 32 messages. Before
+# you run them, guess: does the share of padding grow or shrink? (This one is not checked.)
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 4", "code_prompt_hide": "Hide solution 4"}
+for batch_size in (1, 2, 8, 32):
+    loader = make_loaders(splits, tokenizer, batch_size=batch_size).train
+    share = padding_in(loader)
+    print(f"{batch_size:>2} messages in a batch: {share:.0%} padding")
+
+# %% [markdown]
+# The more messages a batch holds, the more likely is a long one among them, and all others are padded to it. A single
+# message needs no padding, but then the computer works on one message at a time.
+
+# %% [markdown]
 # ## Questions
 #
 # <details><summary>1. Why can GPT-2’s tokenizer write a word that it has never met?</summary>
 #
-# All 256 bytes are tokens. In the worst case the word is written byte by byte.
+# All 256 bytes are tokens. In the worst case the tokenizer writes the word byte by byte.
 #
 # </details>
 #
 # <details><summary>2. You feed a model the token ids of another model’s tokenizer. What happens?</summary>
 #
-# No error, as long as the ids are small enough; but each number stands for another piece of text, so the model
+# You get no error, as long as the ids are small enough. But each id stands for another piece of text, so the model
 # reads nonsense.
 #
 # </details>
 #
 # <details><summary>3. Why are validation and test messages padded to the longest <em>training</em> message?</summary>
 #
-# The width belongs to what was decided in training. Messages that the classifier will meet later cannot be asked
-# for their length beforehand, and the test messages stand for them.
+# The width belongs to what was decided in training. You cannot know the lengths of the messages that the classifier
+# will meet later, and the test messages stand for them.
 #
 # </details>
 
 # %% [markdown]
 # <details><summary>4. The padding stands on the right. What would change on the left?</summary>
 #
-# Every real token would have padding before it, and could see it: the message would begin after a row of
-# end-of-text tokens, at later positions. What is computed at the real tokens would change, unless the padding
-# were hidden from them.
+# Every real token would have padding before it, and could see it. The message would begin after several end-of-text
+# tokens, at later positions. The results at the real tokens would change, unless the program hides the padding from
+# them.
 #
 # </details>
 #
 # <details><summary>5. Why is <code>every_message</code> good for evaluation and bad for training?</summary>
 #
-# Counting right answers does not depend on the order. Training does: batches of like length are often of one
-# class.
+# The number of right answers does not depend on the order. Training depends on it: batches of similar length often
+# hold one class only.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A message becomes a list of token ids, by merges learnt from much text. Lists of different lengths become a
-# rectangle by padding with the end-of-text token, and the lengths say where each message ends. You wrote the
-# padding and the dataset by hand, met the library's, built loaders with fixed and with dynamic padding, and
-# measured what each wastes.
+# A tokenizer turns a message into a list of token ids, by merges learnt from much text. Padding turns lists of
+# different lengths into a rectangle, and the lengths say where each message ends. You wrote the padding and the
+# dataset by hand, built loaders with fixed and with dynamic padding, and measured how much of each is padding.
 #
-# **Next:** the batches are ready; they need a reader. [Chapter 3](03_pretrained.ipynb) loads a {term}`pretrained model` and lets it show
-# what it knows.
+# **Next:** the batches are ready, and a model can read them. [Chapter 3](03_pretrained.ipynb) loads a
+# {term}`pretrained model` and lets it show what it knows.

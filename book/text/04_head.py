@@ -9,79 +9,84 @@
 # %% [markdown]
 # # 4 · The classification head
 #
-# The {term}`pretrained model` of chapter 3 says which token comes next. A spam filter needs another answer, *ham*
-# or *spam*. So you take off the model's last layer, put on a small new one, and decide which parts may learn. At
-# the end you can
+# The {term}`pretrained model` of chapter 3 scores every {term}`token` that could come next. A spam filter needs another
+# answer: *ham* or *spam*. In this chapter you take off the model's last layer, put on a small new one, and choose
+# which parts may learn. At the end you can
 #
-# - **replace** the output layer of a pretrained model by one with an output for each class,
-# - **freeze** a model, let chosen parts learn again, and **count** both kinds of parameters,
+# - **replace** the output layer of a pretrained model by one with an output for each {term}`class`,
+# - **choose** which parameters may learn, and **count** them,
 # - **show** by experiment which tokens a row of the output depends on,
-# - **pick** the row that a classifier must read, however much padding there is.
+# - **pick** the row that a classifier must read, however much {term}`padding` follows it.
 
 # %% [markdown]
-# > **Before you start.** You need chapters 2 and 3: tokens, padding, and a loaded model. On a laptop's CPU the chapter
-# > takes less than a minute; on a GPU it was not measured. The weights are those of chapter 3 and are not fetched
-# > again. If you begin here, it is one download of about 100 MB (SmolLM2) or 550 MB (GPT-2 small).
+# > **Before you start.** You need chapters 2 and 3: tokens, padding, a loaded model and the causal mask. The chapter
+# > takes less than a minute on a laptop's CPU; we have not measured a GPU. It uses the {term}`weights` of chapter 3 and
+# > downloads nothing new. If you begin here, it downloads them once: 98 MB for SmolLM2, 548 MB for the smallest GPT-2.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
 # %% tags=["provenance"]
+import pandas as pd
+import torch
+
 from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
+torch.set_grad_enabled(False)  # nothing is trained in this chapter
 backbone = choose_backbone()
 print(provenance(backbone))
 
 # %% [markdown]
-# The line `backbone` names the model of this page; a pretrained model on which a classifier is built is called
-# its {term}`backbone`. Every number that we compute below is this model's own. With another the numbers change
-# and the statements stay. Nothing is trained here, and only a few short messages are read. So everything runs on
-# the CPU.
+# The line `backbone` names the model of this page. (A pretrained model on which you build a classifier is called
+# its {term}`backbone`.) This edition is printed with SmolLM2. Every cell also runs with GPT-2. The chapter trains
+# nothing and reads only a few short messages, so the CPU is enough.
 
 # %% [markdown]
-# ## What stands at the end of the model
+# ## The end of the model
 #
-# A model in PyTorch is a tree of modules. Printed, it can be read from top to bottom, in the order in which a
-# message passes through.
+# A model in PyTorch is a tree of modules. If you print it, you can read it from top to bottom, in the order in
+# which a message passes through it.
 
 # %% tags=["wide-output"]
 from llmclf.tokenizer import encode, load_tokenizer
 from llmclf.weights import load_pretrained
 
 tokenizer = load_tokenizer(backbone)
-model = load_pretrained(backbone)
-print(model)
+pretrained = load_pretrained(backbone)
+print(pretrained)
 
 # %% [markdown]
-# The token {term}`embedding` turns each {term}`token` into a list of numbers, its {term}`hidden state`. (A GPT-2
-# adds a second embedding, for the position.) The {term}`blocks <block>`, all built alike, add to the hidden
-# states one after the other. The final {term}`norm` brings them to one scale. Last comes the {term}`head`, a
-# single linear layer. (SmolLM2's keys and values are narrower than its queries: the grouped-query attention of
-# chapter 3.) What does the head make of a hidden state?
+# The token {term}`embedding` turns each token into a vector, its {term}`hidden state`. (GPT-2 has a second
+# embedding, for the positions.) The {term}`blocks <block>` all have the same form, and each adds to the hidden
+# states. The final {term}`norm` brings the hidden states to one scale. The last line is the {term}`head`, a single
+# linear layer. (In this chapter "head" always means this output layer, not the parts of attention.) What does the
+# head make of a hidden state?
 
 # %%
-hidden_size = model.config.hidden_size
-print(f"{hidden_size} numbers in, {model.head.out_features:,} out")
+hidden_size = pretrained.config.hidden_size
+print(f"{hidden_size} numbers in, {pretrained.head.out_features:,} out")
 
 # %% tags=["nbval-check-output"]
-shared = model.head.weight is model.token_embedding.weight
+shared = pretrained.head.weight is pretrained.token_embedding.weight
 print("head and token embedding share one matrix:", shared)
 
 # %% [markdown]
-# The head returns one number for each token of the vocabulary: a {term}`logit`, the higher the more likely that
-# token comes next. Its matrix is the token embedding, used backwards. Many language models share it between both
-# ends to save memory. Keep this in mind; you need it for a prediction further down.
+# The head returns one number for each token of the vocabulary, a {term}`logit`. The higher the logit, the more
+# likely that token comes next. The head has no matrix of its own: it uses the token embedding a second time. Many
+# language models do this to save memory. You need this fact for a prediction further down.
 
 # %% [markdown]
 # ## Freeze everything
 #
-# PyTorch changes only those {term}`weights` whose `requires_grad` is true. To {term}`freeze` a model means to set
-# it to false everywhere. What is frozen keeps what it knows about language, far more than a thousand messages
-# could teach it. It also needs no {term}`gradient`, and so costs less time and memory.
+# In training, PyTorch changes only those weights whose `requires_grad` is true. To {term}`freeze` a model,
+# you set it to false for all weights. Frozen weights keep what they know about language, which is far more than a
+# thousand messages could teach. They also need no {term}`gradient`, which saves time and memory. You change a
+# second copy of the model, so `pretrained` stays as it is.
 
 # %% tags=["nbval-check-output"]
+model = load_pretrained(backbone)  # a copy for you to change
 model.requires_grad_(False)
 may_learn = [weight.requires_grad for weight in model.parameters()]
 print(sum(may_learn), "tensors may learn")
@@ -89,74 +94,83 @@ print(sum(may_learn), "tensors may learn")
 # %% [markdown]
 # ## A head with two outputs
 #
-# Now the exchange ({numref}`fig-new-head`). The new head reads the same hidden states as the old one, and gives
-# two logits instead of tens of thousands. Everything before it stays.
+# Now you replace the head ({numref}`fig-new-head`). The new head reads the same hidden states as the old one. It
+# returns two logits instead of tens of thousands. Everything before it stays.
 #
 # :::{figure-md} fig-new-head
-# ![Embedding, blocks and final norm stay as one box. Below, to the left, the vocabulary head with one output for every token is taken off. To the right, a new head with the two outputs ham and spam is put on.](figures/new_head.svg)
+# ![Embedding, blocks and final norm stay, drawn as one box. Below them, on the left, the vocabulary head with one output for each token comes off. On the right, a new head with the two outputs ham and spam goes on.](figures/new_head.svg)
 #
-# Replacing the output layer. The vocabulary head is taken off, a new head with one logit for each class is put
-# on.
+# Replacing the output layer. The vocabulary head comes off, and a new head with one logit for each class goes on.
 # :::
 
 # %%
-import torch
-
-before = sum(weight.numel() for weight in model.parameters())
 torch.manual_seed(123)
 model.head = torch.nn.Linear(hidden_size, 2)
 print(model.head)
 
 # %% [markdown]
-# A new layer is made with `requires_grad` set, so it will learn. Its weights are random: here the pretrained
-# knowledge ends.
+# A new layer has `requires_grad` set to true, so the new head will learn. Its weights are random: it knows nothing
+# yet.
 #
-# **Predict before you run.** The old head was a matrix with tens of thousands of rows, the new one has two. How
-# does the number of parameters change?
+# **Predict before you run.** The old head has tens of thousands of outputs, the new one has two. How does the
+# number of parameters of the whole model change?
+
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-after = sum(weight.numel() for weight in model.parameters())
-print(f"{after - before:+,} parameters")
-print("two rows of weights and two biases:", 2 * hidden_size + 2)
+def count_parameters(model):
+    return sum(weight.numel() for weight in model.parameters())
+
+
+added = count_parameters(model) - count_parameters(pretrained)
+print(f"{added:+,} parameters")
+print("weights and biases of two outputs:", 2 * hidden_size + 2)
 
 # %% [markdown]
-# It grew. The large matrix is still there, because the token embedding needs it, and `parameters()` had counted
-# the shared matrix once. All that is new are the two rows of the new head, and a {term}`bias` for each.
+# :::{admonition} What it shows
+# :class: dropdown
+# The model grows. The large matrix is still there, because the token embedding uses it, and `parameters()` counts a
+# shared matrix once. Only the new head is added. Each of its outputs has one weight for each number of the hidden
+# state, and one {term}`bias`.
+# :::
 #
-# The library's `new_head` draws the same random weights from a generator of its own, so that no other random draw
-# is disturbed.
-
-# %% tags=["nbval-check-output"]
-from llmclf.head import new_head
-
-library_head = new_head(model, 2, seed=123)
-same = torch.allclose(library_head.weight, model.head.weight)
-print("new_head agrees:", same)
-
-# %% [markdown]
 # ## Why two outputs and not one?
 #
-# A single logit would do: positive for spam, negative for ham. The function `sigmoid` turns it into a
-# probability. Two logits say the same thing in another way. The function {term}`softmax` turns a row of logits
-# into probabilities, and with two of them only their difference counts.
+# One logit would be enough: positive for spam, negative for ham. The function `sigmoid` turns it into a
+# probability. Two logits say the same in another form. The function {term}`softmax` turns them into two
+# probabilities, and only the difference of the logits matters.
 
 # %% tags=["nbval-check-output"]
 pairs = torch.tensor([[0.5, 2.0], [1.0, -1.0], [-3.0, -3.0]])
-from_two = pairs.softmax(dim=1)[:, 1]
-from_one = (pairs[:, 1] - pairs[:, 0]).sigmoid()
-print(from_two)
-print("one logit agrees:", torch.allclose(from_two, from_one))
+print("two logits:", pairs.softmax(dim=1)[:, 1])
+print("one logit: ", (pairs[:, 1] - pairs[:, 0]).sigmoid())
 
 # %% [markdown]
-# Two outputs cost one more row of weights. In return nothing changes when the classes become three or fifty: the
-# label is the place of the largest logit, and the loss of chapter 5 takes as many logits as there are classes.
-# `new_head` and the library's `Classifier` accept any number from two on.
+# Both give the same probability of spam. The second output costs a few hundred weights. In return, the same code
+# works for three classes or fifty: the label is the position of the largest logit, and the loss of chapter 5 takes
+# any number of logits. So the library uses one output for each class, and at least two.
+#
+# :::{admonition} With your own table, three classes
+# :class: tip
+# Suppose your table `messages.csv` has a column `text`, and a column `label` with *ham*, *spam* and *newsletter*. Two
+# things change: the head has three outputs, and there are three label names. One command reads the names from the
+# table, splits it (7 : 1 : 2, each label in every part), trains the classifier, and saves it. A second one uses it:
+#
+# ```sh
+# python -m llmclf train --table messages.csv --output output/three
+# python -m llmclf classify output/three "Our offers of this week"
+# ```
+#
+# `--text-column` and `--label-column` name other columns, and with `--method probe` some dozens of labels are enough to
+# begin. In Python, `read_table` of `llmclf.files.tables` reads the file, and `llmclf.finetune.finetune` is the recipe.
+# [Troubleshooting](troubleshooting.md) lists tables of other forms.
+# :::
 
 # %% [markdown]
 # ## Let the last parts learn
 #
-# Is a new head enough? {cite:t}`raschka2024experiments` reports for GPT-2, read at a padded last position: 72.00 % test accuracy when only the
-# head learns, 95.00 % when the last block and the final norm learn too (one run each). Our runs of SmolLM2, read at the last real token (chapter 10):
+# Is a new head enough? {cite:t}`raschka2024experiments` reports for GPT-2, read at a padded last position, a test
+# {term}`accuracy` of 72.00 % when only the head learns, and of 95.00 % when the last block and the final norm learn
+# too (one run each). Here are our runs of SmolLM2, read at the last real token (chapter 10):
 
 # %%
 from llmclf.evaluation.predictions import tell_experiment
@@ -165,21 +179,22 @@ for name in ("head", "last-token"):  # only the head; the last block too
     print(tell_experiment(name))
 
 # %% [markdown]
-# The head can only weigh what the blocks found, and with SmolLM2 that is a lot already. The last block can still learn to look for something else, which makes a smaller
-# difference here than in that reference, but a sure one.
+# With SmolLM2, a new head alone gets most messages right. The head can only weigh what the blocks have found. The
+# last block can still learn to look for something else. Here that gains about two percentage points, much less than
+# in the reference, but chapter 10 sees a gain in every one of its five runs. So you let these parts learn:
 
 # %%
 for part in (model.blocks[-1], model.final_norm):
     part.requires_grad_(True)
-named = model.named_parameters()
-learning = [name for name, weight in named if weight.requires_grad]
-print(*learning, sep="\n")
+for name, weight in model.named_parameters():
+    if weight.requires_grad:
+        print(name)
 
 # %% [markdown]
-# The last block (they are numbered from zero), the final norm and the head: these may learn, and nothing else.
-# They are called *trainable*, all other parts frozen.
+# These are the last block, the final norm and the head (blocks are numbered from zero). Their weights are
+# *trainable*, all others are frozen.
 #
-# **Predict before you run.** Which share of all parameters is that: about half, a tenth, or less?
+# **Predict before you run.** What share of all parameters is trainable: about half, a tenth, or less?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 frozen = trainable = 0
@@ -192,43 +207,45 @@ print(f"frozen {frozen:,}, trainable {trainable:,}")
 print(f"share that learns: {trainable / (frozen + trainable):.1%}")
 
 # %% [markdown]
-# Less than a tenth. The deeper the model, the smaller the part that one block makes up. {numref}`fig-trainable`
-# shows the parts for both models of this book.
+# :::{admonition} What it shows
+# :class: dropdown
+# Less than a tenth. The trainable number is the sum of last block, final norm and head:
 #
-# :::{figure-md} fig-trainable
-# ![A stack of parts with their parameter counts for GPT-2 124M and SmolLM2-135M. Token embedding, position embedding and all blocks but the last are marked frozen, with dashed edges and hatching. Last block, final norm and head are marked as learning, with solid edges.](figures/trainable.svg)
+# - SmolLM2: 3,540,096 + 576 + 1,154 = 3,541,826,
+# - GPT-2 124M: 7,087,872 + 1,536 + 1,538 = 7,090,946, because its blocks are wider.
 #
-# What is frozen (hatched, dashed) and what learns (solid). SmolLM2 has no position embedding.
+# Exercise 1 of chapter 3 computes GPT-2's block.
 # :::
-
-# %% [markdown]
-# The library's `Classifier` takes all these steps at once: it exchanges the head (with seed 123, if you give no
-# other), freezes, and lets the last parts learn. With `precision="float32"` all weights keep their 32 bits; chapter 6
-# tells what else is possible. `parameter_table` counts part by part. Its last rows are the interesting ones.
+#
+# The library's `Classifier` does all this in one call: it replaces the head of a fresh model (from {term}`seed` 123),
+# freezes the weights, and lets the last parts learn. With `precision="float32"` all weights keep their 32 bits;
+# chapter 6 explains the alternative. `parameter_table` counts each part. Here are the last five lines:
 
 # %%
 from llmclf.head import Classifier, parameter_table
 
-classifier = Classifier(model, precision="float32")
+classifier = Classifier(load_pretrained(backbone), precision="float32")
 table = parameter_table(classifier)
 table.tail(5).map("{:,}".format)
 
-# %% tags=["nbval-check-output"]
-found = model.named_parameters()
-same_parts = [name for name, weight in found if weight.requires_grad]
-print("same parts learn:", same_parts == learning)
-sums = table.loc["sum"].tolist()
-print("same counts:", sums == [frozen, trainable])
-same = torch.allclose(model.head.weight, library_head.weight)
-print("same new head:", same)
+# %% [markdown]
+# The sums are those of your own model. {numref}`fig-trainable` shows the parts for both models of this book.
+#
+# :::{figure-md} fig-trainable
+# ![A stack of parts with their numbers of parameters for GPT-2 124M and SmolLM2-135M. Token embedding, position embedding and all blocks but the last are marked as frozen, with dashed edges and hatching. Last block, final norm and head are marked as learning, with solid edges.](figures/trainable.svg)
+#
+# What is frozen (hatched, dashed) and what learns (solid). SmolLM2 has no position embedding.
+# :::
+#
+# A larger GPT-2 needs no other code: start the notebooks with `LLMCLF_BACKBONE=gpt2-355M make lab`, or give a command
+# `--backbone gpt2-355M`.
+# It means a download of about 1.52 GB and, for each copy in float32 (this page holds three), roughly 1.4 GB of
+# memory. We could not run it. From the number of weights we estimate about three times the time of 124M per step.
 
 # %% [markdown]
-# Three times `True`: what you built by hand and what the library builds is the same model. `Classifier` changed
-# `model` in place, so both names now stand for the same weights.
-#
 # ## One row of logits for each token
 #
-# What comes out of it? Give it the four words of an example.
+# What does the classifier return? Give it a message of four words.
 
 # %%
 text = "Do you have time"
@@ -238,115 +255,131 @@ print(input_ids)
 print(tokens)
 
 # %% [markdown]
-# Each word is one token here; the space before a word belongs to it. In GPT-2's vocabulary the four are 5211,
-# 345, 423 and 640, as {cite:t}`raschka2024` prints them. SmolLM2 has a vocabulary of its own, and other numbers.
-# Now send them through.
+# Each word is one token here, together with the space before it. In GPT-2's vocabulary the four have the numbers
+# 5211, 345, 423 and 640, as {cite:t}`raschka2024` prints them. SmolLM2 has its own vocabulary. Now run them through
+# the library's classifier and through the model that you built. `token_logits` returns the logits at every token.
 
 # %% tags=["nbval-check-output"]
-with torch.inference_mode():
-    logits = model(torch.tensor([input_ids]))
+logits = classifier.token_logits(torch.tensor([input_ids]))
 print(tuple(logits.shape))
+yours = model(torch.tensor([input_ids]))
+print("your model agrees:", torch.allclose(yours, logits, atol=1e-4))
 
 # %% [markdown]
-# One message, four tokens, two classes: the shape is (batch, tokens, 2). The model still answers once for each
-# token, as it did when it predicted the next one. Look at the four rows.
+# One message, four tokens, two classes: the shape is (batch, tokens, classes). The two models agree, because even
+# the random weights of their heads come from the same seed. Here are the four rows:
 
 # %%
-import pandas as pd
-
 columns = ["ham", "spam"]
 pd.DataFrame(logits[0].numpy(), tokens, columns).round(2)
 
 # %% [markdown]
-# Four rows, but a message gets one label. So one row has to be chosen, and the choice is the last
-# ({numref}`fig-output-row`). Why it and no other, the next section finds out.
+# There are four rows, but a message needs one label. So you have to choose one row. A classifier reads the last one
+# ({numref}`fig-output-row`). The next section shows why.
 #
 # :::{figure-md} fig-output-row
-# ![A table with a row for each of the four tokens, with its logit for ham and for spam and the words that it has seen. The first row has seen only the word Do, the last one all four words. The last row is marked: this row is read.](figures/output_row.svg)
+# ![A table with a row for each of the four tokens: its logit for ham, its logit for spam, and the words that it has seen. The first row has seen only the word Do, the last one all four words. The last row is marked: this row is read.](figures/output_row.svg)
 #
-# Real logits of SmolLM2-135M with an untrained head. Only the last row has seen the whole message.
+# SmolLM2's logits with an untrained head. Only the last row has seen the whole message.
 # :::
 
 # %% [markdown]
 # ## Why the last token: the causal mask
 #
-# In the {term}`attention` of every block, a token gathers from itself and from the tokens before it. What comes
-# later is barred to it: in pretraining the model had to guess what comes later, and must not look. This is the
-# {term}`causal mask` ({numref}`fig-causal-mask`).
+# In chapter 3 you wrote the {term}`causal mask` yourself. The scores of all later tokens become minus infinity
+# before softmax:
+#
+# ```python
+# scores = scores.masked_fill(later.bool(), -torch.inf)
+# ```
+#
+# The {term}`attention` of every block does this. So a token takes information from itself and from earlier tokens
+# only. {numref}`fig-causal-mask` shows how much it takes from each.
 #
 # :::{figure-md} fig-causal-mask
-# ![A grid with a row and a column for each of the four tokens. On the diagonal and below it stand percentages: so much does a row take from each token that it sees. Above the diagonal all fields are hatched and barred.](figures/causal_mask.svg)
+# ![A grid with a line and a column for each of the four tokens. On the diagonal and below it stand percentages: this much each token takes from itself and from each earlier token. Above the diagonal all fields are hatched.](figures/causal_mask.svg)
 #
-# How much each token gathers from which, in SmolLM2-135M (mean over all attention heads and blocks, rounded).
-# Much goes to the first token, whatever it is: a head that finds nothing of use looks there.
+# How much each token takes from which, in SmolLM2-135M (average over the whole model, rounded). Much of it comes
+# from the first token.
 # :::
 
 # %% [markdown]
-# You need not take the picture's word for it. Exchange one token and see which rows of the output move. A small
-# function gives the rows of one message; another compares two messages.
+# What does the mask mean for the output? You can find out without looking inside the model: replace one token, and
+# see which rows change.
 
 
 # %%
-def rows_of(ids):
-    with torch.inference_mode():
-        return model(torch.tensor([ids]))[0]  # (tokens, 2)
+def rows_of(classifier, ids):
+    return classifier.token_logits(torch.tensor([ids]))[0]  # (tokens, 2)
 
 
-def which_rows_move(ids, other_ids):
-    distance = (rows_of(ids) - rows_of(other_ids)).abs()
-    return (distance.amax(dim=1) > 1e-4).tolist()
+def which_rows_change(classifier, ids, other_ids):
+    change = rows_of(classifier, other_ids) - rows_of(classifier, ids)
+    return (change.abs().amax(dim=1) > 1e-4).tolist()
 
 
 # %% [markdown]
-# **Predict before you run.** The last of the four tokens becomes another one, `" money"`. Which of the four rows
-# change?
+# **Predict before you run.** You replace the last of the four tokens by `" money"`. Which of the four rows change?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 other = encode(tokenizer, " money")[0]
-print(which_rows_move(input_ids, [*input_ids[:-1], other]))
+new_end = [*input_ids[:-1], other]
+print(which_rows_change(classifier, input_ids, new_end))
 
 # %% [markdown]
-# Only the last row changes. The first three cannot know what follows them. And if the *first* token is exchanged?
+# :::{admonition} What it shows
+# :class: dropdown
+# Only the last row changes. The first three rows cannot depend on a token that follows them.
+# :::
+#
+# **Predict before you run.** Now you replace the *first* token instead. Which rows change?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-print(which_rows_move(input_ids, [other, *input_ids[1:]]))
+new_start = [other, *input_ids[1:]]
+print(which_rows_change(classifier, input_ids, new_start))
 
 # %% [markdown]
-# All four rows change: everything that follows has seen the first token. Do this for each place in turn, and the
-# causal mask appears, although you never looked inside the model.
+# :::{admonition} What it shows
+# :class: dropdown
+# All four rows change, because each of them has seen the first token.
+# :::
+#
+# Do this for each place in turn. The next output has a line for each row, and a column for each place of the new
+# token. A one means that the row changes.
 
 # %% tags=["nbval-check-output"]
-moved = []
+changes = []
 for place in range(len(input_ids)):
     ids = list(input_ids)
     ids[place] = other
-    moved.append(which_rows_move(input_ids, ids))
-seen = torch.tensor(moved).T  # (row, place that was exchanged)
-print(seen.long())
-print("a lower triangle:", torch.equal(seen, seen.tril()))
+    changes.append(which_rows_change(classifier, input_ids, ids))
+print(torch.tensor(changes).T.long())  # (row, place of the new token)
 
 # %% [markdown]
-# A one says: this row depends on the token in that place. The last row alone has a one everywhere. It is the only
-# one that has seen the whole message, and that is why a classifier reads it. Reading the first row would judge a
-# message by its first word; {cite:t}`raschka2024experiments` reports 75.00 % for GPT-2 (one run). SmolLM2 is hardly better than a coin there:
+# The zeros stand exactly where `later` was true in chapter 3: you have found the mask from outside. Only the last
+# row has a one everywhere. Only this row has seen the whole message, so a classifier reads it. The first row has
+# seen one token. {cite:t}`raschka2024experiments` reports 75.00 % for GPT-2 trained to read the first row (one
+# run). SmolLM2 reaches:
 
 # %%
 print(tell_experiment("first-token"))
 
 # %% [markdown]
+# The interval contains one half, the share that a coin gets right.
+#
 # ## An answer after every word
 #
-# The mask has a welcome side. Row two has seen nothing but the first two tokens. So it must be the very answer
-# that the model gives to a message that ends there.
+# The mask also has a use. The second row has seen only the first two tokens. So it must be equal to the last row of
+# a message that ends there. Compare all four:
 
 # %% tags=["nbval-check-output"]
-rows = rows_of(input_ids)
+rows = rows_of(classifier, input_ids)
 ends = range(1, len(input_ids) + 1)
-cut = torch.stack([rows_of(input_ids[:end])[-1] for end in ends])
-print("agrees:", torch.allclose(cut, rows, atol=1e-4))
+cut = [rows_of(classifier, input_ids[:end])[-1] for end in ends]
+print("agrees:", torch.allclose(torch.stack(cut), rows, atol=1e-4))
 
 # %% [markdown]
-# One pass through the model thus gives an answer after each word. As probabilities, they read as follows.
+# One pass through the model gives an answer after every word. As probabilities:
 
 # %%
 spam = rows.softmax(dim=1)[:, 1].tolist()
@@ -354,14 +387,14 @@ for token, probability in zip(tokens, spam, strict=True):
     print(f"{token:<6} spam {probability:.1%}")
 
 # %% [markdown]
-# The head is random, so these numbers mean nothing yet. Chapter 7 prints them for the trained classifier, and
-# there you can watch it change its mind in the middle of a message.
+# The head is random, so these numbers mean nothing yet. Chapter 7 prints them for a trained classifier. There you
+# can see how its answer changes in the middle of a message.
 
 # %% [markdown]
 # ## The trap of padding
 #
-# In a {term}`batch` all rows have one length, so the shorter message is filled up with {term}`padding`. Here are
-# two messages. Which token stands in the last *position* of each row?
+# In a {term}`batch` all messages have one length, so the shorter ones are filled up with padding. Here are two
+# messages. Which token is at the last *position* of each?
 
 # %% tags=["nbval-check-output"]
 from llmclf.loaders import pad_batch
@@ -377,149 +410,145 @@ last_ids = batch.input_ids[:, -1].tolist()
 print([tokenizer.decode([number]) for number in last_ids])
 
 # %% [markdown]
-# In the short message it is the padding token `<|endoftext|>`. A classifier that reads the last position, as
-# `logits[:, -1]` does, reads the row of a token that nobody wrote. The last *real* token is found with the
-# lengths that the loader hands out.
+# The short message ends with the padding token `<|endoftext|>`. A classifier that reads the last
+# position, with `[:, -1]`, reads the row of a token that nobody wrote. You find the last *real* token with the
+# lengths that the loader returns. Compare the two:
 
 # %%
-with torch.inference_mode():
-    logits = model(batch.input_ids)  # (2, tokens, 2)
+batch_logits = classifier.token_logits(batch.input_ids)  # (2, tokens, 2)
 messages = torch.arange(len(batch.lengths))
-last_token = logits[messages, batch.lengths - 1]
-last_position = logits[:, -1]
-
-# %%
+last_token = batch_logits[messages, batch.lengths - 1]
+last_position = batch_logits[:, -1]
 both = torch.cat([last_token, last_position], dim=1)  # (2, 4)
 names = ["token ham", "token spam", "position ham", "position spam"]
 pd.DataFrame(both.numpy(), ["short", "longer"], names).round(2)
 
 # %% [markdown]
-# For the short message the two ways disagree, for the longer one they are the same.
+# For the short message the two disagree. The longer message has no padding, and there they are the same.
 #
-# **Predict before you run.** Now pad the short message more and more. Will the logits of its last real token
-# change? And those of the last position?
+# **Predict before you run.** Now you pad the short message more and more. Do the logits of its last real token
+# change? Do those of the last position change?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 last = len(input_ids) - 1
-answers = {}
+by_width = {}
 for width in (4, 8, 32, 120):
     padding = [tokenizer.eot_token] * (width - len(input_ids))
-    rows = rows_of(input_ids + padding)
-    answers[width] = torch.cat([rows[last], rows[-1]]).tolist()
-pd.DataFrame.from_dict(answers, "index", columns=names).round(2)
-
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show what moved", "code_prompt_hide": "Hide what moved"}
-found = torch.tensor(list(answers.values()))
-moved = (found - found[0]).abs().amax(dim=0) > 1e-3
-print("last token moves:   ", moved[:2].any().item())
-print("last position moves:", moved[2:].any().item())
+    wide = rows_of(classifier, input_ids + padding)
+    by_width[width] = torch.cat([wide[last], wide[-1]]).tolist()
+pd.DataFrame.from_dict(by_width, "index", columns=names).round(2)
 
 # %% [markdown]
-# The last real token does not notice the padding, because padding stands to its right, where the mask bars the
-# view. No further mask is needed. The last position answers differently for each width: it is a padding token
-# itself, and it gathers from all the padding before it as well as from the message.
-
-# %% [markdown]
-# A model can learn to live with that, if every message is padded to one fixed length. In the reference for GPT-2 a greater length did harm (chapter 2), in our runs of SmolLM2 it did not. But the last
-# real token was better than the last position in both: 98.33 against 95.00 % in the reference {cite:p}`raschka2024experiments` (one run each, ten messages apart), and for SmolLM2
+# :::{admonition} What it shows
+# :class: dropdown
+# The last real token gives the same logits each time. Padding stands to its right, where the causal mask does not
+# let it look, so you need no second mask. The last position gives other logits for each width, because it takes
+# information from the padding before it too.
+# :::
+#
+# You can train a classifier in both ways. {cite:t}`raschka2024experiments` reports for GPT-2 a test accuracy of
+# 98.33 % at the last real token and of 95.00 % at the last position (one run each, ten messages apart). SmolLM2
+# reaches:
 
 # %%
 for name in ("last-token", "last-position"):
     print(tell_experiment(name))
 
 # %% [markdown]
-# Fixed length also means that most of the work goes into padding. Chapter 6 measures both ways.
+# In both, the last real token is better. To read the last position, you also pad all messages to one fixed length,
+# and then most of the work goes into padding (chapter 6 measures both ways). A much greater length did harm in the
+# reference for GPT-2, and none in our runs of SmolLM2 (chapter 2).
 
 # %% [markdown]
 # ## Four ways to read
 #
-# To go from a row for each token to a row for each message is called {term}`pooling`. The library knows four
-# ways. Three of them read one position, which `pooling_position` gives. Take two messages of two and five real tokens,
+# {term}`Pooling <pooling>` turns one row for each token into one row for each message. The library knows four ways.
+# Three of them read one position, which `pooling_position` returns. Take two messages of two and five real tokens,
 # padded to six.
 
 # %% tags=["nbval-check-output"]
-from llmclf.head import POOLINGS, pool, pooling_position
+from llmclf.head import POOLINGS, pooling_position
 
 lengths = torch.tensor([2, 5])
 for pooling in POOLINGS:
     print(f"{pooling:<13}", pooling_position(lengths, 6, pooling))
 
 # %% [markdown]
-# Places are counted from zero, so a message of two tokens ends at place 1. `mean` reads no single place: it
-# averages the rows of all real tokens. `pool` does the reading. Compare it with what you did by hand.
+# Positions are counted from zero, so a message of two tokens ends at position 1. `mean` reads no single position:
+# it averages the rows of all real tokens.
+#
+# A `Classifier` pools by itself, by default with `last_token`. It takes padded tokens and their lengths, and
+# returns one row for each message. Does it agree with the row that you picked by hand?
 
 # %% tags=["nbval-check-output"]
-pooled = {way: pool(logits, batch.lengths, way) for way in POOLINGS}
-pairs = zip(logits, batch.lengths, strict=True)
-means = [rows[:length].mean(dim=0) for rows, length in pairs]
-by_hand = [last_token, last_position, logits[:, 0], torch.stack(means)]
-for way, expected in zip(POOLINGS, by_hand, strict=True):
-    print(f"{way:<13} agrees:", torch.allclose(pooled[way], expected))
-
-# %% [markdown]
-# A `Classifier` pools by itself, by default in the first way. It takes the padded tokens and their lengths, and
-# gives one row for each message. Does it agree with the row that was picked by hand?
-
-# %% tags=["nbval-check-output"]
-with torch.inference_mode():
-    answer = classifier(batch.input_ids, batch.lengths)
+answer = classifier(batch.input_ids, batch.lengths)
 print(tuple(answer.shape))
 same = torch.allclose(answer, last_token, atol=1e-4)
 print("Classifier agrees:", same)
 
 # %% [markdown]
-# It agrees to rounding, and not to the last digit, for a good reason. Since one row is read, the classifier's
-# last block looks at the message with that one token only: one query and one pass of the MLP instead of one for
-# each token. (The one query still asks all tokens.) The rest would be thrown away.
+# It agrees, up to rounding. The classifier needs one row, so it computes its last block in a shorter way: one query
+# and one pass of the {term}`MLP`, for the token that is read. (The query still looks at all tokens before it.)
 
 # %% [markdown]
 # ## What an untrained head says
 #
-# At last, ask about an advertisement and a private message. Not one head, but many: each seed makes another.
-# Before the head they share everything, so the hidden states are computed once. `Identity`, a layer that does
-# nothing, takes the head's place meanwhile.
+# Finally, ask many heads, each from another seed, about an advertisement and a private message. All heads
+# read the same hidden states, so you compute these once, with `pretrained`.
 
 # %%
 advert = "You are a winner! You have been selected to receive 1000 cash"
 private = "Hey, are we still on for dinner tonight? Let me know!"
 pair = padded(advert, private)
-model.head = torch.nn.Identity()
-with torch.inference_mode():
-    states = classifier(pair.input_ids, pair.lengths)
-print(tuple(states.shape))
+states = pretrained.embed(pair.input_ids)
+for block in pretrained.blocks:
+    states = block(states)
+states = pretrained.final_norm(states)  # (2, tokens, hidden size)
+last_states = states[torch.arange(2), pair.lengths - 1]
+print(tuple(last_states.shape))
+
+# %% [markdown]
+# The library's `new_head` makes a head from a seed. Here is the probability of spam that the first five of 200
+# heads give to each message:
 
 # %%
-heads = [new_head(model, 2, seed) for seed in range(200)]
-with torch.inference_mode():
-    answers = torch.stack([head(states) for head in heads])
-spam = answers.softmax(dim=2)[:, :, 1]  # (heads, messages)
-names = ["advertisement", "private message"]
+from llmclf.head import new_head
+
+heads = [new_head(pretrained, 2, seed) for seed in range(200)]
+answers = torch.stack([head(last_states) for head in heads])
+chances = answers.softmax(dim=2)[:, :, 1]  # (heads, messages)
+asked = ["advertisement", "private message"]
 seeds = [f"seed {seed}" for seed in range(5)]
-pd.DataFrame(spam[:5].numpy(), seeds, names).round(2)
+pd.DataFrame(chances[:5].numpy(), seeds, asked).round(2)
 
 # %% [markdown]
-# Another seed, another opinion, on both messages. Some heads suspect the advertisement more, others the private
-# message. Over all the heads, how often is it the advertisement?
+# Another seed gives another answer, for both messages.
+#
+# **Predict before you run.** How many of the 200 heads find the advertisement more suspicious than the private
+# message?
 
-# %%
-ahead = (spam[:, 0] > spam[:, 1]).sum().item()
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+ahead = (chances[:, 0] > chances[:, 1]).sum().item()
 print(f"the advertisement is ahead in {ahead} of {len(heads)} heads")
-model.head = heads[123]  # the classifier's own head again
 
 # %% [markdown]
-# About half of them. It had to be so: a random head prefers either message with equal right. Whatever the hidden
-# states hold about spam, such a head knows nothing of it. Chapter 5 asks the untrained classifier about whole
-# sets of messages, and puts a number on it.
+# :::{admonition} What it shows
+# :class: dropdown
+# About half of them. The random weights are as often negative as positive, so neither message has an advantage. The
+# hidden states may contain a lot about spam, but a random head cannot use it.
+# :::
+#
+# Chapter 5 measures the untrained classifier on whole sets of messages.
 
 # %% [markdown]
 # ## Exercises
 #
+# Replace the dots with your code and run the cell. `check` says what it found. Each solution is folded below.
+#
 # ### Exercise 1: Count a head
 #
-# Write `head_parameters(hidden_size, classes)`: the number of parameters of a linear head
-# with this many inputs and outputs, biases included. Work it out for three classes on paper first.
-#
-# Replace the dots and run the cell. It tells you whether the answers are right. The solution is folded below.
+# Write `head_parameters(hidden_size, classes)`: the number of parameters of a linear head with this many inputs and
+# outputs, biases included. First work it out on paper for three classes.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -541,9 +570,8 @@ check(head_parameters)
 # %% [markdown]
 # ### Exercise 2: Foresee the mask
 #
-# A message has `count` tokens, and the one at `place` (counted from zero) is exchanged.
-# Write `changed_rows(count, place)`: a list of the places of those rows of the output that change, in ascending
-# order.
+# A message has `count` tokens. You replace the one at `place` (counted from zero). Write
+# `changed_rows(count, place)`: a list of the places of those rows of the output that change, in ascending order.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -563,9 +591,9 @@ check(changed_rows)
 # %% [markdown]
 # ### Exercise 3: Read the right row
 #
-# Write `last_token_rows(logits, lengths)`: from logits (batch, tokens, classes) and
-# the numbers of real tokens (batch,), the row of each message's last real token, a tensor (batch, classes). It
-# can be done without a loop.
+# Write `last_token_rows(logits, lengths)`. It gets logits of shape (batch, tokens, classes) and the numbers of real
+# tokens, of shape (batch,). It returns the row of each message's last real token, a tensor of shape (batch,
+# classes). You need no loop.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -584,50 +612,67 @@ def last_token_rows(logits, lengths):
 check(last_token_rows)
 
 # %% [markdown]
+# ### Exercise 4: A model without the mask
+#
+# Change the model: build a fresh `Classifier` and set `attention.causal` to `False` in all its blocks. Replace each
+# of the four tokens in turn, as above. Which rows change now? (This one is not checked.)
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 4", "code_prompt_hide": "Hide solution 4"}
+unmasked = Classifier(load_pretrained(backbone), precision="float32")
+for block in unmasked.backbone.blocks:
+    block.attention.causal = False
+for place in range(len(input_ids)):
+    ids = list(input_ids)
+    ids[place] = other
+    print(place, which_rows_change(unmasked, input_ids, ids))
+
+# %% [markdown]
+# Without the mask, a row can depend on every token of the message, also on later ones and on padding. The
+# pretrained weights have never worked in this way. Chapter 10 fine-tunes such a model and compares.
+#
 # ## Questions
 #
-# <details><summary>1. Why does the model not shrink when the vocabulary head is taken off?</summary>
+# <details><summary>1. Why does the model not shrink when you take off the vocabulary head?</summary>
 #
-# The head shared its matrix with the token embedding, and that is still needed.
+# The head shares its matrix with the token embedding, and the model still needs the embedding.
 #
 # </details>
 #
 # <details><summary>2. You want to sort messages into ham, spam and newsletters. What changes in the model?</summary>
 #
-# In the model, only the head: it gets a third output, one more row of weights and one more bias. Around it, you
-# need labelled newsletters and a new training.
+# In the model, only the head: it gets a third output, with weights and a bias of its own. Outside the model you
+# need a third label name, labelled newsletters and a new training.
 #
 # </details>
 #
-# <details><summary>3. Why would a message be judged badly by the row of its first token?</summary>
+# <details><summary>3. Why is the row of the first token a bad one to judge a message by?</summary>
 #
-# The causal mask bars everything after it. That row has seen one token, and is the same for all messages that
-# begin with it.
+# The causal mask hides everything after it. This row has seen one token, and is the same for all messages that
+# begin with that token.
 #
 # </details>
 
 # %% [markdown]
 # <details><summary>4. Padding on the right changes no logit of a real token. Would padding on the left?</summary>
 #
-# Yes: it would stand where real tokens look, and shift their positions. It would need a mask of its own.
+# Yes. It stands before the real tokens, where they can see it, and it shifts their positions. You would need a mask
+# for the padding.
 #
 # </details>
 #
 # <details><summary>5. The last position of a padded message has seen all real tokens. Why not read it?</summary>
 #
-# It has seen the padding too, so its answer depends on how much there is. One fixed length for all messages, in
-# training and in use, makes the harm smaller, as long as it is not much greater than the messages; and then most
-# of the work is padding.
+# It has seen the padding too, so its answer depends on how much padding there is. One fixed length in training and
+# in use, not much greater than the messages, makes the harm smaller. But then most of the work goes into padding.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A classifier is a pretrained model with another last layer. You froze the model, exchanged its vocabulary head
-# for one with two outputs, let the last parts learn, and counted both kinds of parameters. By exchanging tokens
-# you made the causal mask visible, and you know now why the last real token is read, and why padding on its right
-# does no harm.
+# A classifier is a pretrained model with another last layer. You froze a model, replaced its vocabulary head by one
+# with two outputs, let the last parts learn, and counted both kinds of parameters. By replacing tokens you saw why
+# the classifier reads the last real token, and why padding to its right does no harm.
 #
-# **Next:** the head guesses. [Chapter 5](05_loss_accuracy.ipynb) says how badly, in two numbers: the {term}`accuracy`, which people
-# understand, and the loss, which training can lower.
+# **Next:** the untrained head only guesses. [Chapter 5](05_loss_accuracy.ipynb) measures how badly, with two
+# numbers: the {term}`accuracy`, which people understand, and the loss, which training can lower.

@@ -9,29 +9,28 @@
 # %% [markdown]
 # # 5 · Loss and accuracy
 #
-# The classifier of chapter 4 has a new head that knows nothing yet. Before you train it, you need to say how bad
-# it is, in two measures: {term}`accuracy`, which people understand, and {term}`loss`, which training can follow.
-# At the end you can
+# The classifier of chapter 4 has a new head that knows nothing yet. Before you train it, you measure how good it is,
+# in two ways: {term}`accuracy`, which people understand, and {term}`loss`, which training can lower. At the end you
+# can
 #
-# - **turn** two logits into a label and say what the softmax adds,
+# - **turn** two logits into a label, and say what the softmax adds,
 # - **measure** accuracy and loss over a loader,
-# - **attach** an interval to an accuracy and **judge** by it whether a difference means anything,
-# - **explain** why a network cannot be trained on accuracy, and **compute** the cross-entropy that stands in for it,
+# - **put** an interval around an accuracy, and **say** what the interval covers,
+# - **explain** why a network cannot learn from accuracy, and **compute** the cross-entropy and its gradient,
 # - **read** a confusion matrix, precision and recall.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 2 to 4: batches, the pretrained model, its new head. The page runs
-# > in about a minute on a laptop without GPU; the time on a GPU was not measured. It downloads nothing that chapter 3 has
-# > not: the weights, 98 MB for SmolLM2 or 548 MB for GPT-2.
+# > **Before you start.** You need chapters 2 to 4: batches, the pretrained model, its new head. The page runs in about
+# > a minute on a laptop's CPU; we have not measured a GPU. It uses the weights of chapter 3 (98 MB for SmolLM2, 548 MB
+# > for GPT-2) and downloads nothing else.
 #
-# {numref}`fig-evaluation` shows what this chapter adds to the first three stages. Nothing here changes the model. It is
-# only measured, and chapter 6 will call the same measures again and again.
+# {numref}`fig-evaluation` shows what this chapter adds to the three stages of the project. Nothing here trains the
+# model; you only measure it.
 #
 # :::{figure-md} fig-evaluation
 # ![On the left the three stages, prepare, fine-tune and use, one below the other. On the right three boxes of evaluation. Before training, a few batches of each set: no better than a coin? While training, training and validation set: does the loss still fall? After training, the whole test set: how good on new texts?](figures/evaluation.svg)
 #
-# What evaluation adds to preparing, fine-tuning and using: a measurement before, while and after training, each with its own
-# question.
+# Evaluation measures the model before, during and after training. Each measurement answers its own question.
 # :::
 
 # %% tags=["remove-cell"]
@@ -43,55 +42,40 @@ from llmclf.evaluate import choose_device
 from llmclf.teaching.provenance import provenance
 from llmclf.weights import choose_backbone
 
-backbone = choose_backbone()
-print(provenance(backbone, choose_device()))
+backbone, device = choose_backbone(), choose_device()
+print(provenance(backbone, device))
 
 # %% [markdown]
-# ## Where the work runs
-#
-# The line `backbone` above names a {term}`device`: the processor that does the arithmetic. A graphics card
-# ("cuda") is usually the fastest, the graphics part of an Apple chip ("mps") comes next, and the ordinary
-# processor ("cpu") is always there. Choosing takes a few lines:
-
-# %% tags=["nbval-check-output"]
-import torch
-
-device = "cpu"
-if torch.cuda.is_available():
-    device = "cuda"
-elif torch.backends.mps.is_available():
-    device = "mps"
-print("choose_device agrees:", choose_device().type == device)
-
-# %% [markdown]
-# `choose_device("cpu")` asks for a device by its name, and says so if it is not there. Model and data must be on
-# the same one, so the model moves once, here, and every batch will follow it. Everything else comes from the
-# chapters before, `precision="float32"` included. `eval()` at the end switches the model to evaluation; a later section
-# shows what that does.
+# The line `backbone` names the model: this edition is printed with SmolLM2. The line also names the {term}`device`,
+# the processor that does the arithmetic. `choose_device` takes a graphics card (`cuda`) if there is one, else the
+# graphics part of an Apple chip (`mps`), else the ordinary processor (`cpu`). Model and data must be on the same
+# device, so the model moves there, and every batch follows it. (*Two switches*, below, explains `eval()`.)
 
 # %%
+import torch
+
 from llmclf import data
 from llmclf.head import Classifier
 from llmclf.loaders import make_loaders
-from llmclf.teaching import plots
 from llmclf.tokenizer import load_tokenizer
 from llmclf.weights import load_pretrained
 
+splits = data.prepare_sms()
 tokenizer = load_tokenizer(backbone)
-loaders = make_loaders(data.prepare_sms(), tokenizer)
+loaders = make_loaders(splits, tokenizer)
 model = Classifier(load_pretrained(backbone), precision="float32")
 model = model.to(device).eval()
 
 # %% [markdown]
 # ## From two logits to a label
 #
-# The head gives each class one number, its {term}`logit`. {numref}`fig-logits` shows the way from there to a
-# name. The next cells take the same way with the same message, a real one from the collection.
+# The head gives each class one number, its {term}`logit`. {numref}`fig-logits` shows the way from the logits to a
+# label for a real message. The next cells go the same way.
 #
 # :::{figure-md} fig-logits
 # ![A message goes into the model with its untrained head. Out come two logits, one for 0 ham and one for 1 spam. Softmax turns them into two probabilities, argmax picks the place of the larger one, and this place is the label. A second arrow leads from the logits straight to the label: argmax gives the same place there.](figures/logits_to_label.svg)
 #
-# From logits to label. The direct arrow skips the softmax and arrives at the same label.
+# From logits to a label. The direct arrow skips the softmax and arrives at the same label.
 # :::
 
 # %%
@@ -101,14 +85,18 @@ from llmclf.tokenizer import encode
 text = "Win a £1000 cash prize or a prize worth £5000"
 example = (encode(tokenizer, text), 1)
 single = pad_batch([example], pad_token_id=tokenizer.eot_token).to(device)
-with torch.inference_mode():
+with torch.inference_mode():  # see "Two switches"
     logits = model(single.input_ids, single.lengths)[0].cpu()
 print("logits of ham and spam:", logits.tolist())
 
 # %% [markdown]
-# Two numbers without a unit, one for each class. They may be negative, and they need not add up to anything. The
-# {term}`softmax` makes probabilities of them: raise *e* to the power of each, so that all are positive, and
-# divide by the sum, so that they add up to one.
+# Logits have no unit. They may be negative, and they need not add up to anything. The {term}`softmax` turns the logits
+# $z$ into probabilities $p$. It raises $e$ to the power of each logit, so that all numbers are positive. Then it
+# divides by the sum, so that they add up to one:
+#
+# $$
+# p_j = \frac{e^{z_j}}{\sum_k e^{z_k}}
+# $$
 
 # %%
 powers = logits.exp()
@@ -116,29 +104,12 @@ probabilities = powers / powers.sum()
 print("probabilities:", probabilities.tolist())
 
 # %% [markdown]
-# The label is the place of the larger number. This place is called {term}`argmax`: 0 stands for ham, 1 for spam.
-# Does it matter whether we ask the logits or the probabilities?
-
-# %% tags=["nbval-check-output"]
-library = logits.softmax(dim=0)
-print("softmax agrees:", torch.allclose(probabilities, library))
-same = logits.argmax() == probabilities.argmax()
-print("same label:", same.item())
-
-# %% [markdown]
-# For this message it does not matter. Nor for any other: *e* to the power of a larger number is larger, and both
-# are divided by the same sum. The softmax keeps the order, so it may be left out wherever only the label counts.
-# Here are a thousand random pairs of logits to confirm it.
-
-# %% tags=["nbval-check-output"]
-generator = torch.Generator().manual_seed(123)
-pairs = torch.randn(1000, 2, generator=generator)
-same = pairs.argmax(dim=1) == pairs.softmax(dim=1).argmax(dim=1)
-print("same label with and without softmax:", same.all().item())
-
-# %% [markdown]
-# **Predict before you run.** One message has the logits 1 and 3, another has 101 and 103. Which of the two does
-# the model think more likely to be spam?
+# The label is the place of the largest number, the {term}`argmax`: 0 stands for ham, 1 for spam. Logits and
+# probabilities have the same argmax, because $e^z$ grows with $z$, and all powers are divided by the same sum. So you
+# can leave the softmax out where only the label counts.
+#
+# **Predict before you run.** One message has the logits 1 and 3, another has 101 and 103. Which of the two does the
+# model think is more likely to be spam?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 two = torch.tensor([[1.0, 3.0], [101.0, 103.0]])
@@ -146,57 +117,58 @@ for ham, spam in two.softmax(dim=1).tolist():
     print(f"ham {ham:.3f}, spam {spam:.3f}")
 
 # %% [markdown]
-# Both the same. The softmax sees only the difference between the logits, here 2. So a logit by itself says
-# nothing; it speaks only in comparison with the others of its message. Keep this in mind: the second exercise
-# builds on it.
-
-# %% [markdown]
+# :::{admonition} What it shows
+# :class: dropdown
+# Both messages get the same probability. The softmax depends only on the difference between the two logits, here 2. A
+# single logit says nothing by itself.
+# :::
+#
 # ## Accuracy over a loader
 #
-# Accuracy counts how often the label is right. Counting needs one pass over a loader. The function below keeps
-# the logits and labels of all messages, or with `max_batches` of the first few batches: three numbers a message.
-# Whatever we want to know afterwards is arithmetic on these two small tensors. (`islice` takes the first few of
-# anything that can be looped over; the line with `@` saves memory, and *Two switches* below explains it.)
+# Accuracy is the share of messages that get the right label. The function below collects the logits and the labels of
+# all messages of a loader, or of its first `max_batches` batches. (`islice` takes the first few.)
 
 # %%
 from itertools import islice
 
 
-@torch.inference_mode()
 def collect(loader, max_batches=None):
     logits, labels = [], []
-    for batch in islice(loader, max_batches):
-        batch = batch.to(device)
-        logits.append(model(batch.input_ids, batch.lengths).cpu())
-        labels.append(batch.labels.cpu())
+    with torch.inference_mode():
+        for batch in islice(loader, max_batches):
+            batch = batch.to(device)
+            logits.append(model(batch.input_ids, batch.lengths).cpu())
+            labels.append(batch.labels.cpu())
     return torch.cat(logits), torch.cat(labels)
 
 
 # %% [markdown]
-# **Predict before you run.** The head is random, and the two classes are about equally common. What accuracy do
-# you expect on ten batches of eight messages? And how far may it be from that, by luck alone?
+# **Predict before you run.** The head is random, and the two classes are about equally common. What accuracy do you
+# expect on ten batches of eight messages? How far may it be from that, by luck alone?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 num_batches = 2 if data.is_fast() else 10
 names = ["training", "validation", "test"]
 outputs = {}
 for name, loader in zip(names, loaders, strict=True):
-    logits, labels = outputs[name] = collect(loader, num_batches)
-    hits = logits.argmax(dim=1) == labels
-    share = hits.float().mean()
-    print(f"{name:<10} {sum(hits)} of {len(hits)} right: {share:.2%}")
+    logits, labels = collect(loader, num_batches)
+    outputs[name] = logits, labels
+    correct = (logits.argmax(dim=1) == labels).sum().item()
+    share = correct / len(labels)
+    print(f"{name:<10} {correct} of {len(labels)} right: {share:.2%}")
 
 # %% [markdown]
-# Near one half, as for a coin. {cite:t}`raschka2024` reports 46.25 % on the training set, 45.00 % on the
-# validation set and 48.75 % on the test set. These are his reference values, not results of this page: GPT-2, its
-# head untrained, over ten batches of eight as well, read at the last position of rows that are padded to one
-# length. Are ours better, or worse, or is the difference nothing but luck?
-
-# %% [markdown]
+# :::{admonition} What it shows
+# :class: dropdown
+# All three accuracies are near one half, as for a coin. For GPT-2 with an untrained head, {cite:t}`raschka2024`
+# reports 46.25 % on the training set, 45.00 % on the validation set and 48.75 % on the test set. These are his values,
+# not ours. He also took ten batches of eight, but he padded all messages to one length and read the last position.
+# :::
+#
 # ## How far to trust an accuracy
 #
-# Toss a coin for each of 80 messages instead of asking a model. How often will it be right? Let ten thousand
-# coins take the test, set aside the luckiest and the unluckiest fortieth, and see where the others lie.
+# Toss a coin for each of 80 messages, instead of asking a model. How often is the coin right? Let ten thousand coins
+# try. Then leave out the best fortieth and the worst fortieth of them, and look at the range of the others.
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -206,20 +178,21 @@ low, high = np.quantile(coins, [1 / 40, 39 / 40])
 print(f"the middle 95 % of the coins: {low:.1%} to {high:.1%}")
 
 # %% [markdown]
-# A wide range. All three of Raschka's values lie inside it, so they do not tell his untrained head from a coin.
-# On this page, with SmolLM2, ours lie inside it as well. A difference between two such accuracies has no meaning
-# until it is larger than luck.
+# The range is wide. SmolLM2's three accuracies are inside it, and Raschka's three as well. None of these measurements
+# shows a difference between an untrained head and a coin.
 #
-# Now turn the question round. We know the measured accuracy and want the true one: what the classifier would
-# reach on endlessly many messages of this kind. For each candidate we ask whether our measurement would be a
-# surprise.
+# Now turn the question round. You know the measured accuracy, and you want the true one: the accuracy on endlessly
+# many messages of this kind. If the true share is $p$, the shares that you measure on $n$ messages scatter around $p$
+# with the *standard deviation*
+#
+# $$
+# \sigma = \sqrt{\frac{p\,(1-p)}{n}} .
+# $$
+#
+# About nineteen times in twenty they stay within $1.96\,\sigma$ of $p$. All candidates for $p$ that are this close to
+# the measured share form the {term}`Wilson interval` {cite}`wilson1927`.
 
 # %% [markdown]
-# By how much does luck move a measured share? If the true share is *p*, the shares measured on *n* messages
-# scatter round it. Their typical distance from *p*, the *standard deviation*, is √(*p* (1 − *p*) / *n*), and
-# about nineteen times in twenty they stay within 1.96 standard deviations of *p*. All candidates *p* that are
-# that close to what we measured form the {term}`Wilson interval` {cite}`wilson1927`.
-#
 # **Predict before you run.** A classifier has labelled 285 of 300 messages correctly, 19 in 20. How far does its
 # interval reach?
 
@@ -233,53 +206,50 @@ print(f"measured {correct / count:.1%}")
 print(f"true accuracy between {fitting[0]:.1%} and {fitting[-1]:.1%}")
 
 # %% [markdown]
-# About five points from end to end, and more room below than above: measurements scatter more where the true
-# accuracy is lower, so a lower one can explain our result from further away. Two classifiers that differ by one
-# percentage point on 300 messages cannot be told apart by their accuracies alone. The library has the same
-# interval by a formula instead of a search.
+# :::{admonition} What it shows
+# :class: dropdown
+# The interval is about five percentage points wide. It reaches further down than up: where the true accuracy is lower,
+# measurements scatter more, so a lower accuracy can explain the result from further away.
+# :::
+#
+# Overlapping intervals are not a test of whether two classifiers differ; chapter 8 has one. The library computes the
+# interval with a formula instead of a search:
 
 # %% tags=["nbval-check-output"]
 from llmclf.evaluate import wilson_interval
 
-by_hand = fitting[0], fitting[-1]
-formula = wilson_interval(correct, count)
-print("wilson_interval agrees:", np.allclose(by_hand, formula, atol=1e-4))
 low, high = wilson_interval(10, 10)
 print(f"ten of ten right: {low:.1%} to {high:.1%}")
 
 # %% [markdown]
-# The last line shows why we do not use the simpler rule of many textbooks, the measured share plus or minus 1.96
-# times its own scatter. After ten right answers out of ten it would claim certainty: it puts the measured share
-# in place of *p*, and *p* (1 − *p*) is then zero. Wilson's interval is far more honest for small sets and for
-# shares near one {cite}`brown2001`, which is where a good classifier lives.
+# Many textbooks have a simpler rule: the measured share plus or minus $1.96\,\sigma$, with the measured share in place
+# of $p$. After ten right answers out of ten, $p\,(1-p)$ is zero, and this rule claims certainty. Wilson's interval is
+# more reliable for small sets and for shares near one {cite}`brown2001`. A good classifier has such a share.
 
 # %% [markdown]
 # ## How many messages make a good test
 #
-# More messages, less doubt. {numref}`fig-interval-width` shows how the interval shrinks, for a classifier that is
-# right in half of the cases and for one that is right in 19 of 20.
+# {numref}`fig-interval-width` shows how the interval shrinks with more messages, for a classifier that is right in
+# half of the cases and for one that is right in 19 of 20.
 
-# %%
-counts = 20 * np.unique(np.geomspace(1, 250, 60).astype(int))
+# %% mystnb={"figure": {"caption": "Width of the 95 % interval of an accuracy against the number of messages (logarithmic axis). The numbers on the axis are 40, 300 and 3000 messages.", "name": "fig-interval-width"}, "image": {"alt": "Two falling curves: the width of the interval in percentage points over the number of messages, from 20 to 5000. Both fall steeply at first and flatten out; the dashed curve for 10 of 20 right lies above the solid one for 19 of 20 right. At 40 messages both intervals are wide, at 3000 narrow."}}
+from llmclf.teaching import plots
+
+counts = range(20, 5001, 20)
 figure, axes = plots.new_figure()
-for right, style in [(10, "--"), (19, "-")]:
-    ends = [wilson_interval(right * n // 20, n) for n in counts]
-    width = [100 * (high - low) for low, high in ends]
-    color = plots.COLORS[0 if right == 19 else 3]
+styles = {10: ("--", plots.COLORS[3]), 19: ("-", plots.COLORS[0])}
+for right, (style, color) in styles.items():
+    widths = []
+    for count in counts:
+        low, high = wilson_interval(right * count // 20, count)
+        widths.append(100 * (high - low))
     name = f"{right} of 20 right"
-    axes.plot(counts, width, style, color=color, label=name)
-
-# %% mystnb={"figure": {"caption": "Width of the 95 % interval of an accuracy against the number of messages (logarithmic axis). The dotted lines mark 40, 300 and 3000 messages.", "name": "fig-interval-width"}, "image": {"alt": "Two falling curves: the width of the interval in percentage points over the number of messages, from 20 to 5000. Both fall steeply at first and flatten out; the dashed curve for 10 of 20 right lies above the solid one for 19 of 20 right. At 40 messages both intervals are wide, at 3000 narrow."}}
-axes.set_xscale("log")
-axes.set_ylim(bottom=0)
-marks = [40, 300, 3000]
-axes.set_xticks(marks, marks)
-for mark in marks:
-    axes.axvline(mark, color=plots.INK, linestyle=":", linewidth=1)
+    axes.plot(counts, widths, style, color=color, label=name)
+axes.set(xscale="log", xlabel="messages", ylim=(0, None))
+axes.set(ylabel="width in percentage points")
+axes.set_xticks([40, 300, 3000], [40, 300, 3000])
 axes.minorticks_off()
-axes.set_xlabel("messages")
-axes.set_ylabel("width in percentage points")
-axes.legend(frameon=False, labelcolor=plots.INK, loc=(0.54, 0.78))
+axes.legend(frameon=False, labelcolor=plots.INK)
 figure
 
 # %% tags=["nbval-check-output"]
@@ -288,16 +258,16 @@ for count in (40, 300, 3000):
     print(f"{count:>4} messages: {low:.1%} to {high:.1%}")
 
 # %% [markdown]
-# Forty messages, five batches of eight, can hardly tell good from excellent. A few hundred, as in our test set,
-# can tell good from poor. Only thousands would settle a difference of one point. The reason is the root in the
-# formula of the scatter: half the width takes four times the messages.
+# With forty messages you can hardly tell a good classifier from an excellent one. With a few hundred, as in our test
+# set, you can tell a good one from a poor one. To measure an accuracy to within one percentage point, you need
+# thousands. The reason is the root in the formula of $\sigma$: half the width needs four times as many messages.
 
 # %% [markdown]
-# ## Why accuracy cannot be trained on
+# ## Why training cannot use accuracy
 #
-# Training nudges every {term}`weight <weights>` a little in the direction that makes the model better. So it must
-# know what a *little* nudge changes. Take four messages with invented logits, two of them ham and two spam, and
-# make the logit of spam slightly larger.
+# Training moves every {term}`weight <weights>` a little, in the direction that makes the model better. So it must know
+# what a *little* change does. Take four invented messages, two ham and two spam, and make the logit of spam slightly
+# larger.
 
 # %% tags=["nbval-check-output"]
 from torch.nn import functional as F
@@ -311,47 +281,51 @@ for nudge in (0.0, 0.01, 0.02):
     print(f"nudge {nudge}: accuracy {hits.float().mean()}, loss {loss:.3f}")
 
 # %% [markdown]
-# The accuracy does not react at all. It moves only when a message changes sides, and then it jumps. The last
-# number, which the next section explains, falls a little with every nudge. {numref}`fig-steps` shows both over a
-# wide range.
+# The accuracy does not react at all. It changes only when a message gets another label, and then it jumps. The loss,
+# which the next section explains, falls a little with every nudge. {numref}`fig-steps` shows both over a wide range.
 
 # %%
 shifts = np.linspace(-2.5, 4.5, 1000).tolist()
-moved = [four + torch.tensor([0.0, shift]) for shift in shifts]
-errors = [(at.argmax(dim=1) != truth).float().mean() for at in moved]
-losses = [F.cross_entropy(at, truth) for at in moved]
+losses, errors = [], []
+for shift in shifts:
+    moved = four + torch.tensor([0.0, shift])
+    losses.append(F.cross_entropy(moved, truth).item())
+    wrong = moved.argmax(dim=1) != truth
+    errors.append(wrong.float().mean().item())
 
 # %% mystnb={"figure": {"caption": "Share of errors (one minus the accuracy) and loss of the four messages, while the same amount is added to the spam logit of each. The errors form a staircase, the loss a smooth valley.", "name": "fig-steps"}, "image": {"alt": "Two curves over the amount that is added to the spam logit. The share of errors is a staircase that goes down to zero and up again: level stretches with sudden jumps between them. The loss is a smooth valley that slopes down from either side to its lowest point, which lies where there are no errors."}}
 figure, axes = plots.new_figure()
 axes.plot(shifts, losses, color=plots.COLORS[0], label="loss")
 axes.plot(shifts, errors, "--", color=plots.COLORS[3], label="errors")
-axes.set_xlabel("added to the spam logit")
-axes.set_ylabel("share of errors; loss")
+axes.set(xlabel="added to the spam logit", ylabel="share of errors; loss")
 axes.legend(frameon=False, labelcolor=plots.INK, loc="upper center")
 figure
 
 # %% [markdown]
-# On a step of the staircase there is no slope: the {term}`gradient` of the accuracy is zero, and at the jumps it
-# does not exist. Whoever stands on a step cannot feel which way is down. In the valley the slope points the way
-# everywhere but at the very bottom, where there is nothing left to gain. PyTorch knows the difference too, since
-# it records how each number came about:
+# The level parts of the staircase have no slope: the {term}`gradient` of the accuracy is zero there, and at the jumps
+# it does not exist. It never says which way is down. The loss has a slope everywhere but at its lowest point. PyTorch
+# shows the difference, too, because it records how each number was computed:
 
 # %% tags=["nbval-check-output"]
-four.requires_grad_()
-accuracy = (four.argmax(dim=1) == truth).float().mean()
-loss = F.cross_entropy(four, truth)
+leaf = four.clone().requires_grad_()
+accuracy = (leaf.argmax(dim=1) == truth).float().mean()
+loss = F.cross_entropy(leaf, truth)
 print("a gradient can flow through the accuracy:", accuracy.requires_grad)
 print("a gradient can flow through the loss:", loss.requires_grad)
 
 # %% [markdown]
-# `argmax` gives a place, a whole number, and there the record ends. Nothing before it can learn anything from the
-# result.
+# `argmax` returns a whole number, and PyTorch's record ends there. No gradient reaches the weights through the
+# accuracy.
 #
-# ## Cross-entropy: the price of surprise
+# ## Cross-entropy
 #
-# So we need a stand-in: a number that falls when the answers get better, and has a slope everywhere. Look at the
-# probability *p* that the model gave to the *true* class. The {term}`cross-entropy` of a message is −log *p*,
-# with the natural logarithm.
+# So we need a stand-in: a number that falls when the answers get better, and has a slope. Let $y$ be the true class of
+# a message, and $p_y$ the probability that the model gave to it. The {term}`cross-entropy` $\ell$ of the message is
+# the negative natural logarithm of $p_y$. The {term}`loss` $L$ of $n$ messages is the mean:
+#
+# $$
+# \ell = -\log p_y, \qquad L = \frac{1}{n} \sum_{i=1}^{n} \ell_i
+# $$
 
 # %% tags=["nbval-check-output"]
 import math
@@ -360,44 +334,53 @@ for p in (0.99, 0.9, 0.5, 0.1, 0.01):
     print(f"{p:>4.0%} for the true class costs {-math.log(p):.3f}")
 
 # %% [markdown]
-# It is the price of surprise. A model that was nearly sure of the truth pays almost nothing. One that thought the
-# truth nearly impossible pays a lot, and there is no limit. The unit is called {term}`nat`. The {term}`loss` of
-# many messages is the mean of their prices. By hand, for the four messages from above:
+# A model that was nearly sure of the true class has a cross-entropy near zero. A model that thought the true class
+# nearly impossible has a large one, and there is no upper limit. The unit is called {term}`nat`. Here is the loss of
+# the four messages, by hand:
 
 # %% tags=["nbval-check-output"]
-four = four.detach()
-probabilities = four.softmax(dim=1)
-of_truth = probabilities[torch.arange(4), truth]
-prices = -of_truth.log()
-print("prices:", [round(price, 2) for price in prices.tolist()])
+of_truth = four.softmax(dim=1)[torch.arange(4), truth]  # one a message
+costs = -of_truth.log()
+print("costs:", [round(cost, 2) for cost in costs.tolist()])
 library = F.cross_entropy(four, truth)
-print("F.cross_entropy agrees:", torch.allclose(prices.mean(), library))
+print("F.cross_entropy agrees:", torch.allclose(costs.mean(), library))
 
 # %% [markdown]
-# `torch.arange(4)` and `truth` together pick one probability from each row: that of the true class. Note that
-# `F.cross_entropy` takes *logits*. To hand it probabilities is a well-known mistake: it applies the softmax a
-# second time, without a warning, and the model learns badly.
+# `F.cross_entropy` takes *logits*. A common mistake is to pass probabilities. Then it applies the softmax a second
+# time, without a warning, and the model learns badly.
 #
-# Is this price a fair stand-in for accuracy? A wrong label means that the true class had at most half of the
-# probability.
+# Is the loss a fair stand-in for accuracy? A wrong label means that the true class had at most half of the
+# probability. So every error costs at least $\ln 2$, and the share of errors is never larger than $L / \ln 2$. When
+# training lowers the loss, it lowers this limit, too.
+
+# %% [markdown]
+# ### The gradient
+#
+# How does the cross-entropy of a message change with its logits? Write the true class as a vector $y$, with a one in
+# the place of the true class and zeros elsewhere. Then the gradient is simple:
+#
+# $$
+# \frac{\partial \ell}{\partial z_j} = p_j - y_j
+# $$
+#
+# In short, the gradient is $p - y$. Autograd, the part of PyTorch that computes gradients, finds the same numbers.
+# (The cell takes the sum of the four cross-entropies instead of the mean. So each message keeps its own gradient.)
 
 # %% tags=["nbval-check-output"]
-for name, (logits, labels) in outputs.items():
-    errors = (logits.argmax(dim=1) != labels).float().mean().item()
-    bound = F.cross_entropy(logits, labels).item() / math.log(2)
-    print(f"{name:<10} errors no more than loss / ln 2:", errors <= bound)
+leaf = four.clone().requires_grad_()
+F.cross_entropy(leaf, truth, reduction="sum").backward()
+p, y = four.softmax(dim=1), F.one_hot(truth)
+print("autograd:", leaf.grad, "p - y:", p - y, sep="\n")
 
 # %% [markdown]
-# So every error costs at least ln 2, and the share of errors is never larger than the loss divided by ln 2. Press
-# the loss down, and this limit on the errors falls with it. With an untrained head the bound may well lie above
-# one and say nothing yet. It becomes worth something as training goes on.
-
-# %% [markdown]
+# This trains well because the push on each logit is exactly as large as the error in its probability: large after a
+# sure wrong answer, and almost nothing after a sure right one.
+#
 # ## What a loss means
 #
-# A classifier that knows nothing, and knows that it knows nothing, gives each class one half and pays ln 2 for
-# every message. That is the price of a coin. What does a model pay that knows nothing but has an *opinion*? Let
-# two messages, one ham and one spam, get the same logits, with a gap between them.
+# A classifier that knows nothing should give each class one half. So you expect a loss of $\ln 2$ from an untrained
+# head. But the two logits of a random head are not equal: it has an opinion, without a reason. What does that cost?
+# Let two messages, one ham and one spam, get the same logits, with a gap between them.
 
 # %% tags=["nbval-check-output"]
 print(f"ln 2 is {math.log(2):.3f}")
@@ -407,13 +390,12 @@ for gap in (0.0, 1.0, 3.0, 5.0):
     print(f"gap {gap}: accuracy one half, loss {loss:.3f}")
 
 # %% [markdown]
-# The accuracy is one half throughout, the loss climbs with the gap. Being sure and wrong costs more than being
-# sure and right saves. A random head has opinions too: it cuts the space of {term}`hidden states <hidden state>`
-# in two at random, and the gap between its logits tells how far a message lies from that cut, not which class it
-# has.
+# The accuracy is one half throughout, but the loss grows with the gap. A sure wrong answer costs more than a sure
+# right answer saves. A random head cuts the space of {term}`hidden states <hidden state>` in two at random. The gap
+# between its logits tells how far a message is from this cut, not which class the message has.
 #
-# How does ours fare on the first five batches of each set? Raschka's losses, also on five batches, stand beside
-# it.
+# How large is SmolLM2's loss on the first five batches of each set? Raschka's losses, also on five batches, stand
+# beside it.
 
 # %%
 reference = {"training": 2.453, "validation": 2.583, "test": 2.322}
@@ -426,95 +408,81 @@ gaps = logits[:, 0] - logits[:, 1]
 print(f"mean gap between the two logits: {gaps.abs().mean():.2f}")
 
 # %% [markdown]
-# The values in brackets are reference values {cite:p}`raschka2024`, not results of this page. Compare each with
-# the coin's ln 2. What lies above it is the charge for unfounded certainty, which no accuracy can show: our mean
-# gap is about 1, and a loss near that of `gap 1.0` in the table above fits to it. How much that is depends on the
-# size of the hidden states, so two models with equally ignorant heads can start from quite different losses.
+# The values in brackets are references {cite:p}`raschka2024`, not our results. All losses are larger than $\ln 2$.
+# What lies above $\ln 2$ is the cost of being sure without a reason. The accuracy does not show it. SmolLM2's mean gap
+# is about 1, and its losses are near that of `gap 1.0` in the table above. The size of the gap depends on
+# the size of the hidden states. So two models with equally ignorant heads can start with quite different losses.
 
 # %% [markdown]
-# ## Averages that lie, and sets that are empty
+# ## Which average?
 #
-# The loss of a set is a mean over its *messages*. Many programs average over batches instead, which is the same
-# only if all batches are equally large. The last one often is not. Four messages that cost little, and a fifth,
-# expensive one, alone in its batch:
+# The loss of a set is a mean over its *messages*. Many programs average over batches instead. That is the same only if
+# all batches are equally large, and the last one often is not. Here are four messages that cost little, and a fifth
+# that costs a lot, alone in its batch:
 
 # %% tags=["nbval-check-output"]
-prices = torch.tensor([0.1, 0.1, 0.1, 0.1, 2.0])
-batches = prices.split(4)
+costs = torch.tensor([0.1, 0.1, 0.1, 0.1, 2.0])
+batches = costs.split(4)
 print("sizes of the batches:", [len(batch) for batch in batches])
 means = torch.stack([batch.mean() for batch in batches])
 print(f"mean over batches:  {means.mean():.2f}")
-print(f"mean over messages: {prices.mean():.2f}")
+print(f"mean over messages: {costs.mean():.2f}")
 
 # %% [markdown]
-# The message in the small batch counted as much as the four others together. On real data the difference is
-# smaller, but it is there, and it depends on how the messages happen to be cut into batches. Here in batches of
-# seven:
-
-# %%
-logits, labels = outputs["validation"]
-prices = F.cross_entropy(logits, labels, reduction="none")
-means = torch.stack([batch.mean() for batch in prices.split(7)])
-print(f"mean over batches:  {means.mean():.4f}")
-print(f"mean over messages: {prices.mean():.4f}")
-
-# %% [markdown]
-# `reduction="none"` leaves the prices as they are, one a message. The library averages over messages, always.
+# The message in the small batch counted as much as the four others together. The library always averages over
+# messages. Of an empty set the loss is NaN, *not a number*. A zero would look like a perfect model.
 #
-# **Predict before you run.** One more special case: a loader without a single message. What should its loss be:
-# zero, ln 2, or something else?
-
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-from llmclf.evaluate import evaluate
-
-nothing = torch.empty(0, 2), torch.empty(0, dtype=torch.int64)
-print("F.cross_entropy:", F.cross_entropy(*nothing).item())
-print("evaluate:", evaluate(model, []))
-
-# %% [markdown]
-# NaN, *not a number*: the mean of nothing. A zero would look like a perfect model, and nobody would notice that
-# the loader was empty. NaN spreads through all further arithmetic and cannot be overlooked. The interval says the
-# same in its way: from no messages, every accuracy is possible.
-
-# %% [markdown]
 # ## The library's `evaluate`
 #
-# `evaluate(model, loader, max_batches=…)` does in one call what we did by hand: it runs through the loader, keeps
-# logits and labels, and counts. The result is an `Evaluation`. It must agree with our own loop on the same
-# batches.
-
-# %% tags=["nbval-check-output"]
-result = evaluate(model, loaders.validation, max_batches=num_batches)
-hits = (logits.argmax(dim=1) == labels).sum().item()
-print("hits agree:", result.correct == hits)
-loss = prices.mean().item()
-print("loss agrees:", math.isclose(result.loss, loss, rel_tol=1e-4))
-
-# %% [markdown]
-# We compared on the validation set for a reason. The training loader shuffles, and each pass over it starts with
-# other messages: the second measurement of ten batches would be one of ten *other* batches. Where the logits are
-# there already, `score` makes an `Evaluation` of them without running the model again. And since the training
-# loader drops an incomplete batch, whole sets are measured with `every_message(loader)`, from `llmclf.loaders`.
+# `evaluate(model, loader, max_batches=…)` does in one call what you did by hand. It runs the model over a loader and
+# returns an `Evaluation`. Where you already have the logits, `score` makes an `Evaluation` from them:
 
 # %%
-from llmclf.evaluate import score
+from llmclf.evaluate import evaluate, score
 
+found = evaluate(model, loaders.validation, max_batches=num_batches)
+print(f"validation, by evaluate: {found}")
 for name, (logits, labels) in outputs.items():
     print(f"{name}: {score(logits, labels)}")
 
 # %% [markdown]
-# This is how the book reports accuracies from now on: the share, the count behind it, the 95 % interval, the
-# loss. Where an interval contains one half, that measurement cannot tell the head from a coin; here all three do.
-# Read the width before you read the accuracy. And remember that an interval covers luck, and nothing else: the
-# leak that you found in chapter 1 makes no interval wider, nor do near copies within the test set, although each
-# tells little new.
+# This is how the book reports results from now on. All three intervals contain one half. Read the width of an interval
+# before you read the accuracy. And remember that an interval covers luck, and nothing else: the leak that you found in
+# chapter 1 does not make it wider, nor do near copies within the test set.
+#
+# The training loader shuffles, so a second measurement of ten batches sees other messages. It also drops an incomplete
+# last batch. To measure a whole set, use `every_message(loader)` from `llmclf.loaders`.
+
+# %% [markdown]
+# ## Something smaller to beat
+#
+# The trained model must beat more than a coin. Something much smaller can learn from the same training set.
+# {term}`TF-IDF` counts the words of a message and gives rare words more weight. A {term}`logistic regression` then
+# learns how much each word speaks for spam. Such a simple opponent is called a *baseline*. Measure it on the
+# validation set; the test set stays closed until chapter 6.
+
+# %%
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+baseline = make_pipeline(TfidfVectorizer(), LogisticRegression())
+baseline.fit(splits.train["text"], splits.train["label"])
+# the logarithms of probabilities can serve as logits
+logits = baseline.predict_log_proba(splits.validation["text"])
+labels = torch.tensor(splits.validation["label"].tolist())
+print(score(torch.tensor(logits), labels))
+
+# %% [markdown]
+# This is the number to beat. One small set does not settle which method is better. Chapter 8 compares properly: with
+# more opponents, on more messages, and with a test.
 
 # %% [markdown]
 # ## Which errors?
 #
-# A single number hides who suffers. To throw away a private message is worse than to let an advertisement
-# through. The {term}`confusion matrix` keeps the errors apart: a row for each true class, a column for each
-# predicted one. Ten invented messages, six of them ham:
+# Throwing away a private message is worse than letting an advertisement through. Accuracy counts both as one error.
+# The {term}`confusion matrix` counts them separately: a row for each true class, a column for each predicted class.
+# Here are ten invented messages, six of them ham:
 
 # %% tags=["nbval-check-output"]
 import pandas as pd
@@ -526,24 +494,24 @@ table = table.replace({0: "ham", 1: "spam"})
 pd.crosstab(table["true"], table["predicted"])
 
 # %% [markdown]
-# On the diagonal stand the right answers. Two hams were taken for spam, one spam slipped through. From here two
-# shares follow for each class. {term}`Precision <precision>`: of the messages that were *called* spam, how many
-# are spam? {term}`Recall <recall>`: of the messages that *are* spam, how many were called so?
+# The right answers stand on the diagonal. Two hams were called spam, and one spam was called ham. Two shares follow
+# for each class. {term}`Precision <precision>`: of the messages that were *called* spam, how many are spam?
+# {term}`Recall <recall>`: of the messages that *are* spam, how many were called spam?
 
 # %% tags=["nbval-check-output"]
 called, true, both = answer == 1, truth == 1, (answer == 1) & (truth == 1)
 print(f"precision of spam: {both.sum() / called.sum():.2f}")
 print(f"recall of spam:    {both.sum() / true.sum():.2f}")
-# score wants logits: a one in the place of the answer will do
+# score takes logits: a one in the place of the answer is enough
 table = score(F.one_hot(answer).float(), truth).by_class(["ham", "spam"])
 table.round(2)
 
 # %% [markdown]
-# The row *spam* agrees with the two lines above it. `Evaluation.by_class` adds {term}`f1`, the harmonic mean of both
-# shares, and the number of messages on which a row rests. For a spam filter look at the precision of spam and the
-# recall of ham: both fall when private messages are thrown away.
+# `Evaluation.by_class` adds {term}`f1`, the harmonic mean of both shares, and the number of messages of each class.
+# For a spam filter, look at the precision of spam and the recall of ham. Both fall when the filter throws away private
+# messages.
 #
-# And our untrained head?
+# Now look at the untrained model:
 
 # %%
 untrained = score(*outputs["validation"])
@@ -551,17 +519,16 @@ print(untrained.confusion)
 untrained.by_class(["ham", "spam"]).round(2)
 
 # %% [markdown]
-# Rows are true classes, columns predicted ones, ham first. Compare the two columns. A random head often gives
-# nearly all messages to one class: then one recall is high and the other low, while the accuracy stays near one
-# half. A precision of NaN means that this class was never predicted. The same accuracy can stand for quite
-# different behaviour.
+# SmolLM2's untrained head calls nearly every message ham (the first column). So the recall of ham is high, the recall
+# of spam is low, and the accuracy is still near one half. Another random head may do the opposite and reach the same
+# accuracy. (A precision of NaN would mean that a class was never predicted.)
 
 # %% [markdown]
 # ## Two switches
 #
-# An evaluation should change nothing and leave nothing to chance. Two switches see to it. The first is `eval()`.
-# Some networks use {term}`dropout`: while training, they set random values to zero. During evaluation that would
-# only add noise.
+# An evaluation should not change the model, and its result should not depend on chance. Two switches take care of
+# this. The first is `eval()`. Some networks use {term}`dropout`: while training, they set random values to zero.
+# During evaluation that would only add noise.
 
 # %% tags=["nbval-check-output"]
 dropout = torch.nn.Dropout(0.5)
@@ -570,20 +537,12 @@ print("zeros while training:", (dropout.train()(values) == 0).any().item())
 print("zeros in evaluation: ", (dropout.eval()(values) == 0).any().item())
 
 # %% [markdown]
-# Our two models are set up without dropout, so forgetting `eval()` would go unnoticed here, and strike in the
-# next project. `evaluate` switches by itself and afterwards puts the model back into the mode in which it found
-# it. A training loop that calls it goes on as before.
-
-# %% tags=["nbval-check-output"]
-model.train()
-evaluate(model, loaders.validation, max_batches=1)
-print("still in training mode:", model.training)
-model = model.eval()
-
-# %% [markdown]
-# The second switch is `torch.inference_mode()`. Normally PyTorch records each operation, in case a gradient is
-# asked for later, and keeps the intermediate results that this would need. A measurement never asks. Without the
-# record it needs less memory and less time.
+# Our two models have no dropout, so `eval()` changes nothing here. In your next project it may. `evaluate` switches by
+# itself, and afterwards puts the model back into the mode in which it found it.
+#
+# The second switch is `torch.inference_mode()`. Normally PyTorch records each operation and keeps the intermediate
+# results, because you may ask for a gradient later. A measurement needs no gradient. Without the record it takes less
+# memory and less time.
 
 # %% tags=["nbval-check-output"]
 logits = model(single.input_ids, single.lengths)
@@ -593,19 +552,19 @@ with torch.inference_mode():
 print("recorded in inference mode:", logits.requires_grad)
 
 # %% [markdown]
-# You saw it twice in this chapter already: as `with` block round a single call, and as decorator (`@`) above
-# `collect`, where it covers the whole function. `eval()` and `inference_mode` are independent of each other. The
-# first changes what the model computes, the second what PyTorch remembers about it.
+# The two switches are independent. `eval()` changes what the model computes, `inference_mode` what PyTorch records.
 
 # %% [markdown]
 # ## Exercises
 #
+# Replace the dots with your code and run the cell. `check` says what it found. Each solution is folded below.
+#
 # ### Exercise 1: A fairer accuracy
 #
-# Chapter 1 met a lazy classifier that calls everything ham and is right most of the
-# time. {term}`Balanced accuracy <balanced accuracy>` sees through it: it is the mean of the recalls of all
-# classes. Write `balanced_accuracy(confusion)` for a confusion matrix, a NumPy array with a row for each true
-# class; no row is empty.
+# In chapter 1 a classifier called everything ham and was right most of the time. The
+# {term}`balanced accuracy <balanced accuracy>` shows that it has learnt nothing: it is the mean of the recalls of all
+# classes. Write `balanced_accuracy(confusion)` for a confusion matrix, a NumPy array with a row for each true class.
+# No row is empty.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -626,14 +585,15 @@ def balanced_accuracy(confusion):
 check(balanced_accuracy)
 
 # %% [markdown]
-# The lazy classifier has one recall of one and one of zero, and so no more than a coin, however rare spam is.
+# The classifier of chapter 1 has one recall of one and one of zero. Its balanced accuracy is one half, however rare
+# spam is.
 #
 # ### Exercise 2: Cross-entropy from scratch
 #
-# Write `cross_entropy(logits, labels)`, the mean over the messages, for any
-# number of classes; make do without `F.cross_entropy`, `log_softmax` and `logsumexp`. Mind large logits: *e* to
-# the power of 1000 is too large for a float. Only differences matter, so you may subtract the largest logit of
-# each message first. And the logarithm of a quotient is a difference: compute it as one. No messages give NaN.
+# Write `cross_entropy(logits, labels)`, the mean over the messages, for any number of classes. Do not use
+# `F.cross_entropy`, `log_softmax` or `logsumexp`. Take care with large logits: $e^{1000}$ is too large for a float.
+# Only differences between logits matter, so you may subtract the largest logit of each message first. The logarithm of
+# a quotient is a difference: compute it as one. No messages give NaN.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -656,14 +616,14 @@ def cross_entropy(logits, labels):
 check(cross_entropy)
 
 # %% [markdown]
-# So −log *p* is the logarithm of the sum minus the logit of the true class. The quotient itself, which may be too
-# small for a float, is never computed.
+# So $-\log p_y$ is the logarithm of the sum minus the logit of the true class. The quotient itself may be too small
+# for a float, and is never computed.
 #
 # ### Exercise 3: A test set to order
 #
-# Write `messages_needed(half_width)`: how many messages must a test
-# set have, so that the interval of an accuracy of one half (`count // 2` of `count` right) reaches at most
-# `half_width`, a share such as 0.05, to each side? Find the smallest even number with `wilson_interval`.
+# Write `messages_needed(half_width)`: how many messages must a test set have, so that the interval of an accuracy of
+# one half (`count // 2` of `count` right) reaches at most `half_width` to each side? `half_width` is a share such as
+# 0.05. Find the smallest even number with `wilson_interval`.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -686,23 +646,42 @@ def messages_needed(half_width):
 check(messages_needed)
 
 # %% [markdown]
+# ### Exercise 4: A bolder head
+#
+# Change the model: multiply all weights of its untrained head by 0, by one half, by 2 and by 4, and measure two
+# batches of the validation set each time. What happens to the accuracy, and what to the loss? (This one is not
+# checked.)
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 4", "code_prompt_hide": "Hide solution 4"}
+head = model.backbone.head
+saved = {name: value.clone() for name, value in head.state_dict().items()}
+for factor in (0, 0.5, 1, 2, 4):
+    scaled = {name: factor * value for name, value in saved.items()}
+    head.load_state_dict(scaled)
+    print(factor, evaluate(model, loaders.validation, max_batches=2))
+_ = head.load_state_dict(saved)  # as it was before
+
+# %% [markdown]
+# With the factor 0 both logits are zero, and the loss is $\ln 2$. Every other factor gives the same labels, and so the
+# same accuracy. A larger factor makes the head surer of them, and every wrong answer costs more.
+
+# %% [markdown]
 # ## Questions
 #
 # <details><summary>1. Two models give the same labels to all messages. Can their losses differ?</summary>
 #
-# Yes. The label depends only on which logit is larger, the loss also on by how much.
+# Yes. The label depends only on which logit is larger. The loss also depends on how much larger it is.
 #
 # </details>
 #
 # <details><summary>2. On 300 messages one classifier has 288 right and another 284. Which is better?</summary>
 #
-# That cannot be told from these numbers: their intervals overlap widely. More messages would help, or a look at
-# those messages alone on which the two disagree.
+# These numbers do not say. The difference may be luck, and comparing the two intervals is not a test. The test of
+# chapter 8 looks at the messages on which the two disagree.
 #
 # </details>
 #
-# <details><summary>3. After an hour of training all probabilities are one half, and the loss has fallen to the logarithm of two. What has the
-# model learnt?</summary>
+# <details><summary>3. After an hour of training all probabilities are one half. What has the model learnt?</summary>
 #
 # Only not to be sure without a reason. It knows nothing about the messages.
 #
@@ -711,23 +690,23 @@ check(messages_needed)
 # %% [markdown]
 # <details><summary>4. The validation loss rises, but the accuracy stays the same. How can that be?</summary>
 #
-# The same messages are wrong, but the model has become surer of its wrong answers, or less sure of its right
-# ones. Either costs more.
+# The same messages are wrong, but the model has become surer of its wrong answers, or less sure of its right ones.
+# Both cost more.
 #
 # </details>
 #
-# <details><summary>5. Why does a filter with a high precision of spam not have to be a good one?</summary>
+# <details><summary>5. A filter has a high precision of spam. Why may it still be a bad filter?</summary>
 #
-# It may call only one message spam, the most blatant one. Its recall shows what it lets through.
+# It may call only one message spam, the most obvious one. Its recall shows how much spam it lets through.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A label is the argmax of the logits; the softmax adds probabilities and keeps the order. Accuracy is what we
-# want, but it has no slope, and it is worth as much as the number of messages behind it: read its interval.
-# Cross-entropy is the price of surprise, a stand-in with a slope, and ln 2 is what a coin pays. You averaged over
-# messages, saw NaN for nothing, and took the errors apart by class.
+# A label is the argmax of the logits; the softmax adds probabilities and keeps the order. Accuracy is what we want,
+# but it has no slope. Its interval says how reliable it is. Cross-entropy is a stand-in with a slope: its gradient is
+# $p - y$, and the loss of a coin is $\ln 2$. You also met a baseline to beat, and counted the errors of each class.
 #
-# **Next:** you can now measure the model and feel which way is down. [Chapter 6](06_fine_tuning.ipynb) takes the steps.
+# **Next:** you can now measure the model, and you know the slope of its loss. [Chapter 6](06_fine_tuning.ipynb)
+# follows that slope down.

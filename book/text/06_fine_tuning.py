@@ -9,19 +9,19 @@
 # %% [markdown]
 # # 6 · Fine-tuning
 #
-# The {term}`classifier` of chapter 4 guesses, and chapter 5 told you how badly. Now it learns. You write the
-# training loop, watch it work, and find out why it needs a minute or two on a laptop and not twenty. At the end
-# you can
+# The {term}`classifier` of chapter 4 guesses, and chapter 5 measured how badly. Now you train it. You write the
+# training loop, and find out why the training takes a minute or two on a laptop instead of twenty. At the end you can
 #
-# - **write** a training loop and say what each of its five lines does,
-# - **read** loss and accuracy curves, and **recognise** {term}`over-fitting`,
-# - **compare** two recipes with their intervals in view,
+# - **write** a training loop, and say what each of its five lines does,
+# - **say** how the learning rate was chosen, and on which set,
+# - **read** loss and accuracy curves, and **recognise** {term}`overfitting <over-fitting>`,
+# - **compare** two recipes, and say what one run of each can show,
 # - **explain** why most of the work has to be done only once.
 
 # %% [markdown]
-# > **Before you start.** You need chapters 2 to 5, or their ideas: loaders, the pretrained model, the new head, the loss.
-# > On two CPU cores the whole page runs in several minutes, most of which is the second recipe near the end;
-# > times on a GPU were not measured. The chapter downloads nothing that chapter 3 has not.
+# > **Before you start.** You need chapters 2 to 5: loaders, the pretrained model, the new head, the loss. On two CPU
+# > cores the page runs in several minutes, most of them for the second recipe near the end; we have not measured a
+# > GPU. It uses the weights of chapter 3 and downloads nothing else.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -36,10 +36,10 @@ backbone, device = choose_backbone(), choose_device()
 print(provenance(backbone, device))
 
 # %% [markdown]
-# Everything that earlier chapters prepared comes back in a few lines: the three tables, the {term}`tokens
-# <token>`, the loaders that hand out {term}`batches <batch>` of eight messages, and the pretrained model with its
-# new head. Only the last block, the final norm and the head may learn. This page begins anew several times, so
-# `untrained` makes such a model whenever one is needed.
+# The line `backbone` names the model: this edition is printed with SmolLM2. A few lines bring back what earlier
+# chapters prepared: the three tables, the {term}`tokens <token>`, the loaders with {term}`batches <batch>` of eight
+# messages, and the pretrained model with its new head. Only the last block, the final norm and the head can learn.
+# `untrained` makes such a model.
 
 # %%
 from llmclf import data
@@ -63,17 +63,17 @@ model = untrained()
 # %% [markdown]
 # ## One step
 #
-# Training repeats one small movement ({numref}`fig-training-loop`). Take a batch; see what the model says about
-# it; measure how wrong that is; ask for every weight that may learn in which direction it should move; move it a
+# Training repeats one small movement ({numref}`fig-training-loop`). Take a batch. Run the model on it. Measure how
+# wrong the answers are. Find out, for every weight that can learn, in which direction it should move. Move it a
 # little.
 #
 # :::{figure-md} fig-training-loop
 # ![Four boxes, one below the other: forward gives logits, loss compares them with the labels, backward clears the old gradients and computes new ones, step moves the weights a little. An arrow leads back to the first for the next batch. Every fifty steps the losses are measured, after each epoch the accuracies.](figures/training_loop.svg)
 #
-# The training loop. One turn is a {term}`step`; when all batches have had their turn, an {term}`epoch` is over.
+# The training loop. One turn is a {term}`step`. After all batches have been used once, an {term}`epoch` is over.
 # :::
 #
-# The first half, forward and loss, you know from chapter 5:
+# You know the first half, forward and loss, from chapter 5:
 
 # %%
 from torch.nn import functional as F
@@ -84,9 +84,8 @@ loss = F.cross_entropy(logits, batch.labels)
 print(f"loss {loss.item():.3f} on {len(batch.labels)} messages")
 
 # %% [markdown]
-# The second half begins with `backward`. It walks through the computation in reverse and stores with every
-# trained weight its {term}`gradient`: how steeply the loss would grow if the weight grew. What is frozen gets
-# none.
+# The second half begins with `backward`. It goes through the computation in reverse, and stores a {term}`gradient`
+# with every weight that can learn: how steeply the loss grows when this weight grows. Frozen weights get no gradient.
 #
 # **Predict before you run.** Which parts of the model will have gradients afterwards?
 
@@ -97,13 +96,15 @@ for name, part in model.backbone.named_children():
     print(f"{name:<20}{sum(grads)} of {len(grads)} weight tensors")
 
 # %% [markdown]
-# Embeddings have no gradient, and neither have most tensors of the blocks: only the last block, the final norm
-# and the head were asked. So `backward` has a short way to go, which is the first reason why this training is
-# quick.
+# :::{admonition} What it shows
+# :class: dropdown
+# Only the last block, the final norm and the head have gradients. The embedding and the other blocks are frozen. So
+# `backward` goes no further than the last block. This is the first reason why this training is quick.
+# :::
 #
-# Now move the weights. What moves them is called the {term}`optimizer`; ours follows the rule {term}`AdamW`
-# {cite}`loshchilov2019`. It averages the last gradients of a weight and divides the average by their usual size,
-# so that all weights move at a similar pace. And it lets all of them shrink a little ({term}`weight decay`).
+# Now move the weights. The {term}`optimizer` does this. Ours is {term}`AdamW` {cite}`loshchilov2019`. It averages the
+# recent gradients of a weight and divides the average by their usual size, so that all weights move at a similar pace.
+# It also lets all weights shrink a little ({term}`weight decay`).
 
 # %%
 import torch
@@ -114,16 +115,19 @@ weights = [weight for weight in model.parameters() if weight.requires_grad]
 learning_rate = suggested_learning_rate(model)
 optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.1)
 optimizer.step()
-with torch.no_grad():
+with torch.inference_mode():
     logits = model(batch.input_ids, batch.lengths)
 loss = F.cross_entropy(logits, batch.labels)
 print(f"loss {loss.item():.3f} after a step of rate {learning_rate:g}")
 
 # %% [markdown]
-# The loss on this batch has fallen. The {term}`learning rate` says how far a step goes. Raschka uses 5e-5 for
-# GPT-2, and a weight decay of 0.1 {cite:p}`raschka2024`. For SmolLM2 we tried several rates, each for five epochs, and compared the loss of the
-# whole validation set. That is the right set for such a choice. The test set would be the wrong one:
-# whatever you choose by it, it can no longer judge.
+# The loss on this batch has fallen.
+#
+# ## The learning rate
+#
+# The {term}`learning rate` says how far a step moves the weights. Raschka uses 5e-5 for GPT-2, and a weight decay of
+# 0.1 {cite:p}`raschka2024`. For SmolLM2 we tried several learning rates, each for five epochs, and compared the loss
+# on the whole validation set. The test set would be the wrong set: it cannot judge a choice that was made with it.
 
 # %%
 import json
@@ -131,24 +135,30 @@ from pathlib import Path
 
 import pandas as pd
 
-results = Path("..", "benchmarks", "results")
-tried = json.loads((results / "sweep.json").read_text())["rows"]
-table = pd.DataFrame(tried).pivot_table(
+
+def stored(name):
+    path = Path("..", "benchmarks", "results", f"{name}.json")
+    return json.loads(path.read_text())
+
+
+table = pd.DataFrame(stored("sweep")["rows"]).pivot_table(
     "validation loss", "learning rate", ["trainable", "seed"]
 )
 table.style.format("{:.3f}", na_rep="").format_index("{:g}")
 
 # %% [markdown]
-# Where the last block learns, 2e-4 has the smallest loss in two of three seeds, and in the mean. That is the library's default for SmolLM2. Where everything learns, smaller rates do better: the default there is 5e-5, which one
-# seed cannot tell from 1e-5 or 2e-5. With a table of your own, `llmclf train --learning-rate 1e-4 2e-4 4e-4` makes such a
-# comparison and keeps the best.
+# Each column is one seed. In the columns `last_block`, 2e-4 has the smallest loss for two of three seeds, and on
+# average. It is the library's default for SmolLM2. In the column `all` everything learns, and smaller rates do better.
+# The default there is 5e-5; one seed is too little to prefer it to 1e-5 or 2e-5.
+#
+# `llmclf train --learning-rate 1e-4 2e-4 4e-4` makes such a comparison with a table of your own, and keeps the best.
 
 # %% [markdown]
 # ## The loop
 #
-# Steps in a row make a loop. Gradients add up until they are cleared, so `zero_grad` belongs before each
-# `backward`. Here is the loop in a dozen lines. To see quickly that it works, give it only a piece of the data. The
-# cells below compare results to many digits, so their models compute in float32, numbers of 32 bits.
+# Many steps make a loop. Gradients add up until they are cleared, so `zero_grad` belongs before each `backward`. To
+# see quickly that the loop works, give it only a piece of the data. The next cells compare results to many digits, so
+# their models compute in float32, with numbers of 32 bits.
 
 # %%
 def fit(model, loader):
@@ -167,7 +177,7 @@ def fit(model, loader):
 
 
 # %%
-piece = data.Splits(*(table.head(24) for table in splits))
+piece = data.Splits(*(table.iloc[:24] for table in splits))
 few = make_loaders(piece, tokenizer)
 few.train.generator.manual_seed(123)  # the order that train will use
 by_hand = untrained(precision="float32")
@@ -175,12 +185,12 @@ for loss in fit(by_hand, few.train):
     print(f"loss {loss:.2f}")
 
 # %% [markdown]
-# Three batches, three steps, three losses. They jump, because every batch holds other messages: a single step's
-# loss says little, and the library therefore averages over several batches whenever it reports one.
+# Three batches, three steps, three losses. They jump, because every batch holds other messages. So the library
+# averages over several batches whenever it reports a loss.
 #
-# `llmclf.train.train` holds the same loop, together with measurements, a progress bar, and after each epoch, if
-# it is given a file for it, a {term}`checkpoint`. It seeds the order of the batches with 123 unless told
-# otherwise, so it meets the same batches and must arrive at the same weights.
+# `llmclf.train.train` is the same loop with measurements, a progress bar, and a {term}`checkpoint` after each epoch if
+# you name a file for it. It shuffles the messages with the seed 123 unless you choose another. So here it gets the
+# same batches, and it should arrive at the same weights:
 
 # %% tags=["nbval-check-output"]
 from llmclf.train import TrainingSettings, train
@@ -188,7 +198,7 @@ from llmclf.train import TrainingSettings, train
 short = TrainingSettings(
     epochs=1,
     learning_rate=learning_rate,
-    evaluate_every=2,  # steps,
+    evaluate_every=2,  # measure the losses at every second step
     evaluate_batches=1,  # on one batch
 )
 plain = untrained(precision="float32")
@@ -200,22 +210,22 @@ same = all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 print("train agrees with the loop by hand:", same)
 
 # %% [markdown]
-# It does. The option `use_feature_cache=False` asked for the loop just as you wrote it: the whole model, at every
-# step. Without that option the library does something cleverer.
+# It does. With `use_feature_cache=False` the library runs the loop just as you wrote it: the whole model, in every
+# step. Without this option it is much faster.
 
 # %% [markdown]
 # ## Why this is fast
 #
-# Think about what happens to one message in five epochs. Five times it goes through all blocks. But the blocks
-# before the last are frozen: they turn the same message into the same {term}`hidden states <hidden state>` each
-# time. See for yourself: compare a model before training and the one that `fit` has trained.
+# In five epochs, a message goes through all blocks five times. But the blocks before the last are frozen. They turn
+# the same message into the same {term}`hidden states <hidden state>` each time. See for yourself: compare an untrained
+# model with the one that `fit` has trained.
 
 # %% tags=["nbval-check-output"]
 from llmclf.feature_cache import frozen_depth
 
 depth = frozen_depth(by_hand)
 outputs = []
-with torch.no_grad():
+with torch.inference_mode():
     for trained in (untrained(precision="float32"), by_hand):
         start = trained.backbone.embed(batch.input_ids)
         outputs.append(trained.run_blocks(start, None, 0, depth))
@@ -223,16 +233,16 @@ print("blocks:", len(by_hand.backbone.blocks), "of them frozen:", depth)
 print("same output before and after training:", torch.equal(*outputs))
 
 # %% [markdown]
-# Not just nearly the same: equal in every bit. So the frozen part has to be computed only once.
-# {numref}`fig-frozen` shows how much that leaves out. The condition is that nothing there is random: a model with
-# {term}`dropout` drops other values each time, and then the shortcut would be wrong. The library checks this:
-# `cache_features` refuses such a model with an error, and `train` then computes everything in each step.
+# The two outputs are equal in every bit. So the frozen part has to be computed only once. {numref}`fig-frozen` shows
+# how much work this saves. There is one condition: nothing in the frozen part may be random. A model with
+# {term}`dropout` drops other values each time. `cache_features` refuses such a model with an error, and `train` then
+# computes everything in each step.
 #
 # :::{figure-md} fig-frozen
 # ![Two grids, twelve blocks from top to bottom, five epochs from left to right. In the plain way every cell is filled: all blocks run in all epochs. With cached features the frozen blocks are filled in one single column that stands before the first epoch, and only the bottom row, the last block, is filled in each epoch.](figures/frozen.svg)
 #
-# What has to be computed in five epochs, for GPT-2's twelve blocks: all blocks in each epoch (left), or the
-# frozen ones once and the last block in each (right).
+# What has to be computed in five epochs, for GPT-2's twelve blocks: all blocks in each epoch (left), or the frozen
+# blocks once and the last block in each epoch (right).
 # :::
 
 # %%
@@ -245,10 +255,10 @@ states, label, length = kept.train.dataset[0]
 print("a message is now", tuple(states.shape), "numbers, its label", label)
 
 # %% [markdown]
-# `cache_features` ran every message through the frozen blocks and gives back the same three loaders, over hidden
-# states instead of token ids: one row for each token. Such outputs of a frozen model are called
-# {term}`features <feature>`. Copies of a text are computed once. Training on the features must give the same
-# losses as `slow`, the training on the token ids above:
+# `cache_features` runs every message through the frozen blocks. It returns the same three loaders, but now with hidden
+# states instead of token ids: one vector for each token. Such outputs of a frozen model are called
+# {term}`features <feature>`. Copies of a text are computed once. Training on the features must give the same losses as
+# `slow`, the training on the token ids above:
 
 # %%
 quick = untrained(precision="float32")
@@ -260,47 +270,51 @@ close = torch.allclose(
 print("same losses with and without cached features:", close)
 
 # %% [markdown]
-# The same mathematics, many times faster. Four more ideas help. The first you know from chapter 2: while the
-# frozen part is computed, and in every evaluation, messages of like length go together, so that almost nothing is
-# padding. (The batches of training stay shuffled.) The second: the last block is computed only as far as the one
-# token needs it that is read, because nobody looks at its output for the others.
+# The mathematics is the same, and the work is much less. Four more ideas help:
+#
+# - **Similar lengths together.** While the frozen part is computed, and in every evaluation, messages of similar length
+#   share a batch (chapter 2). So there is almost no padding.
+# - **One token in the last block.** The classifier reads one token of a message, so the last block is computed only for
+#   this token.
+# - **Products in another order**, and **shorter numbers**: see below.
 
 # %% [markdown]
-# The third takes a pencil, and GPT-2 gains most from it. In each head, the one token asks all others with its query $q$; each
-# answers with a key $K x$. The products may be taken in another order:
+# ### Products in another order
 #
-# $$ q \cdot (K x) = (q K) \cdot x $$
+# In attention, the token that is read compares its query $q$ with the key $K x$ of every token $x$. You may multiply
+# in another order:
+#
+# $$
+# q \cdot (K x) = (q K) \cdot x
+# $$
+#
+# On the left the matrix $K$ is applied to every token, on the right only once for the whole message. Count the
+# multiplications for 100 tokens and vectors of 64 numbers:
 
 # %% tags=["nbval-check-output"]
 size, tokens = 64, 100
-q, K = torch.randn(size), torch.randn(size, size)
-x = torch.randn(tokens, size)
-keys_first = (x @ K.T) @ q
-query_first = x @ (q @ K)
-print("same scores:", torch.allclose(keys_first, query_first, atol=1e-3))
-print("multiplications:", tokens * size**2 + tokens * size, "or",
-      size**2 + tokens * size)
+print("keys first: ", tokens * size**2 + tokens * size)
+print("query first:", size**2 + tokens * size)
 
 # %% [markdown]
-# On the left a matrix is applied to every token, on the right once for the whole message. The values allow the
-# same trick. So not a single key or value has to be computed in GPT-2's last block. (SmolLM2 turns every key by
-# an angle of its own, which bars this way for the keys.)
+# The values allow the same trick. So GPT-2's last block computes no key and no value. (SmolLM2 needs its keys, because
+# it rotates each by another angle.)
+#
+# ### Shorter numbers
+#
+# A {term}`bfloat16` has 16 bits instead of 32 and is exact to two or three digits. That is enough for the matrices of
+# frozen blocks, and for the hidden states between them. Recent processors multiply such numbers faster. On such a
+# processor `Classifier` converts the frozen blocks once; with `precision="float32"` or `precision="bfloat16"` you
+# decide yourself. What learns stays in float32, and so do the sums in the norms, the final norm, the head and the
+# loss.
 
 # %% [markdown]
-# The fourth idea is shorter numbers. A {term}`bfloat16` has 16 bits instead of 32 and is exact to two or three digits.
-# That is enough for the matrices of frozen blocks, and for the hidden states that one of these blocks hands to the
-# next. Recent processors have instructions that multiply such numbers faster. Where PyTorch finds them, `Classifier`
-# converts the frozen blocks once. With `precision="float32"` or `precision="bfloat16"` you decide yourself. What learns
-# stays in float32, and so do the sums in the norms, the final norm, the head and the loss. The first lines of this page
-# name the precision.
-
-# %% [markdown]
-# Does that cost accuracy? SmolLM2 was trained from three seeds in each precision, and one pair of twins read the
-# whole collection: the same trained weights, once with frozen blocks in float32 and once in bfloat16. The notebook
-# reads the stored results; `python -m benchmarks precision`, in the project's folder, repeats the measurement.
+# Does bfloat16 cost accuracy? We trained SmolLM2 from three seeds in each precision. One trained model also read the
+# whole collection twice, with its frozen blocks in float32 and in bfloat16. The cell reads the stored results
+# (`python -m benchmarks precision` repeats the measurement).
 
 # %%
-found = json.loads((results / "precision.json").read_text())
+found = stored("precision")
 for row in found["rows"]:
     right = f"{row['test correct']} of {row['test count']}"
     print(f"seed {row['seed']}, {row['precision']}: {right}")
@@ -310,22 +324,26 @@ print(f"other answers: {found['other answers']}")
 print(f"largest change of a probability: {largest:.3f}")
 
 # %% [markdown]
-# The accuracies differ no more between the precisions than between the seeds. A few messages whose probability lies
-# near one half get another answer; which of the two is right is a matter of chance.
+# (The whole collection was read here, with every line of the file.) For each seed, both precisions get the same number of test messages right. Of the messages that were read twice, a
+# few have a probability near one half and get another answer.
 
 # %% [markdown]
-# What does it all save? Times were measured side by side for SmolLM2. *a* is the plain algorithm,
-# *b* the class of the `transformers` library that one would otherwise use, *b2* the
-# same with matrix products in bfloat16, *c* ours in float32, and *d* ours in the precision that suits the processor.
-# What the ratios compare is, for the most part, caching the frozen blocks with not caching them: anyone could add a cache to `transformers`, too.
-# The last ratio compares one epoch without the frozen part. Memory is the peak of each way, with the whole model, in an older measurement. `python -m benchmarks speed --quick` repeats the
-# times on your machine.
+# How much time does all of this save? We measured five ways side by side, with SmolLM2:
+#
+# - *a*: the plain algorithm,
+# - *b*: the class of the `transformers` library that you would otherwise use,
+# - *b2*: the same with matrix products in bfloat16,
+# - *c*: ours in float32,
+# - *d*: ours in the precision that suits the processor.
+#
+# Most of the difference comes from caching the frozen blocks, and you could add a cache to `transformers`, too. The
+# ratio `epoch b/d` compares one epoch without the frozen part. Memory is the peak of each way, from an older
+# measurement; `nothing` only imports the libraries. `python -m benchmarks speed --quick` repeats the times on your
+# machine.
 
 # %%
-measured, memory = (
-    json.loads((results / f"{name}.json").read_text())
-    for name in ("training smollm2-135M", "memory smollm2-135M in full")
-)
+measured = stored("training smollm2-135M")
+memory = stored("memory smollm2-135M in full")
 print("processor:", measured["machine"]["processor"])
 print("d is in", measured["auto"])
 for ways, ratio in measured["ratios"].items():
@@ -337,18 +355,18 @@ print("peak memory:", *(f"{way} {peak}," for way, peak in peaks.items()))
 # :::{figure-md} fig-why-fast
 # ![Five bars of measured seconds for fine-tuning in five epochs. The plain algorithm takes by far the longest, then the transformers library, then the same in bfloat16; ours are a small fraction of these, and in bfloat16 the smallest. Most of ours is the frozen part computed once.](figures/why_fast.svg)
 #
-# Seconds for five epochs with all measurements, SmolLM2 on two CPU cores, a
-# few steps of *a*, *b* and *b2* timed and multiplied up. Drawn from the file that the cell above reads.
+# Seconds for five epochs with all measurements, SmolLM2 on two CPU cores. For *a*, *b* and *b2* a few steps were timed
+# and multiplied up. The figure is drawn from the file that the cell above reads.
 # :::
 #
-# {numref}`fig-why-fast` shows the seconds behind these ratios. Most of what is left is the frozen part,
-# computed once. That part is hard to shorten further: it is arithmetic that has to be done.
+# {numref}`fig-why-fast` shows the seconds behind these ratios. Most of the time that is left goes into the frozen
+# part, which is computed once.
 
 # %% [markdown]
 # ## Five epochs
 #
-# Now train for real, on all training messages, five times over. Every fifty steps the losses are measured on a
-# few batches of the training and the validation set, and after every epoch the accuracies.
+# Now train for real, on all training messages, five times over. `train` measures the losses on a few batches every
+# fifty steps, and the accuracies after every epoch.
 #
 # **Predict before you run.** What will be left of the training loss at the end: a half, a tenth, or less?
 
@@ -363,10 +381,14 @@ pd.DataFrame({
 }).iloc[[0, -1]].round(3)
 
 # %% [markdown]
-# The first row is measured after the first step (they are counted from zero), the last near the end. For
-# comparison, Raschka's GPT-2 went from a training loss of 2.153 to 0.083 and from a validation loss of 2.392 to
-# 0.074 ({cite:t}`raschka2024`; a reference, not measured here). {numref}`fig-loss-curves` shows all measurements
-# of our run.
+# :::{admonition} What it shows
+# :class: dropdown
+# Much less than a tenth is left of the training loss. The first row is measured after the first step (steps are
+# counted from zero), the last row near the end. For comparison: Raschka's GPT-2 went from a training loss of 2.153 to
+# 0.083, and from a validation loss of 2.392 to 0.074 ({cite:t}`raschka2024`; a reference, not measured here).
+# :::
+#
+# {numref}`fig-loss-curves` shows all measurements of our run.
 
 # %% mystnb={"figure": {"caption": "Training and validation loss while the model learns. The upper axis counts the messages it has seen, those of every epoch again.", "name": "fig-loss-curves"}, "image": {"alt": "Two curves of loss over optimizer steps, one for the training and one for the validation messages. Both fall steeply within the first epoch and flatten out near zero, with small jumps; the validation curve stays a little above the other."}}
 from llmclf.teaching import plots
@@ -375,10 +397,9 @@ losses = plots.plot_losses(history)
 losses
 
 # %% [markdown]
-# A steep fall at first, then a long flat tail: most is learnt within the first epoch. The curves are rough
-# because each point rests on a few batches only. As long as the validation loss does not rise, what the model
-# learns holds for other messages too. Accuracy, in {numref}`fig-accuracy-curves`, tells the same story in a
-# coarser way.
+# The model learns most in the first epoch. The curves are rough because each point rests on a few batches only. As
+# long as the validation loss does not rise, what the model learns helps with other messages, too.
+# {numref}`fig-accuracy-curves` shows the accuracy. It tells less, because it counts whole messages.
 
 # %% mystnb={"figure": {"caption": "Accuracy on five batches of eight messages of each set after every epoch: one message more or less is a step of the curve. The upper axis counts messages seen.", "name": "fig-accuracy-curves"}, "image": {"alt": "Two curves of accuracy over epochs, for some training and some validation batches. Both are high after the first epoch already; the validation curve has some single messages wrong at first and none at the end."}}
 per_epoch = len(loaders.train) * loaders.train.batch_size
@@ -386,7 +407,7 @@ accuracies = plots.plot_accuracies(history, examples_per_epoch=per_epoch)
 accuracies
 
 # %% [markdown]
-# Both figures can be kept: `savefig` writes a file, and the ending of its name decides on the kind.
+# You can keep both figures. `savefig` writes a file, and the ending of the file's name decides on the format.
 
 # %%
 folder = Path("output", "fast" if data.is_fast() else "full")
@@ -398,8 +419,9 @@ for name, figure in (("loss", losses), ("accuracy", accuracies)):
 # %% [markdown]
 # ## How good is it?
 #
-# A few batches serve to watch. To judge, take every message of each set. Here the trained classifier meets the
-# test set for the first time. (Chapters 3 and 5 measured untrained models on it, and nothing was chosen by that.)
+# A few batches are enough to watch the training. To judge the classifier, take every message of each set. The trained
+# classifier meets the test set here for the first time. (Chapters 3 and 5 measured untrained models on it, and nothing
+# was chosen by that.)
 
 # %%
 from llmclf.evaluate import evaluate
@@ -413,17 +435,18 @@ for name, result in results.items():
     print(f"{name:<10} {result}")
 
 # %% [markdown]
-# Read the intervals first: with so few test messages the true accuracy may lie a good deal lower or higher than
-# the number in front. Raschka's reference for GPT-2 is 97.21 % on the training, 97.32 % on the validation and
-# 95.67 % on the test set, measured on the same split {cite:p}`raschka2024`. And remember from chapter 1 that part
-# of the test spam has near copies in the training set: the test result is somewhat too good.
+# Read the intervals first. The test set is small, so the true accuracy may be about two percentage points lower than
+# the measured one, or one point higher. Raschka's reference for GPT-2 is 97.21 % on the training, 97.32 % on the
+# validation and 95.67 % on the test set, measured on the same split {cite:p}`raschka2024`. And remember from chapter 1
+# that part of the test spam has near copies in the training set. So the test result is somewhat too good. You can
+# compare the validation line with the baseline of chapter 5. Chapter 8 compares properly.
 
 # %% [markdown]
-# ## Over-fitting
+# ## Overfitting
 #
-# A model that knows its training messages by heart and fails on others has {term}`over-fitted <over-fitting>`.
-# The sign is a gap: training loss far below validation loss, and a validation loss that begins to *rise* while
-# the training loss goes on falling. What do we see here?
+# *Overfitting* means that a model learns its training messages by heart and fails on others. You recognise it by a
+# gap: the training loss is far below the validation loss, and the validation loss begins to *rise* while the training
+# loss still falls. Does that happen here?
 
 # %%
 for name in ("train", "validation", "test"):
@@ -433,26 +456,30 @@ step = history.steps[history.validation_losses.index(lowest)]
 print(f"lowest on a few validation batches: {lowest:.3f}, step {step}")
 
 # %% [markdown]
-# The last line and the second are not the same measure: one rests on a few batches, the other on the whole
-# validation set. On this page, with SmolLM2, the validation loss does not clearly rise, so training was not too
-# long. But the test loss is several times as large. A few mistakes of which the model is sure make most of it
-# (chapter 7 shows them), and the learning rate was chosen on the validation set, which flatters that set a
-# little.
+# (The last line rests on a few batches only. Do not compare it with the second line.) The validation loss does not
+# clearly rise, so five epochs are not too many. But the test loss is several times as large. A few wrong answers of
+# which the model is sure make up most of it. And the learning rate was chosen on the validation
+# set, so the validation loss is a little too good.
 
 # %% [markdown]
-# Against over-fitting, try these in order of effort: keep the epoch with the lowest validation loss and stop when it
-# has risen ({term}`early stopping`, `TrainingSettings(patience=2)`); let fewer parts learn; raise the weight decay or
-# switch on dropout (then the shortcut above is off); gather more messages. The last is the best and the most work.
-# The settings know more that a table of your own may need: `class_weights="balanced"` where one class is rare, a
-# `schedule` that lowers the learning rate towards the end, `max_gradient_norm`. This chapter uses none of them.
+# Against overfitting, try these, from the least effort to the most:
+#
+# - keep the epoch with the lowest validation loss, and stop when that loss rises ({term}`early stopping`,
+#   `TrainingSettings(patience=2)`),
+# - let fewer parts learn,
+# - raise the weight decay, or switch on dropout (then the library cannot cache features),
+# - collect more messages, which helps most.
+#
+# For a table of your own the settings have more: `class_weights="balanced"` where one class is rare, a `schedule` for
+# the learning rate, `max_gradient_norm`.
 
 # %% [markdown]
 # ## Two recipes
 #
 # Raschka's program pads every message to the length of the longest and reads the last *position*, which for most
-# messages is padding. This book reads the last *real* token and pads no more than a batch needs. Does the
-# difference show in accuracy? Train once more in that way, and compare. (Ours was decided before; this comparison
-# chooses nothing.)
+# messages is padding. This book reads the last *real* token and pads no more than a batch needs. Does the accuracy
+# differ? Train once more in Raschka's way, and compare. (We had decided for our way before, so this comparison chooses
+# nothing.)
 
 # %%
 padded = make_loaders(splits, tokenizer, padding="fixed")
@@ -477,37 +504,27 @@ for name, (used, result) in rows.items():
 table
 
 # %% [markdown]
-# Look at the intervals before you name a winner. Do they overlap?
-
-# %%
-(low, high), (other_low, other_high) = (
-    result.interval for result in (results["test"], other_test)
-)
-print("they overlap:", low <= other_high and other_low <= high)
-
-# %% [markdown]
-# Where they overlap widely, one run of each cannot tell two recipes apart. On this page, made with SmolLM2, they
-# do not even touch: luck in the choice of the test messages hardly explains the difference, and the last column
-# says that ours is cheaper too. Luck in training may explain a part. This is one run of each, and the learning
-# rate was chosen for ours.
-
-# %% [markdown]
-# For GPT-2 the experiments of {cite:t}`raschka2024experiments` report 95.00 % at the last position (another run
-# of the recipe that gave 95.67 % above) and 98.33 % at the last real token, one run each. There is a reason to
-# expect this order: at a padding token the model has to learn to look back to a message that ended long before.
+# The two intervals do not touch. This is not a test (chapter 8 has one), but luck in the choice of the test messages
+# hardly explains so large a difference. Luck in training may explain a part of it: this is one run of each, and the
+# learning rate was chosen for ours. (Over the five folds of chapter 10 the padded recipe is right far more often than in
+# this run, and still behind ours.) The last column says that our way is cheaper, too.
+#
+# For GPT-2, {cite:t}`raschka2024experiments` reports 95.00 % at the last position (another run of the recipe that gave
+# 95.67 % above) and 98.33 % at the last real token, one run each. There is a reason to expect this order. At a padding
+# token the model has to learn to look back to a message that ended long before.
 
 # %% [markdown]
 # ## Sixteen labels, and no training
 #
-# What if you have labelled sixteen messages, and not a thousand? Then leave the model as it is. After *every*
-# block a message is a row of numbers, for example the mean over its tokens. A {term}`logistic regression` on such
-# features of a frozen model is called a {term}`probe` {cite:p}`alain2016`. It is fitted in no time; the question
-# is only which block to read.
+# What if you have labelled only sixteen messages? Then leave the model as it is. After *every* block you can describe
+# a message by one vector, for example by the mean over its tokens. A {term}`logistic regression` on such features of a
+# frozen model is called a {term}`probe` {cite:p}`alain2016`. Fitting it takes only a moment. The question is which
+# block to read.
 #
 # **Predict before you run.** How many of the test messages will a probe of sixteen labels get right: half, three
 # quarters, more?
 
-# %%
+# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.data import Splits
 from llmclf.probe import fit_probe
 
@@ -519,13 +536,13 @@ print(f"after {probe.blocks} blocks, pooling: {probe.pooling}")
 print(evaluate(small, every_message(few_labels.test)))
 
 # %% [markdown]
-# `fit_probe` tried every block, read in two ways: the mean over the tokens, and the last token. It chose by
-# {term}`cross-validation` inside the sixteen: each quarter of them was judged by a regression that was fitted to
-# the others. Then it cut the model off after the chosen block and gave it the regression as its head. So `small`
-# is an ordinary classifier, with fewer blocks to compute.
+# `fit_probe` tries every block, and reads each in two ways: the mean over the tokens, and the last token. It chooses
+# by {term}`cross-validation` inside the sixteen: each quarter of them is judged by a regression that was fitted to the
+# other three. Then it cuts the model off after the chosen block and makes the regression its head. So `small` is an
+# ordinary classifier with fewer blocks.
 #
-# Sixteen messages can hardly tell one block from the next. Where they cannot, the middle of the model is taken. What
-# does the whole training set say?
+# Sixteen messages hardly show which of two blocks is better. In that case `fit_probe` takes the middle of the model.
+# What does it choose with the whole training set?
 
 # %%
 whole = untrained()
@@ -538,29 +555,28 @@ by_block = plots.plot_probe(probe.table)
 by_block
 
 # %% [markdown]
-# {numref}`fig-probe` explains the choice. Whether a message is spam shows in its words, and the first blocks know
-# words already: their mean over the message is enough. The last token must first be told by all blocks what stood
-# before it. For another question, such as whether a review praises or not, deeper blocks or the last token may do
-# better. Cross-validation finds out.
+# {numref}`fig-probe` shows why the mean was chosen. A likely reason: single words give spam away, and the first blocks
+# know words already. For another question, such as whether a review is positive, deeper blocks or the last token may
+# do better.
 #
-# What a choice has won is judged too kindly by the numbers it was chosen by. Where you have no test set,
-# `probe.accuracy` estimates what the *whole* procedure is worth: choose by some of the texts, judge by the others,
-# five hundred times over {cite:p}`tsamardinos2018`. Here it may be too kind, because near copies of a message can
-# stand on both sides; the command keeps them together, and chapter 8 tells why.
+# The numbers by which you choose are too kind to the winner. Where you have no test set, `probe.accuracy` estimates
+# how good the *whole* procedure is: it chooses by some of the texts and judges by the others, five hundred times
+# {cite:p}`tsamardinos2018`. Here even this estimate may be too high, because near copies of a message can stand on
+# both sides (chapter 8). The command below keeps them together.
 
 # %%
 low, high = probe.interval
 print(f"estimated: {probe.accuracy:.1%}, {low:.1%} to {high:.1%}")
 
 # %% [markdown]
-# The command is `python -m llmclf train --method probe`. It takes a table of four labelled texts of each class, or
-# more. Fine-tuning needs more labels and more time, and can learn what no frozen block has to offer.
+# The command is `python -m llmclf train --method probe`. It needs a table with four labelled texts of each class, or
+# more. Fine-tuning needs more labels and more time, and can learn what frozen blocks do not offer.
 
 # %% [markdown]
 # ## Save it
 #
-# The classifier is worth keeping. `TextClassifier` joins model, tokenizer and label names; what is saved is only
-# what training has changed. Chapter 7 loads it from this folder.
+# `TextClassifier` joins model, tokenizer and label names. It saves only what training has changed. Chapter 7 loads the
+# classifier from this folder.
 
 # %%
 from llmclf.classify import TextClassifier
@@ -571,16 +587,18 @@ for file in sorted((folder / "classifier").iterdir()):
     print(f"{file.name} {file.stat().st_size / 1e6:,.1f} MB")
 
 # %% [markdown]
-# One file holds the trained weights and a record that says how to put the pieces together again. All of this
-# chapter is one call, too, `llmclf.finetune.finetune`, and one command: `python -m llmclf train --output FOLDER`.
+# One file holds the trained weights and a record of how to put the pieces together again. All of this chapter is also
+# one command: `python -m llmclf train --output FOLDER`.
 
 # %% [markdown]
 # ## Exercises
 #
+# Replace the dots with your code and run the cell. `check` says what it found. Each solution is folded below.
+#
 # ### Exercise 1: Count the steps
 #
-# Write `number_of_steps(messages, batch_size, epochs)`, three whole numbers: how many
-# steps of the optimizer does training take when an incomplete last batch is dropped in every epoch?
+# Write `number_of_steps(messages, batch_size, epochs)`, for three whole numbers: how many steps does the optimizer
+# take? An incomplete last batch is dropped in every epoch.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -602,9 +620,9 @@ check(number_of_steps)
 # %% [markdown]
 # ### Exercise 2: Times less work
 #
-# Let one epoch cost `frozen` operations in the frozen blocks and `trained` in the rest.
-# Write `times_less_work(frozen, trained, epochs)`: how many times less has to be computed when the frozen part
-# runs once altogether, instead of once in each epoch? Return the quotient unrounded.
+# One epoch costs `frozen` operations in the frozen blocks and `trained` operations in the rest. Write
+# `times_less_work(frozen, trained, epochs)`: how many times less work is it to compute the frozen part once in all,
+# instead of once in each epoch? Return the quotient unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 def times_less_work(frozen, trained, epochs):
@@ -621,56 +639,73 @@ def times_less_work(frozen, trained, epochs):
 check(times_less_work)
 
 # %% [markdown]
-# The second answer can never exceed the number of epochs, however small the trained part is. The measured ratios
-# above are larger, because padding, the unread tokens of the last block and the measurements during training are
-# saved as well.
+# The answer is never larger than the number of epochs. The measured ratios above are larger, because the other ideas
+# save work as well.
+#
+# ### Exercise 3: Another learning rate
+#
+# Change the training: train an untrained model for one epoch on the features in `kept`, with a tenth of our learning
+# rate, with ours, and with ten times as much. Compare the losses on the whole validation set. (This one is not
+# checked.)
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
+for factor in (0.1, 1, 10):
+    rate = factor * learning_rate
+    once = TrainingSettings(epochs=1, learning_rate=rate)
+    trial = untrained()
+    train(trial, kept.train, kept.validation, once)
+    found = evaluate(trial, every_message(kept.validation))
+    print(f"rate {rate:g}: {found}")
+
+# %% [markdown]
+# With too small a rate, one epoch does not move the weights far enough; with too large a rate, the steps overshoot. The
+# best rate depends on the model and on the number of epochs: after one epoch a larger rate can be ahead that is behind after
+# five.
 
 # %% [markdown]
 # ## Questions
 #
 # <details><summary>1. Why does the loop call <code>zero_grad</code>?</summary>
 #
-# Gradients are added to those that are there already. Without clearing them, each step would follow the sum of
+# PyTorch adds new gradients to those that are there already. Without `zero_grad`, each step would follow the sum of
 # this batch and all earlier ones.
 #
 # </details>
 #
 # <details><summary>2. When may the output of the frozen blocks be kept?</summary>
 #
-# When nothing in them or before them learns and nothing there is random. Then the same message gives the same
-# hidden states in every epoch.
+# When nothing in them or before them learns, and nothing there is random. Then the same message gives the same hidden
+# states in every epoch.
 #
 # </details>
 #
 # <details><summary>3. Training loss falls, validation loss rises. What is happening, and what do you do?</summary>
 #
-# The model is learning its training messages by heart. Stop at the lowest validation loss, train less of the
-# model, or find more data.
+# The model is overfitting: it learns its training messages by heart. Stop at the lowest validation loss, train less of
+# the model, or find more data.
 #
 # </details>
 
 # %% [markdown]
-# <details><summary>4. Two recipes differ by one percent on three hundred test messages. Which is better?</summary>
+# <details><summary>4. Two recipes differ by one percentage point on three hundred test messages. Which is better?</summary>
 #
-# Nobody can say. One percent is three messages, and the intervals overlap widely. A look at the messages on which
-# the two disagree would say more.
+# These numbers do not say. One percentage point is three messages, and that can be luck. Chapter 8 has a test, which
+# looks at the messages on which the two disagree.
 #
 # </details>
 #
 # <details><summary>5. Why is the learning rate chosen on the validation set?</summary>
 #
-# A choice fits the accidents of the set by which it was made. The test set must stay free of such choices to
-# judge fairly.
+# A choice fits the accidents of the set by which it was made. The test set must stay free of such choices to judge
+# fairly.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# Training is five lines in a loop: forward, loss, clear the gradients, backward, step. You wrote it, saw the
-# library arrive at the same weights, and cut its cost by computing what never changes only once, with the same
-# losses to show for it. You read the curves, judged the result by its interval, compared two recipes and said
-# what the comparison does not show, and saved the classifier.
+# Training is five lines in a loop: forward, loss, clear the gradients, backward, step. You wrote this loop, and the
+# library arrived at the same weights. It is fast because the frozen part is computed only once. You read the curves,
+# judged the result by its interval, compared two recipes, and saved the classifier.
 #
-# **Next:** use it. [Chapter 7](07_classifying.ipynb) lets it read messages that it has never seen, token by
-# token.
+# **Next:** use it. [Chapter 7](07_classifying.ipynb) lets it read messages that it has never seen, token by token.

@@ -9,28 +9,28 @@
 # %% [markdown]
 # # 7 · Classifying messages
 #
-# A trained model is only half of a tool. Somebody wants to hand it a message and get a word back, today and next
-# month, here and on another computer, whatever the message holds. At the end you can
+# A trained model is only half of a tool. You want to give it a message and get a word back: today and next month, on
+# this computer and on another. At the end you can
 #
-# - **classify** any text with a function you wrote yourself, and thousands with the library's,
-# - **foresee** what happens to empty, endless and strange input,
-# - **read along**, token by token, and say what such a curve does not explain,
-# - **save** a {term}`classifier` and **load** it in another process,
-# - **judge** when its answers deserve trust, and when they must not be used.
+# - **classify** any text with a function that you wrote yourself, and many texts with the library,
+# - **foresee** what happens to empty, very long and strange input,
+# - **read along**, {term}`token` by token, and say what such a curve does not explain,
+# - **save** a {term}`classifier`, **load** it in another process, and **export** it,
+# - **judge** when to trust its answers, and when not to use them at all.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 4 to 6: the head, the causal mask, and what fine-tuning changed.
-# > If chapter 6 has run on your computer, this page takes about a minute on a laptop's CPU; otherwise it first trains a
-# > classifier, which takes some minutes more. On a GPU: not measured. Download, once: 98 MB for SmolLM2 or 548 MB for
-# > GPT-2, unless an earlier chapter fetched it.
+# > **Before you start.** You need the ideas of chapters 4 to 6: the {term}`head`, the {term}`causal mask`, and what
+# > {term}`fine-tuning` changed. If chapter 6 has run on your computer, this page takes about a minute on a laptop's
+# > CPU. Otherwise it first trains a classifier, which takes some minutes more. We have not measured a GPU. It
+# > downloads the weights once, unless an earlier chapter did: 98 MB for SmolLM2, 548 MB for GPT-2.
 #
-# {numref}`fig-use` shows where we are going: any message in, one word and a probability out.
+# {numref}`fig-use` shows the goal: a message goes in, a word and a probability come out.
 #
 # :::{figure-md} fig-use
 # ![Two messages with a bar under each token. Under the advertisement the bars are low at first, jump up at the number 1000, fall back at the word cash and rise again; the answer below reads spam. Under the private message they stay near zero, and the answer reads ham.](figures/finished_classifier.svg)
 #
-# The finished classifier at work. Each bar is the probability of {term}`spam` once the model has read so far; the
-# answer below a message is the last bar put into words.
+# The finished classifier at work. Each bar is the probability of {term}`spam` if the message ended at that token. The
+# last bar decides the answer below the message.
 # :::
 
 # %% tags=["remove-cell"]
@@ -46,11 +46,13 @@ backbone = choose_backbone()
 print(provenance(backbone, choose_device()))
 
 # %% [markdown]
+# The line `backbone` names the model of this page. This edition is printed with SmolLM2. Every cell runs with GPT-2,
+# too.
+#
 # ## Where the classifier comes from
 #
-# Chapter 6 saved its classifier in a folder. This page works on its own, too: where no classifier of this
-# backbone lies there, `finetune` makes one. It is chapters 1 to 6 in a single call: load the tokenizer and the
-# pretrained model, make the loaders, exchange the head, train.
+# Chapter 6 saved its classifier in a folder. If the folder holds no classifier of this {term}`backbone`, `finetune`
+# trains one now. This call does the work of chapters 1 to 6.
 
 # %%
 from pathlib import Path
@@ -68,14 +70,14 @@ if not found:
     finetune(prepare_sms(), SMS_LABELS, backbone).classifier.save(folder)
 print(folder.as_posix(), "found" if found else "trained and saved just now")
 if is_fast():
-    print("A fast run: it has seen a few messages, and answers otherwise.")
+    print("A fast run: trained on a few messages, so answers differ.")
 
 # %% [markdown]
-# The line says which of the two happened. Now load it. A classifier is more than a model: to read text one also
-# needs the tokenizer of its backbone, and to answer in words one needs the names of the classes in the order of
-# the outputs. The library keeps all of it together in one object. This page compares probabilities to four decimal
-# places. So it loads the classifier with `precision="float32"`, on every processor. Where it was trained in
-# {term}`bfloat16`, a probability moves a little, and a message near the border may get another label than in chapter 6.
+# A classifier is more than a model. To read text it needs the tokenizer of its backbone, and to answer in words it
+# needs the names of the classes, in the order of the outputs. One object holds all of this.
+#
+# This page compares probabilities to four decimal places, so it loads the classifier with `precision="float32"`. If
+# you trained it in {term}`bfloat16`, a message near the border may get another label than in chapter 6.
 
 # %% tags=["nbval-check-output"]
 classifier = TextClassifier.load(folder, precision="float32")
@@ -85,14 +87,13 @@ print("names of the outputs:", names)
 print("read at:", classifier.model.pooling)
 
 # %% [markdown]
-# `last_token` is the place where the head is read: the last real token, the only one that has seen the whole
-# message.
+# `last_token` says where the head reads: at the last real token, the only one that has seen the whole message.
 #
 # ## One message by hand
 #
-# Two messages go with us through the chapter, both from {cite:t}`raschka2024`: an advertisement, and a note
-# between friends. First the text becomes {term}`tokens
-# <token>`, and no more of them than `max_length`, a limit that is kept with the classifier and that the model can hold.
+# The chapter uses two messages from {cite:t}`raschka2024`: an advertisement, and a note between friends. First the
+# text becomes tokens. We keep at most `max_length` of them. This limit is stored with the classifier, and the model
+# can hold that many.
 
 # %% tags=["nbval-check-output"]
 messages = [
@@ -106,10 +107,9 @@ input_ids = tokenizer.encode_ordinary(messages[0])[:limit]
 print([tokenizer.decode([number]) for number in input_ids[:6]])
 
 # %% [markdown]
-# The slice `[:limit]` costs nothing here, and it saves the day when somebody pastes a whole book. Next comes
-# {term}`padding`. One message alone needs none; we pad all the same, to forty tokens, because in a batch it will
-# happen, and because the answer must not depend on it. `model.token_logits` runs the pretrained model with the head of
-# chapter 4 and gives the answer at every token. What shape do you expect to come out of it?
+# The slice `[:limit]` changes nothing here. It matters when somebody pastes a whole book. Next comes {term}`padding`.
+# A single message needs none. We pad it to forty tokens anyway, because batches are padded. `model.token_logits` runs
+# the pretrained model with the head of chapter 4 and gives the answer at every token. What shape do you expect?
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -121,9 +121,9 @@ with torch.inference_mode():
 print(tuple(batch.shape), "->", tuple(rows.shape))
 
 # %% [markdown]
-# One message, forty positions, two {term}`logits <logit>` each. Only one row matters, that of the last real
-# token. The larger of its two numbers decides ({term}`argmax`), and the list of names turns its place into a
-# word. {term}`Softmax <softmax>` adds how sure the model is.
+# One message, forty positions, two {term}`logits <logit>` at each. Only the logits at the last real token count. The
+# larger one decides ({term}`argmax`), and the list of names turns its index into a word. {term}`Softmax <softmax>`
+# turns the logits into probabilities.
 
 # %%
 logits = rows[0, len(input_ids) - 1].cpu()
@@ -133,9 +133,9 @@ print("probabilities:", [f"{value:.1%}" for value in probabilities])
 print("answer:       ", names[logits.argmax()])
 
 # %% [markdown]
-# The two probabilities add up to one, so one of them tells it all. Put together, the steps make a function:
-# tokenise, cut, pad, run, read the last real token, name the largest. An empty message needs care, because
-# without a token there is no row to read. It gets one {term}`end-of-text token`.
+# Now put the steps into a function: tokenise, truncate, pad, run the model, read the last real token, take the
+# argmax, look up the name. An empty message has no token to read, so the function gives it one
+# {term}`end-of-text token`.
 
 
 # %%
@@ -155,11 +155,12 @@ for text in messages:
     print(f"{name} ({max(probabilities):.2%})  {text[:44]} …")
 
 # %% [markdown]
-# That is the whole book in two lines of output. (A probability that reads as one hundred percent was rounded.) Do not admire it too soon: Raschka's example is
-# the beginning of a real advertisement, with the pound signs left out, and that one stands in the training set. The answer may be memory.
+# Both answers are right. (A probability that prints as one hundred per cent is rounded.) Do not trust the first
+# answer too soon. The example is the beginning of a real advertisement, without its pound signs, and that
+# advertisement is in the training set. The model may remember it.
 #
-# **Predict before you run.** The same message is classified without padding, padded to 60 and padded to 120
-# tokens. Does the answer move?
+# **Predict before you run.** We classify the same message without padding, padded to 60 and padded to 120 tokens.
+# Does the answer change?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 import numpy as np
@@ -171,75 +172,57 @@ for width in (60, 120):
     print(f"padded to {width}, same answer: {same}")
 
 # %% [markdown]
-# It does not: the padding stands after the token that is read, and the {term}`causal mask` hides it. Only the
+# :::{admonition} What it shows
+# :class: dropdown
+# The answer stays the same. The padding stands after the token that is read, and the causal mask hides it. The
 # arithmetic may differ in a far decimal, so we compare to four places.
+# :::
 #
-# The library does the same. `predict` gives names, `predict_proba` probabilities, `logits` the raw numbers; a
-# single text gives a single answer.
-
-# %% tags=["nbval-check-output"]
-ours = np.stack([classify(text)[1] for text in messages])
-theirs = classifier.predict_proba(messages)
-print("the library agrees:", np.allclose(ours, theirs, atol=1e-4))
-
-# %% [markdown]
-# ## Many at once
+# ## Many messages at once
 #
-# A phone may hold thousands of messages. One by one they would leave most of the machine idle; thrown together
-# they would be padded to the longest. The library sorts them by length and cuts this order into batches of about
-# equal numbers of *tokens*, not of messages. Here are five lengths, and how it would deal them out on a CPU:
+# The library does the same, for one text or for many. `predict` gives names, `predict_proba` gives probabilities and
+# `logits` gives the raw numbers.
 
-# %% tags=["nbval-check-output"]
-from llmclf.loaders import batches_by_tokens
-
-lengths = [9, 250, 12, 230, 10]
-for rows in batches_by_tokens(lengths, torch.device("cpu")):
-    print(rows, "with lengths", [lengths[row] for row in rows])
+# %%
+print(classifier.predict(messages))
+print(classifier.predict_proba(messages).round(4))
 
 # %% [markdown]
-# Two long messages make a batch, and the three short ones another, with hardly any padding in either. Memory
-# stays flat, however many messages come. **Predict before you run:** we classify some test messages, and then the
-# same ones in reverse order. Will each keep its answer?
-
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-test = prepare_sms().test
-some = test["text"].tolist()[:8]
-forward = classifier.predict_proba(some)
-backward = classifier.predict_proba(some[::-1])
-print("shape:", forward.shape)
-same = np.allclose(forward, backward[::-1], atol=1e-4)
-print("same answers:", same)
-
-# %% [markdown]
-# Each keeps its answer, and the answers come back in the order of the question, although inside they were
-# computed in another. Neither the order nor the company of a message matters. For a tool this is no detail:
-# whoever asks twice wants to hear the same thing twice.
+# These are the answers of your function. The library sorts many messages by length and packs them into batches with
+# about the same number of *tokens*. So there is little padding, and memory use stays flat, however many messages
+# come. The answers come back in the order of the messages.
 #
 # ## Whatever people send
 #
-# Messages come from strangers. Some are empty, some are endless, some are made of pictures. One may hold the words
-# `<|endoftext|>`, the mark that only we may set.
+# A message may be empty, very long or full of pictures. It may contain the characters `<|endoftext|>`, the name of
+# the special token that only our code may set.
 #
-# **Predict before you run.** How many tokens will each of these have?
+# **Predict before you run.** How many tokens does each of these texts have, and how many of them does the model read?
+# Which texts contain the special token?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+import pandas as pd
+
 from llmclf.tokenizer import encode
 
-endless = "free money " * 10_000
-for text in ("", "Party 🎉", "<|endoftext|>", endless):
-    ids = encode(tokenizer, text)
-    cut = len(encode(tokenizer, text, classifier.max_length))
-    special = tokenizer.eot_token in ids
-    print(f"{text[:14]!r:<17}over 1,024: {len(ids) > 1024},", end=" ")
-    print(f"read: {cut if text == endless else len(ids) == cut},", end=" ")
-    print(f"special mark: {special}")
+texts = ["", "Party 🎉", "<|endoftext|>", "free money " * 10_000]
+ids = [encode(tokenizer, text) for text in texts]
+table = pd.DataFrame({"text": [repr(text[:13]) for text in texts]})
+table["tokens"] = [len(numbers) for numbers in ids]
+table["read"] = table["tokens"].clip(upper=classifier.max_length)
+table["special token"] = [tokenizer.eot_token in numbers for numbers in ids]
+table
 
 # %% [markdown]
-# The empty message became one end-of-text token, for without a token there is nothing to read. Pictures are spelt in
-# bytes. The joker's mark is ordinary text, spelt out in several tokens. And the endless message is cut at 1,024 tokens: the library says so, for what
-# stands after the cut is not read, and whoever knows the limit can hide an offer there.
+# :::{admonition} What it shows
+# :class: dropdown
+# The empty text becomes one special token. The picture is spelt in bytes. The characters `<|endoftext|>` are ordinary
+# text, spelt in several tokens. The long text is cut, and `predict` says so. It does not read what stands after the
+# cut: a sender who knows the limit can hide an offer there.
+# :::
 #
-# One kind of input gets no answer:
+# One kind of input gets no answer. Tables often hold missing values. The library does not turn `None` into the text
+# "None". It raises an error that names the place:
 
 # %% tags=["nbval-check-output"]
 from llmclf.console import LlmclfError
@@ -250,30 +233,16 @@ except LlmclfError as error:
     print("LlmclfError:", error)
 
 # %% [markdown]
-# Tables often hold missing values. Turning `None` into the text "None" would answer a question that nobody asked, so this is an error that names the
-# place. Everything that *is* a string gets an answer:
-
-# %% tags=["nbval-check-output"]
-strange = ["", " ", "\n\n", "👩‍👩‍👧", "\x00", "?" * 99, "مرحبا"]
-answers = classifier.predict(strange)
-print(len(answers), "answers")
-print("all of them known names:", set(answers) <= set(names))
-
-# %% [markdown]
-# An answer, mind you, not a sensible one. The model has two words and no way to say "I do not know". The section
-# on trust comes back to this.
+# Every string gets an answer, but not always a sensible one: the model has only two words.
 #
 # ## Reading along
 #
-# The head can be read after *every* token. Thanks to the causal mask, the row at a token knows only the message
-# up to there. So one pass through the model answers a whole list of questions: what if the message ended here, or
-# here?
+# The head can read *every* token, not only the last. Because of the causal mask, its answer at a token depends only
+# on the message up to there. So one pass through the model shows, for each token, what the answer would be if the
+# message ended there.
 
 
 # %%
-import pandas as pd
-
-
 @torch.inference_mode()
 def read_along(text):
     input_ids = encode(tokenizer, text, classifier.max_length)
@@ -285,30 +254,29 @@ def read_along(text):
 
 
 # %% [markdown]
-# Is that right? In the middle, the reading must be what `predict_proba` says of the beginning alone, as if nothing followed.
-
-# %% tags=["nbval-check-output"]
-advert, dinner = (read_along(text) for text in messages)
-spam = names.index("spam")
-beginning = "".join(advert["token"][:8])
-alone = classifier.predict_proba(beginning)[spam]
-eighth = advert["spam so far"][7]
-print(f"{beginning!r}: {np.isclose(eighth, alone, atol=1e-4)}")
-
-# %% [markdown]
-# The library does this with {py:func}`~llmclf.interactive.token_probabilities.token_probabilities`. **Predict before you run:** look at the two messages once more. Which tokens will move the
-# probability of spam most? Write down three. Then look at the five largest moves in the advertisement, in the
-# order of reading. A `change` of 0.5 means fifty percentage points.
+# At each token `read_along` gives what `predict_proba` says of the beginning alone. The library's version is
+# {py:func}`~llmclf.interactive.token_probabilities.token_probabilities`.
+#
+# **Predict before you run.** Look at the two messages once more. Which tokens move the probability of spam most?
+# Write down three. The cell lists the five largest moves in the advertisement. A `change` of 0.5 means fifty
+# percentage points.
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
+advert, dinner = read_along(messages[0]), read_along(messages[1])
 advert["change"] = advert["spam so far"].diff()
 largest = advert["change"].abs().nlargest(5).index
 advert.loc[sorted(largest)].round(3)
 
 # %% [markdown]
-# Were yours among them? The number on the left is the place of the token, counted from zero. A space may be a
-# token of its own, and SmolLM2 spells numbers digit by digit. {numref}`fig-read-advert` shows every step, and
-# {numref}`fig-read-dinner` those of the private message.
+# :::{admonition} What it shows
+# :class: dropdown
+# The number on the left is the place of the token, counted from zero. SmolLM2 spells numbers digit by digit, and a
+# space can be a token of its own. The first digit of the first sum moves the probability most. The word *cash* moves
+# it back down, and the next word up again.
+# :::
+#
+# {numref}`fig-read-advert` shows every token of the advertisement, and {numref}`fig-read-dinner` every token of the
+# private message.
 
 
 # %%
@@ -316,42 +284,38 @@ from llmclf.teaching import plots
 
 
 def plot_reading(reading, color, marker):
-    curve, places = reading["spam so far"], range(len(reading))
-    figure, axes = plots.new_figure(height=0.7 + len(curve) / 5)
-    axes.plot(curve, places, color=color, marker=marker, markersize=5)
-    axes.axvline(0.5, color=plots.INK, linestyle=":")
-    axes.set_xlim(-0.04, 1.04)
-    axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel("probability of spam")
     words = [token.strip() or "(space)" for token in reading["token"]]
+    places = range(len(words))
+    figure, axes = plots.new_figure(height=0.7 + len(words) / 5)
+    axes.plot(reading["spam so far"], places, color=color, marker=marker)
+    axes.axvline(0.5, color=plots.INK, linestyle=":")
+    axes.set(xlim=(-0.04, 1.04), xlabel="probability of spam")
     axes.set_yticks(places, words, parse_math=False)
     axes.invert_yaxis()
     return figure
 
 
-# %% mystnb={"figure": {"caption": "The advertisement, read token by token from top to bottom: the probability of spam if the message ended there. Dotted: one half, where the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "The tokens of the advertisement from top to bottom, and beside each the probability of spam. It stays near zero through the opening words, winner and selected included, jumps up at the first digit, falls back at the word cash, rises again at once and ends well above one half."}}
+# %% mystnb={"figure": {"caption": "The advertisement, token by token from top to bottom. Each point is the probability of spam if the message ended there. At the dotted line, one half, the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "The tokens of the advertisement from top to bottom, and beside each the probability of spam. The probability stays near zero through the opening words, winner and selected included, jumps up at the first digit, falls back at the word cash, rises again at once and ends well above one half."}}
 plot_reading(advert, plots.COLORS[3], "o")
 
-# %% mystnb={"figure": {"caption": "The private message in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "The tokens of the private message from top to bottom, and beside each the probability of spam. It stays close to zero from the first word to the last, far below one half."}}
+# %% mystnb={"figure": {"caption": "The private message, drawn in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "The tokens of the private message from top to bottom, and beside each the probability of spam. The probability stays close to zero from the first word to the last, far below one half."}}
 plot_reading(dinner, plots.COLORS[0], "s")
 
 # %% [markdown]
 # ## What the two curves teach
 #
-# **It is no list of bad words.** With SmolLM2 *winner* and *selected* leave the first curve
-# near zero. The first digit of a sum lifts it, and *cash*, of all words, throws it down again. Each token is
-# read in the light of all earlier ones. One token can overturn the verdict, and the next can take it back.
+# **There is no list of bad words.** *Winner* and *selected* leave the first curve near zero. The first digit of a sum
+# lifts it, and *cash* pulls it down again. The model reads each token in the light of all earlier ones.
 #
-# **The middle is guesswork.** In training the head was read only at the last token of a whole message. At any
-# other token it is asked about a text that breaks off in mid-sentence, and it has seen few of those. The curve
-# is not a measure of how suspicious each word is, and not an explanation.
+# **The middle is guesswork.** In training the head read only the last token of a whole message. At any other token it
+# judges a text that breaks off in mid-sentence, and it has seen few of those. So the curve does not measure how
+# suspicious each word is, and it does not explain the answer.
 
 # %% [markdown]
 # ## Saving
 #
-# A classifier that vanishes with the notebook is of little use. What must be kept? All weights would do, but most
-# of them are public and unchanged. `save` writes only those that differ from the public file (all of them with
-# `complete=True`). We save a second copy, and look into the folder.
+# Most weights are public and unchanged. `save` writes only those that differ from the public file. (With
+# `complete=True` it writes all.) We save a second copy and look into the folder.
 
 # %% tags=["nbval-check-output"]
 copy = folder.with_name("classifier_copy")
@@ -368,9 +332,9 @@ size = (copy / CLASSIFIER_FILE).stat().st_size
 print(f"{size / 1e6:.1f} MB: {few / total:.1%} of all weights")
 
 # %% [markdown]
-# A small part of the model, quickly copied and sent: what chapter 4 left free to learn. The same file holds a record of everything else that belongs to these weights. It names the public backbone by
-# its {term}`SHA-256` fingerprint, and the file carries a fingerprint of its own content. If either file has
-# changed, `load` refuses, instead of answering nonsense with confidence.
+# The file is small, because chapter 4 left only a small part of the model free to learn. It also records everything
+# else that belongs to these weights. It names the public backbone by its {term}`SHA-256`, and carries a fingerprint
+# of its own content. If either file has changed, `load` raises an error.
 
 # %%
 for entry in ("labels", "backbone", "pooling", "max_length"):
@@ -380,9 +344,8 @@ print("backbone fingerprint:", (record["backbone_sha256"] or "-")[:16], "…")
 # %% [markdown]
 # ## Why not pickle?
 #
-# Many tutorials save models with `torch.save`, which by default wraps Python's {term}`pickle`. A pickle is not
-# data but a small program, and loading it runs that program. Here is a harmless one. What do you think a less
-# harmless one could do, with your files, on your account?
+# Many tutorials save models with `torch.save`, which by default uses Python's {term}`pickle`. A pickle is a small
+# program, and loading it runs this program. Here is a harmless one. What could a harmful one do with your files?
 
 # %% tags=["nbval-check-output"]
 import pickle
@@ -397,13 +360,13 @@ innocent_looking = pickle.dumps(Gift())
 pickle.loads(innocent_looking)
 
 # %% [markdown]
-# Nobody called `print`; loading did. A safer choice is a format that cannot carry code at all. {term}`safetensors` holds names, shapes and numbers,
-# nothing else.
+# Nobody called `print`. Loading the pickle did. A safer format cannot carry code at all: {term}`safetensors` holds
+# names, shapes and numbers, and no program.
 #
 # ## Loading in another process
 #
-# The real test of saving is a process that knows nothing of this notebook: a fresh Python that gets the folder
-# and the two messages, and prints what it finds.
+# A fresh Python process knows nothing of this notebook. It gets the folder and the two messages, and returns the
+# probabilities.
 
 # %% tags=["nbval-check-output"]
 import json
@@ -418,19 +381,19 @@ print(json.dumps(classifier.predict_proba(sys.argv[2:]).tolist()))
 """
 command = [sys.executable, "-c", script, str(copy), *messages]
 answer = subprocess.run(command, capture_output=True, text=True, check=True)
-fresh, here = json.loads(answer.stdout), classifier.predict_proba(messages)
+fresh = json.loads(answer.stdout)
+here = classifier.predict_proba(messages)
 print("the fresh process agrees:", np.allclose(fresh, here, atol=1e-4))
 
 # %% [markdown]
-# Same weights, same answers. In a terminal you need not write any code: `python -m llmclf classify FOLDER "your
-# text"` loads the folder and prints label and probability, and with `--table` it reads a whole table.
-# `python -m llmclf info FOLDER` prints what the file says of itself, as a {term}`model card`.
+# In a terminal you need no code: `python -m llmclf classify FOLDER "your text"` prints label and probability, and
+# `python -m llmclf info FOLDER` prints what the file says about itself, as a {term}`model card`.
 #
-# ## Hand it over
+# ## Export to ONNX
 #
-# Your classifier may have to work where there is no PyTorch: on a server, in an app, in a browser. The format
-# {term}`ONNX` describes a model as a *graph*, a list of computations with all their weights, and ONNX Runtime
-# computes such a graph on almost any machine. Write ours:
+# Your classifier may have to work without PyTorch: on a server, in an app, in a browser. The {term}`ONNX` format
+# describes a model as a *graph*, a list of computations with all their weights. ONNX Runtime computes such a graph on
+# almost any machine. Export yours:
 
 # %%
 from llmclf.exchange.to_onnx import export_onnx
@@ -442,9 +405,9 @@ for file in sorted(exported.iterdir()):
     print(f"{file.name:<15}{file.stat().st_size / 1e6:>7.1f} MB")
 
 # %% [markdown]
-# The graph holds all weights in float32, so it is much larger than our own file. Beside it lie the tokenizer and a
-# script of fifty lines, which classifies with these files alone. Run that script on the test set, in a process that
-# can import neither PyTorch nor our library:
+# The graph holds all weights in float32, so it is much larger than our own file. The folder also holds the tokenizer
+# and a short script that needs only these files. We run the script on the test set, in a process that can import
+# neither PyTorch nor our library:
 
 # %%
 script = """
@@ -456,6 +419,7 @@ answers, probabilities = classify(json.load(sys.stdin))
 print(json.dumps([answers, probabilities.tolist()]))
 """
 command = [sys.executable, "-c", script, str(exported)]
+test = prepare_sms().test
 received = test["text"].tolist()
 answer = subprocess.run(
     command,
@@ -474,23 +438,23 @@ largest = np.abs(elsewhere - here).max()
 print(f"largest difference of a probability: {largest:.1e}")
 
 # %% [markdown]
-# Every answer is the same, and the probabilities agree as closely as single-precision numbers allow. Which format
-# should you choose?
+# The exported classifier gives the same answers, and the probabilities differ by a few millionths at most. Which
+# format should you choose?
 #
 # | format | what reads it | when |
 # | --- | --- | --- |
-# | our folder | this library | you want to train on, choose a threshold, read along |
-# | `llmclf export FOLDER DIR` | ONNX Runtime, in many languages | servers, apps, browsers; every classifier of this book |
-# | `… --int8` | the same | the file should be small and quick; {term}`quantisation` changes some answers, so measure |
-# | `… --format transformers` | `pipeline("text-classification", DIR)` | your team already uses `transformers`; only for a head that reads the last token |
+# | our folder | this library | you want to train on, choose a threshold, or read along |
+# | `llmclf export FOLDER DIR` | ONNX Runtime, in many languages | servers, apps, browsers; works for every classifier of this book |
+# | `… --int8` | ONNX Runtime, too | the file must be small and fast; {term}`quantisation` changes some answers, so measure |
+# | `… --format transformers` | `pipeline("text-classification", DIR)` | your team uses `transformers`, and the head reads the last token |
 #
-# The last format has a catch. The head of `transformers` has no {term}`bias`. GPT-2's final norm can take our bias
-# over; SmolLM2's norm has none, so train with `--no-head-bias` if you need it.
-#
+# In `transformers` the head has no {term}`bias`. GPT-2's final norm can take over ours. SmolLM2's norm cannot, so
+# train with `--no-head-bias` if you need the last format.
+
+# %% [markdown]
 # ## How good is it?
 #
-# Now the test set once more, with the logits of each message, because soon we shall look at single ones. Nothing
-# is chosen by it any longer.
+# We choose nothing by the test set any longer, so we can look at its results closely.
 
 # %%
 from llmclf.evaluate import score
@@ -504,54 +468,20 @@ print(f"ham called spam: {alarms}, spam called ham: {missed}")
 result.by_class(names).round(3)
 
 # %% [markdown]
-# The first line gives the {term}`accuracy` with its interval: where the true value plausibly lies, given so few
-# messages. The table tells the two kinds of mistake apart. {term}`Precision <precision>` of spam: how many of the
-# messages called spam are spam. {term}`Recall <recall>` of spam: how many of the spams were found. The column
-# `f1` joins the two in one number. With SmolLM2 most mistakes are spam that slipped through:
-# annoying, but less harmful than a private message thrown away. Chapter 1 caught this test set leaking; chapter 8 measures
-# on one that does not.
-
-# %% [markdown]
-# ## The worst mistakes, one by one
-#
-# A rate hides what a reader sees at once. So read the five test messages with the highest {term}`loss`: those
-# where the model gave the true label the smallest probability. For each, ask: is the label right? Could *you*
-# have known? What may have misled the model?
-
-# %%
-from textwrap import fill
-
-from torch.nn.functional import cross_entropy
-
-losses = cross_entropy(logits, labels, reduction="none")
-worst = losses.argsort(descending=True)[:5].tolist()
-for row in worst:
-    chance = logits[row].softmax(dim=0)[spam]
-    print(f"truly {names[labels[row]]}, loss {losses[row]:.2f},", end=" ")
-    print(f"probability of spam {chance:.2%}")
-    print(fill(texts[row], 60))
-
-# %% [markdown]
-# Read like this, mistakes fall into a few kinds. Some labels are themselves debatable. Some advertisements are
-# written like a note from an acquaintance, on purpose. Some texts are cut off, or too short to tell. And some
-# mistakes are plain: you would not have made them. Only this last kind calls for a better model; the others call
-# for better data. Which of the five belongs to which kind?
-#
-# <details><summary>Our reading of the five on this page</summary>
-#
-# The compliment (*ROMCAPspam*) is hard to call spam. The question about winning and the one about *posh birds and
-# chaps* are written like notes. The *stories* are cut off. The *Ringtone Club* is a plain mistake.
-#
-# </details>
+# The first line gives the {term}`accuracy`, its interval and the mean {term}`loss`. {term}`Precision <precision>` of
+# spam is the share of true spam among the messages called spam. {term}`Recall <recall>` of spam is the share of all
+# spam that was found. Most of SmolLM2's mistakes are missed spam. That is annoying, but less harmful than a private
+# message thrown away. Chapter 1 found copies of training messages in this test set; chapter 8 measures on one without
+# them.
 
 # %% [markdown]
 # ## How rare is spam?
 #
-# Our sets are half spam. Is your phone?
+# About half of our test messages are spam. On your phone the share may be much smaller.
 #
 # **Predict before you run.** Suppose a filter finds 95 of 100 spams and raises a {term}`false alarm` at 3 of 100
-# hams. On a balanced test that is a fine result. Of the messages that it calls spam, how many really are, if half
-# of all messages are spam? If 13 in 100 are, about as in the whole collection? If 2 in 100 are?
+# hams. How many of its alarms are right, if half of all messages are spam? If 13 in 100 are, about as in the whole
+# collection? If 2 in 100 are?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 for spam_share in (0.50, 0.13, 0.02):
@@ -562,15 +492,20 @@ for spam_share in (0.50, 0.13, 0.02):
     print(f"{false_alarms:2.0f} false alarms, {right:.0%} of alarms right")
 
 # %% [markdown]
-# The filter did not change, only its mailbox. The rarer spam is, the larger the share of alarms that hit a
-# friend's message. The share of a class in real life is called its {term}`prevalence`, and no balanced test set
-# shows its effect. Where the prevalence is known, the probabilities can be corrected for it {cite}`saerens2002`;
-# exercise 2 does so.
+# :::{admonition} What it shows
+# :class: dropdown
+# The filter did not change, only the mailbox did. The rarer spam is, the larger the share of alarms that hit a
+# friend's message.
+# :::
+#
+# The share of a class in real life is its {term}`prevalence`. If you know it, you can correct the probabilities for
+# it {cite}`saerens2002`. Exercise 2 does this.
 #
 # ## What it must not be used for
 #
-# Text messages have changed since the collection was gathered. Here are four messages of today. Which should be
-# spam, which ham? Only then look at the answers.
+# Text messages have changed since the collection was gathered. Here are four messages of today.
+#
+# **Predict before you run.** Which should be spam, which ham? And what does the classifier say?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 today = [
@@ -583,19 +518,23 @@ for text, name in zip(today, classifier.predict(today), strict=True):
     print(f"{name:<5} {text}")
 
 # %% [markdown]
-# Right or wrong, treat these answers as guesses: the model has learnt from other messages. Imagine the first one
-# hidden from you while you wait for it. Do not use the classifier
+# :::{admonition} What it shows
+# :class: dropdown
+# SmolLM2 calls the verification code spam. Imagine that a filter hides it while you wait for it.
+# :::
 #
-# - to **delete** or hide messages unseen: a lost code, alarm or appointment can do harm; at most sort, and let a person
-#   look;
-# - on **other texts**: other languages, e-mail, chats, or fraud of the kind that came after the collection;
+# Right or wrong, treat these answers as guesses: the model has learnt from other messages. Do not use the classifier
+#
+# - to **delete** or hide messages unseen: a lost code, alarm or appointment can do harm; at most sort, and let a
+#   person look;
+# - on **other texts**: other languages, e-mail, chats, or newer kinds of fraud than the collection holds;
 # - **against people**: to judge a sender, to censor, or to read mail that is not yours to read.
 
 # %% [markdown]
 # ## Play with it
 #
-# The next cell makes a field to type in, with a slider for the threshold and a table of what you tried. It
-# needs a running notebook. In the page alone, a smaller model takes its place: [Play](play.ipynb).
+# The next cell shows a field to type in, with a slider for the threshold. It needs a running notebook. On the web,
+# the page [Play](play.ipynb) does the same with a smaller model.
 
 # %% tags=["remove-output"]
 from llmclf.interactive.demo import ClassifierDemo
@@ -607,10 +546,9 @@ ClassifierDemo(classifier)
 #
 # ### Exercise 1: Your own threshold
 #
-# A false alarm may be worse than a missed spam. Write `flag(probabilities,
-# threshold)`: given a list with the probability of spam of each message, it returns a list of the places, counted
-# from 0 and in ascending order, of those messages whose probability is at least the threshold. Where there are
-# none, the list is empty.
+# A false alarm may be worse than a missed spam. Write `flag(probabilities, threshold)`. It gets a list with the
+# probability of spam of each message. It returns the places, counted from 0 and in ascending order, of the messages
+# whose probability is at least the threshold. If there are none, the list is empty.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -632,15 +570,15 @@ def flag(probabilities, threshold):
 check(flag)
 
 # %% [markdown]
-# With a threshold of one half, `flag` finds what `predict` calls spam (but for an exact tie). A higher one trades
-# missed spam for fewer false alarms.
+# With a threshold of one half, `flag` finds what `predict` calls spam (except for an exact tie). A higher threshold
+# raises fewer false alarms and misses more spam.
 #
 # ### Exercise 2: Another mailbox
 #
-# Probability $p$ of spam was computed by a model that saw about as much spam as ham.
-# Where only a share $s$ of all messages is spam (more than 0, less than 1), the weights of the two answers
-# change, $p$ to $p\,s$ and $1-p$ to $(1-p)(1-s)$, and they must again add up to one. Write `adjust(p, s)`, which
-# returns the new probability of spam, unrounded.
+# A model that saw about as much spam as ham gives a probability $p$ of spam. In another mailbox a share $s$ of all
+# messages is spam (more than 0, less than 1). There $p$ becomes $p\,s$, and $1-p$ becomes $(1-p)(1-s)$; divide both
+# by their sum, so that they add up to one again. Write `adjust(p, s)`, which returns the new probability of spam,
+# unrounded.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -659,53 +597,73 @@ def adjust(p, s):
 check(adjust)
 
 # %% [markdown]
-# The correction can only be as good as the probability that goes in. An overconfident one stays overconfident.
+# The correction is only as good as the probability that goes in. An overconfident probability stays overconfident.
+#
+# ### Exercise 3: Half of the training
+#
+# Change the model: `stored` holds the weights that training changed. Replace those below the head by a mixture, half
+# public and half trained, and keep the trained head. Measure on forty test messages. Then use the public weights
+# alone. (This one is not checked.)
+
+# %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
+from llmclf.weights import load_pretrained
+
+public = dict(load_pretrained(backbone).named_parameters())
+ours = dict(portable.model.backbone.named_parameters())
+for share in (1, 0.5, 0):  # of the trained weights
+    for name, trained in stored.items():
+        if not name.startswith("head."):
+            mixture = share * trained + (1 - share) * public[name]
+            ours[name].data = mixture.detach()
+    print(share, score(portable.logits(texts[:40]), labels[:40]))
+
+# %% [markdown]
+# The head and the weights below it were trained together. The last line shows what the trained head can do with the
+# public weights.
 #
 # ## Questions
 #
 # <details><summary>1. Why does padding after the message not change the answer?</summary>
 #
-# The head is read at the last real token, and the causal mask keeps that token from seeing anything after it.
+# The head reads the last real token, and the causal mask keeps that token from seeing anything after it.
 #
 # </details>
 #
-# <details><summary>2. Why is a missing value an error, but an empty text is not?</summary>
+# <details><summary>2. Why is a missing value an error, and an empty text not?</summary>
 #
-# An empty text is a message that somebody can send. A missing value is a gap in a table; any answer to it would
-# be made up.
+# Somebody can send an empty text. A missing value is a gap in a table, and any answer to it would be made up.
 #
 # </details>
 
 # %% [markdown]
 # <details><summary>3. The reading after the third token is close to zero. Does the third word speak for ham?</summary>
 #
-# No. It is the answer to a message of these three tokens, a kind of text that the head was hardly trained on. It
-# weighs no single word.
+# No. It is the answer to a message of these three tokens, and the head has seen few such texts in training. It does
+# not weigh a single word.
 #
 # </details>
 #
 # <details><summary>4. The saved folder holds a small part of the weights. Where is the rest?</summary>
 #
-# In the public backbone file, which `load` finds or fetches and checks by its fingerprint. (`save(...,
-# complete=True)` would store all of them, for a computer that cannot fetch.)
+# In the public backbone file. `load` finds or fetches it and checks its fingerprint. For a computer that cannot
+# fetch, `save(..., complete=True)` stores all weights.
 #
 # </details>
 #
-# <details><summary>5. A filter is right in 97 of 100 cases on a balanced test set. How many of its alarms are true on your phone?</summary>
+# <details><summary>5. A filter is right in 97 of 100 cases on a balanced test set. How many of its alarms are right on your phone?</summary>
 #
-# That cannot be said from the accuracy alone. It depends on how rare spam is on your phone, and on how the
-# mistakes are shared between false alarms and missed spam.
+# The accuracy alone does not say. It depends on how rare spam is on your phone, and on how many of the mistakes are
+# false alarms.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A classifier is a model, a tokenizer, a list of names and a few rules for unusual input. You wrote one by hand
-# and saw the library agree, for one text and for many, in any order. You read along token by token, and learnt
-# what such a curve does not say. You saved only what training had changed, loaded it in a fresh process, and read
-# the worst mistakes yourself instead of trusting one number.
+# A classifier is a model, a tokenizer, a list of names and a few rules for unusual input. You wrote one by hand and
+# read along with it, token by token. You saved only what training had changed, loaded it in a fresh process, and
+# exported it to a program without PyTorch. You also saw that the share of right alarms depends on how rare spam is.
 
 # %% [markdown]
-# **Next:** does the classifier deserve your trust? That is the question of [chapter 8](08_how_good.ipynb). On the page
+# **Next:** does the classifier deserve your trust? [Chapter 8](08_how_good.ipynb) measures it. On the page
 # [Play](play.ipynb) a small copy of it answers inside the browser.

@@ -9,30 +9,31 @@
 # %% [markdown]
 # # Play · A classifier in the page
 #
-# Type a message. A small GPT reads it here, in your browser, and nothing that you type leaves this page. It says *spam* for
-# unwanted advertising and *ham* for everything else.
+# Type a message. A small {term}`GPT` reads it here, in your browser. Nothing that you type leaves this page. The
+# answer is {term}`spam` for unwanted advertising and {term}`ham` for everything else.
 #
-# <div id="play"><p>(In the HTML edition a field to type in stands here; it needs JavaScript. In a notebook it is at the end
-# of this page.)</p></div>
+# <div id="play"><p>(In the HTML edition a field to type in stands here; it needs JavaScript. In a notebook it is at
+# the end of this page.)</p></div>
 
 # %% [markdown]
-# The bar is the probability of {term}`spam`, the mark in it the threshold from which you want to call a message so. Each
-# {term}`token`, a word or a part of one, stands on a ground that tells how it moved the probability: orange up, blue down,
-# with an arrow where it moved it by ten percentage points or more. The line below shows the probability from the first
-# token to the last; dashed, the threshold.
+# The bar shows the probability of spam. The mark on it is the {term}`threshold`: from this probability on, the
+# message is called spam. Each {term}`token`, a word or a part of a word, has a background that shows how it moved the
+# probability: orange up, blue down. Arrows mark the three strongest moves, where they are ten percentage points or more. The line below
+# shows the probability from the first token to the last. The dashed line is the threshold.
 
 # %% [markdown]
-# What answers here is not the {term}`classifier` of chapter 6, which is far too large for a page. It is its pupil. At the
-# end you can
+# The model in this page is not the {term}`classifier` of chapter 6, which is far too large for a page. It is a small
+# model that has learnt from a classifier like it. At the end you can
 #
-# - **explain** how a small model learns to answer as a large one does ({term}`distillation`),
-# - **say** why texts without labels are enough for that,
-# - **shrink** weights to one byte each, and measure what it costs,
-# - **judge** how far pupil and teacher agree, and where they part.
+# - **explain** how a small model learns to answer like a large one ({term}`distillation`),
+# - **say** why texts without labels are enough for this,
+# - **store** weights as small whole numbers ({term}`quantisation`), and **measure** what that costs,
+# - **judge** how far the two models agree, and where they disagree.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 5 to 7. To run this page, run chapter 6 or 7 first: it makes the
-# > teacher. It takes about a minute on a laptop's CPU. On a GPU: not measured. Download: nothing new.
+# > **Before you start.** You need the ideas of chapters 5 to 7. To run this page, run chapter 6 or 7 first, because
+# > it trains the large classifier. The page takes about a minute on a laptop's CPU; we have not measured a GPU. It
+# > downloads nothing new.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -47,10 +48,12 @@ backbone = choose_backbone()
 print(provenance(backbone, choose_device()))
 
 # %% [markdown]
+# The line `backbone` names the large model. This edition is printed with SmolLM2.
+#
 # ## How good is it?
 #
-# The *teacher* is the classifier of chapter 6. The pupil, or *student*, lies in one file beside this page; it was made once,
-# by a command that you find below, from such a classifier on SmolLM2. Load both, and compare their sizes.
+# The *teacher* is the classifier of chapter 6. The *student* is one file beside this page. We made it once, with a
+# command that you find below, from such a classifier on SmolLM2. Load both and compare their sizes.
 
 # %%
 from pathlib import Path
@@ -68,18 +71,20 @@ both = {"teacher": teacher, "student": student}
 # %%
 from llmclf.feature_cache import fingerprint
 
-for name, one in both.items():
-    count = sum(weight.numel() for weight in one.model.parameters())
+for name, classifier in both.items():
+    weights = classifier.model.parameters()
+    count = sum(weight.numel() for weight in weights)
     print(f"{name}: {count / 1e6:6.1f} million weights")
 print(f"the student's file: {file.stat().st_size / 1e6:.1f} MB")
 own = fingerprint(teacher.model.parameters())
 print("its own teacher:", own == student.training["teacher's weights"])
 
 # %% [markdown]
-# If the last line says `False`, your teacher was trained on another machine or in another way than the student's; then
-# they agree a little less. Both are asked about the {term}`test set`. Nothing that resembles one of its messages was
-# taught to the student, not even a text that shares five words in a row with one. Its teacher's training was not so strict:
-# chapter 1 counts the copies.
+# If the last line says `False`, the student learnt from another teacher than yours, so the two agree a little less.
+#
+# We ask both about the {term}`test set`. The student was taught nothing that resembles a test message, not even a
+# text that shares five consecutive words with one. The teacher's training was less strict: chapter 1 counts the
+# copies.
 
 # %% tags=["measured"]
 import torch
@@ -89,7 +94,9 @@ from llmclf.evaluate import score, wilson_interval
 
 test = prepare_sms().test
 texts, labels = test["text"].tolist(), torch.tensor(test["label"].tolist())
-logits = {name: one.logits(texts) for name, one in both.items()}
+logits = {}
+for name, classifier in both.items():
+    logits[name] = classifier.logits(texts)
 for name, rows in logits.items():
     result = score(rows, labels)
     missed, alarms = result.confusion[1, 0], result.confusion[0, 1]
@@ -104,8 +111,9 @@ print(f"they agree on {same.sum()} of {len(texts)} messages,", end=" ")
 print(f"{same.double().mean():.1%} (95 % interval {low:.1%} to {high:.1%})")
 
 # %% [markdown]
-# With a small part of the weights the student comes close. Which of the two is better? Both read the same messages, so
-# only those count on which they part: where one is right there, the other is wrong.
+# The student has a small part of the weights and comes close. Which of the two is better? Both read the same
+# messages, so you only need to look at those on which they disagree. There one of them is right and the other is
+# wrong.
 
 # %%
 right = int((said["teacher"] == labels)[~same].sum())
@@ -114,8 +122,9 @@ print(f"the teacher is right in {right} of these {(~same).sum()}", end=" ")
 print(f"(95 % interval of the share: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# The interval stays above one half, so the teacher's lead is more than luck: it makes about half as many mistakes. And the rival of chapter 8? {term}`TF-IDF` on
-# characters learns from the labels themselves, and answers the same test messages:
+# The interval stays above one half, so luck is an unlikely reason for the teacher's lead. The teacher makes about
+# half as many mistakes as the student. Now compare a rival from chapter 8. {term}`TF-IDF` on characters learns from
+# the labels and answers the same test messages:
 
 # %% tags=["measured"]
 from llmclf.evaluation.baselines import tfidf_characters
@@ -126,32 +135,35 @@ counted = int((counter.predict(texts) == labels.numpy()).sum())
 print(f"TF-IDF: {counted} of {len(texts)} right")
 
 # %% [markdown]
-# Counting is the better classifier here, better than the student and level with its teacher. So why look at the student? It reads: its answer changes with order and context, token by token, you can watch it do so, and it needs no labels, only a
-# teacher to ask. Read the messages themselves, since they are few. The first number is the teacher's probability of
-# spam, the second the student's, and the word is the label:
+# TF-IDF labels more messages correctly than the student, and as many as the teacher. So why look at the student? It
+# needs no labels, only a teacher to ask. And it reads in order: its answer depends on the context, and you can watch
+# it change from token to token. TF-IDF counts short runs of characters, wherever they stand in the message.
+#
+# The teacher and the student disagree on few messages, so you can read them all. The first number is the teacher's
+# probability of spam, the second is the student's, and the word is the label:
 
 # %%
 from textwrap import shorten
 
-spam = [rows.softmax(dim=1)[:, 1] for rows in logits.values()]
+spam = {name: rows.softmax(dim=1)[:, 1] for name, rows in logits.items()}
 for row in (~same).nonzero().flatten().tolist():
-    probabilities = " ".join(f"{one[row]:4.0%}" for one in spam)
-    name = student.label_names[labels[row]]
+    first, second = spam["teacher"][row], spam["student"][row]
+    label = student.label_names[labels[row]]
     words = shorten(texts[row], 52, placeholder=" …")
-    print(f"{probabilities} {name:<4} {words}")
+    print(f"{first:4.0%} {second:4.0%} {label:<4} {words}")
 
 # %% [markdown]
-# On this page all of them are spam, and all but one are spam that the student lets pass. The one is the *Ringtone Club*, which
-# its teacher misses. Some open like a story or a friendly question, and perhaps one must have read a great deal to see
-# through those. Others, like the last, are plain enough.
+# All of them are spam, and the student misses nearly all of them. The exception is the *Ringtone Club*, which the
+# teacher misses. Some open like a story or a friendly question. To recognise those, a model may have to know more
+# language. Others, like the last, are plain advertisements.
 
 # %% [markdown]
 # ## Lessons without labels
 #
-# A label says *spam*. The teacher says how sure it is, and it says so after every token, because its
-# {term}`causal mask` makes each row an answer to the text so far. A model that learns from such answers instead of
-# labels is *distilled* {cite}`hinton2015`. One message becomes as many lessons as it has tokens, and any text will do:
-# the teacher reads it, and nobody needs to label it.
+# A label only says *spam*. The teacher says how sure it is. It says so after every token, because its
+# {term}`causal mask` makes the output at each token an answer to the text so far. When a model learns from such
+# answers instead of labels, it is *distilled* {cite}`hinton2015`. One message gives as many lessons as it has tokens.
+# Any text will do: the teacher reads it, and nobody needs to label it.
 
 # %%
 from llmclf.interactive.distillation import teacher_probabilities
@@ -164,9 +176,9 @@ for number, row in list(zip(heard, answer, strict=True))[:6]:
     print(f"{teacher.tokenizer.decode([number])!r:<10} {row[1]:.3f}")
 
 # %% [markdown]
-# So the student learnt from the whole collection, but for what resembles a message of the validation or test set, and from
-# mixtures: parts of several messages in a row, random words thrown in, capitals, small letters. They make odd reading,
-# and good lessons. Here is one, and then the record of the whole training:
+# The student learnt from the whole collection, except for texts that resemble a message of the validation or test
+# set. It also learnt from mixtures: parts of several messages joined together, some with random words, some in
+# capitals or small letters. Here is a mixture, and then the record of the training:
 
 # %% tags=["nbval-check-output"]
 import random
@@ -184,14 +196,15 @@ for name in ("seconds reading", "seconds learning"):
     print(f"{name}: {record[name]}")
 
 # %% [markdown]
-# The last two lines are seconds on the two cores where it was made: first the teacher read all texts once (in
-# bfloat16, a shorter kind of number), then the student learnt from them.
+# The last two lines are seconds on the two cores where we made the student. First the teacher read all texts once (in
+# {term}`bfloat16`, a shorter kind of number). Then the student learnt from its answers.
 #
 # ## A smaller vocabulary
 #
-# Most of such a small model is its {term}`vocabulary`, a row of numbers for each token. So the student has only the
-# teacher's first tokens. {term}`Byte-pair encoding <byte-pair encoding>` learns its merges one after the other, and numbers
-# them so; whoever keeps the first ones has the tokenizer as it was at that hour of its training.
+# More than half of the student's weights belong to its {term}`vocabulary`, which has a row of numbers for each token.
+# To save weights, the student has only the teacher's first tokens. {term}`Byte-pair encoding <byte-pair encoding>`
+# learns its merges one after the other and numbers them in this order. If you keep only the first ones, you get the
+# tokenizer as it was at that point of its training.
 
 # %%
 from llmclf.interactive.student import truncate_vocabulary
@@ -207,32 +220,39 @@ for tokenizer in (large, small):
     print(f"{tokenizer.n_vocab:>6} tokens: {pieces}")
 
 # %% [markdown]
-# The place between two tokens is a cut. Every cut of the large tokenizer is a cut of the small one, too; the reverse does
-# not hold. **Predict before you run:** why must that be so? And what can the student be taught after a token that ends
-# inside one of the teacher's, where the teacher has given no answer?
+# A *boundary* is the place between two tokens. Every boundary of the large tokenizer is a boundary of the small one,
+# too. The reverse does not hold.
+#
+# **Predict before you run.** Why must that be so? Some tokens of the student end inside a token of the teacher, where
+# the teacher gives no answer. What can the student learn there?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.interactive.distillation import distillation_example
 
-one = distillation_example(text, answer, large, small, context_length=256)
-rows = list(zip(*one, strict=True))
-for number, target, weight in [*rows[:6], *rows[-2:]]:
-    token = small.decode([number])
-    print(f"{token!r:<8} target {target[1]:.3f}  weight {weight:.3f}")
+lesson = distillation_example(text, answer, large, small, 256)
+for place in (0, 1, 2, 3, 4, 5, -2, -1):
+    token = small.decode([lesson.input_ids[place]])
+    target, weight = lesson.targets[place][1], lesson.weights[place]
+    print(f"{token!r:<8} target {target:.3f}  weight {weight:.3f}")
 
 # %% [markdown]
-# The small tokenizer does the same merges in the same order and stops earlier; whatever the large one does after that only
-# removes cuts. Inside a token of the teacher's nothing new has been said, so its last answer stands. Before its first
-# answer there is none, and the lesson there has no weight.
-
-# %% [markdown]
-# Half of all weight is shared by the tokens, and the other half goes to the last one: its answer is the one that counts.
+# :::{admonition} What it shows
+# :class: dropdown
+# The small tokenizer does the same merges in the same order and stops earlier. Every further merge of the large
+# tokenizer only removes boundaries. Inside a token of the teacher there is no new answer, so the last one stays the
+# target. Before the teacher's first answer there is none, and the lesson has weight zero.
+# :::
+#
+# The tokens share half of all weight equally, and the other half goes to the last token: its answer is the one that
+# counts.
 #
 # ## A loss for shares
 #
-# The {term}`cross-entropy` of chapter 5 takes the logarithm of the probability of the right class. The teacher gives no
-# right class, but a share for each. So take both logarithms, each weighted by its share. **Predict before you run:** what is
-# the loss of a student that answers exactly as the teacher does? Is it zero?
+# The {term}`cross-entropy` of chapter 5 takes the logarithm of the probability of the right class. The teacher names
+# no right class. It gives a share to each class. So we take the logarithm for every class and weight it by the
+# teacher's share.
+#
+# **Predict before you run.** What is the loss of a student that answers exactly like the teacher? Is it zero?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 target = torch.tensor([0.3, 0.7])  # the teacher: ham, spam
@@ -241,9 +261,14 @@ for share in (0.5, 0.7, 0.9):
     print(f"student {share:.1f}: loss {-(target * guess.log()).sum():.3f}")
 
 # %% [markdown]
-# It is smallest where the student says what the teacher says, and even there it is not zero: what is left is the teacher's
-# own doubt (its entropy). Now teach a student yourself, with a few messages only, for a short and for a longer time. The
-# number is its mean distance from the teacher on the messages that it was taught.
+# :::{admonition} What it shows
+# :class: dropdown
+# The loss is smallest where the student says what the teacher says. Even there it is not zero. What remains is the
+# teacher's own uncertainty (its entropy).
+# :::
+#
+# Now teach a student yourself, with only a few messages, for a short and for a longer time. The number is the mean
+# distance between its probabilities and the teacher's, on the messages that it learnt from.
 
 # %%
 import numpy as np
@@ -257,16 +282,18 @@ for epochs in (1, 15):
     print(f"{epochs:>2} epochs: {gaps.mean():.3f} apart")
 
 # %% [markdown]
-# It comes closer. The loop inside `distil` is that of chapter 6, forward, loss, backward, step, with three differences.
-# Its blocks begin with random weights and all of them learn. Its token embeddings are the teacher's, passed through one
-# small matrix that learns, so that it knows something of words that no lesson holds. And the
-# {term}`learning rate` first rises, then falls to zero.
+# The student comes closer. The loop inside `distil` is the loop of chapter 6: forward, loss, backward, step. There
+# are three differences. The blocks start with random weights, and all of them learn. The token embeddings come from
+# the teacher and pass through one small matrix that learns, so the student knows something about words that no lesson
+# contains. The {term}`learning rate` first rises, then falls to zero.
 
 # %% [markdown]
 # ## One byte a weight
 #
-# A weight of 32 bits takes four bytes. The file keeps one: in each row of a matrix the weight of the largest size becomes
-# 127 or -127, and all others whole numbers in proportion ({term}`quantisation`). A factor for each row turns them back.
+# In memory a weight of 32 bits takes four bytes. In the file it takes one byte, because the file stores a whole
+# number. In each row of a matrix the weight of the largest size becomes the largest whole number, and the others
+# follow in proportion. With eight bits the whole numbers reach from -127 to 127. One factor for each row turns them
+# back into weights.
 
 # %% tags=["nbval-check-output"]
 from llmclf.interactive.student import quantise
@@ -278,9 +305,11 @@ print("whole numbers:", whole.tolist()[0], f"factor: {scale.item():.5f}")
 print("back again:   ", [round(value, 4) for value in restored])
 
 # %% [markdown]
-# The error is at most half a factor. Measured by their own size, small weights suffer most: the last one lost an eighth. Does
-# it matter? **Predict before you run:** we round the student's weights once more, to fewer and fewer bits. At how many does
-# it begin to hurt?
+# The error is at most half a factor. It matters most for small weights: the last weight lost an eighth of its size.
+# The student's file uses only the whole numbers from -7 to 7, which need four bits.
+#
+# **Predict before you run.** We round the student's weights once more, to fewer and fewer bits. At how many bits does
+# the accuracy begin to fall?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 for bits in (8, 6, 4, 3, 2):
@@ -292,22 +321,26 @@ for bits in (8, 6, 4, 3, 2):
     print(f"{bits} bits: {score(coarse.logits(texts), labels)}")
 
 # %% [markdown]
-# Eight bits cost nothing that this test set could show; on this page neither do four or three. Only with two, when every
-# weight is -1, 0 or 1 times its factor, the accuracy falls. The file could be smaller still.
+# :::{admonition} What it shows
+# :class: dropdown
+# The accuracy falls clearly only at two bits, where every weight is -1, 0 or 1 times its factor. The test set shows
+# no harm from more bits than that.
+# :::
 #
 # ## Side by side
 #
-# {numref}`fig-play-both` draws both readings of one message, over the share of its characters that has been read.
+# {numref}`fig-play-both` draws how both read one message. The horizontal axis is the share of its characters that has
+# been read.
 
 
-# %% mystnb={"figure": {"caption": "One message, read by both: the probability of spam if the message ended there, over the share of its characters. Dotted: one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines over the course of one message, the probability of spam as the teacher and as the student see it. Both stay near zero over the first half and rise at the telephone number, the teacher's at once, the student's over several digits. Behind the number both fall, waver, and end above one half, the teacher's higher."}}
+# %% mystnb={"figure": {"caption": "One message, read by the teacher and by the student. Each point is the probability of spam if the message ended there. The dotted line is one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines from the beginning of a message to its end: the probability of spam that the teacher and the student give. Both stay near zero over the first half and rise at the telephone number, the teacher's at once, the student's over several digits. After the number both fall, waver, and end above one half, the teacher's higher."}}
 from llmclf.interactive.token_probabilities import token_probabilities
 from llmclf.teaching import plots
 
 text = "Hi love, free for dinner? Or call 09061701461 and claim your prize"
 figure, axes = plots.new_figure()
-for (name, one), marker in zip(both.items(), "os", strict=True):
-    reading = token_probabilities(one, text)
+for name, marker in (("teacher", "o"), ("student", "s")):
+    reading = token_probabilities(both[name], text)
     sizes = torch.tensor([len(piece) for piece in reading.pieces])
     shares = sizes.cumsum(0) / len(text)
     course = reading.probability_of("spam")
@@ -318,23 +351,23 @@ axes.legend()
 figure
 
 # %% [markdown]
-# The student follows its teacher's large moves, more slowly and less far: where the teacher is sure at the first digit, it
-# waits for more. How long does each take? Time both with PyTorch, on this computer:
+# The student follows the teacher's large moves, but more slowly and less far. The teacher is sure at the first digit;
+# the student waits for more digits. How long does each model take? Time both with PyTorch, on this computer:
 
 # %%
 import time
 
-for name, one in both.items():
-    token_probabilities(one, text)
+for name, classifier in both.items():
+    token_probabilities(classifier, text)
     start = time.perf_counter()
     for _ in range(10):
-        token_probabilities(one, text)
+        token_probabilities(classifier, text)
     print(f"{name}: {(time.perf_counter() - start) * 100:.1f} ms a message")
 
 # %% [markdown]
-# The page has no PyTorch: there a script of plain JavaScript does the same sums, `book/play/gpt2.js`, and a test compares
-# its probabilities with PyTorch's. It is slower, and fast enough to keep up with typing. Here are its milliseconds as the
-# benchmark of this book measured them, on the machine that is named:
+# The web page has no PyTorch. There a script in plain JavaScript does the same computations, `book/play/gpt2.js`, and
+# a test compares its probabilities with PyTorch's. The script is slower, but fast enough to keep up with your typing.
+# Here are its milliseconds, as the benchmark of this book measured them on the machine that the first line names:
 
 # %%
 import json
@@ -347,12 +380,12 @@ for name, value in found["medians"].items():
     print(f"{name}: {value:.1f} ms")
 
 # %% [markdown]
-# The script reads one token at a time and keeps what it has computed. Under the causal mask nothing of that ever changes, so
-# one word more costs little more than itself.
+# The script reads one token at a time and keeps what it has computed. Under the causal mask these results never
+# change, so one more word costs little more than the word itself.
 #
 # ## Four messages, and your own
 #
-# What the student makes of the four examples of chapter 7:
+# Here are the four examples of the demo in chapter 7, as the student reads them:
 
 # %%
 from IPython.display import HTML
@@ -365,7 +398,7 @@ shown = [render(reading, "spam") for reading in readings]
 HTML("".join(shown))
 
 # %% [markdown]
-# And in one table, beside its teacher:
+# One table shows them beside the teacher's answers:
 
 # %%
 import pandas as pd
@@ -373,14 +406,15 @@ import pandas as pd
 messages = list(EXAMPLES.values())
 shortened = [shorten(text, 48, placeholder=" …") for text in messages]
 columns = {"message": shortened}
-for name, one in both.items():
-    chances = one.predict_proba(messages)[:, 1]
+for name, classifier in both.items():
+    chances = classifier.predict_proba(messages)[:, 1]
     columns[name] = [percent(chance) for chance in chances]
 pd.DataFrame(columns, index=list(EXAMPLES))
 
 # %% [markdown]
-# Look at the code to log in. The teacher is sure that it is spam, and the student leans that way; it would be a harmful
-# mistake, for you are waiting for that message. Where does it come from? Search what the teacher was trained on:
+# Look at the short code, which you need to log in. The teacher is sure that it is spam, and the student leans that
+# way. This mistake would be harmful, because you are waiting for the message. Where does it come from? Search the
+# teacher's training messages:
 
 # %%
 train = prepare_sms().train
@@ -390,12 +424,12 @@ for label, text in train[alike][["label", "text"]].to_numpy():
     print(f"{student.label_names[label]}: {words}")
 
 # %% [markdown]
-# Whatever of this kind the teacher has seen came from paid services and was labelled spam; codes of today, which people
-# ask for, are not among its messages. It learnt that lesson well, and passed it on. Agreement on the test set says
-# nothing about messages of another kind.
+# The messages that the search finds came from paid services, and they are labelled spam. The login codes of today are
+# not among them. The teacher learnt this lesson well and passed it on. Agreement on the test set says nothing about
+# messages of another kind.
 #
-# In a notebook the last cell puts both side by side. (On a page without a kernel, the field at the top does the work of
-# the student.)
+# In a notebook the last cell puts teacher and student side by side. (On a page without a kernel, use the field at the
+# top, where the student answers.)
 
 # %% tags=["remove-output"]
 from llmclf.interactive.demo import ClassifierDemo
@@ -403,8 +437,8 @@ from llmclf.interactive.demo import ClassifierDemo
 ClassifierDemo(teacher, student)
 
 # %% [markdown]
-# To make a student of your own, from a classifier that `python -m llmclf train` has saved (on a recent processor
-# `--precision bfloat16` makes the teacher read faster; it is the default there):
+# You can make a student of your own, from a classifier that `python -m llmclf train` has saved. On a recent processor
+# `--precision bfloat16` makes the teacher read faster; there it is the default.
 #
 # ```sh
 # python -m llmclf distil output/classifier \
@@ -416,8 +450,8 @@ ClassifierDemo(teacher, student)
 #
 # ### Exercise 1: A loss for shares
 #
-# Write `soft_cross_entropy(logits, targets)`: both are tensors of shape (messages, classes),
-# the second holds shares that add up to one in each row. It returns the mean loss of a message.
+# Write `soft_cross_entropy(logits, targets)`. Both are tensors of shape (messages, classes), and the targets hold
+# shares that add up to one for each message. It returns the mean loss of a message.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -437,12 +471,12 @@ def soft_cross_entropy(logits, targets):
 check(soft_cross_entropy)
 
 # %% [markdown]
-# With shares of one and zero it is the cross-entropy of chapter 5.
+# If the shares are one and zero, this is the cross-entropy of chapter 5.
 #
 # ### Exercise 2: To whole numbers
 #
-# Write `to_bytes(row)`: given a list of numbers, not all zero, it returns a list of whole numbers
-# from -127 to 127 in proportion to them, each rounded to the nearest, the largest in size being 127 or -127.
+# Write `to_bytes(row)`. It gets a list of numbers that are not all zero. It returns a list of whole numbers from -127
+# to 127 in proportion to them, each rounded to the nearest. The number of the largest size becomes 127 or -127.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -461,9 +495,21 @@ def to_bytes(row):
 check(to_bytes)
 
 # %% [markdown]
-# One factor for a whole matrix would be simpler still. Then a row of small weights would get few whole numbers to
-# choose from; that is why each row has its own.
+# One factor for a whole matrix would be simpler still. Then a row of small weights would have few whole numbers to
+# choose from, so each row has its own factor.
 #
+# ### Exercise 3: Another way of training
+#
+# Change the training: in the cell that calls `distil`, try a `learning_rate` ten times as small as the usual 0.002,
+# or only two messages in `few`. What happens to the two distances? (This one is not checked and needs no new code.)
+#
+# :::{admonition} What to look for
+# :class: dropdown
+# With small steps the student has to take more of them to come as close. With fewer messages it has less to fit, but
+# it learns less about other messages. The distance on `few` does not show that.
+# :::
+
+# %% [markdown]
 # ## Questions
 #
 # <details><summary>1. Why can the student learn from messages that nobody has labelled?</summary>
@@ -472,42 +518,43 @@ check(to_bytes)
 #
 # </details>
 #
-# <details><summary>2. The student's accuracy is about the teacher's. Do they make the same mistakes?</summary>
+# <details><summary>2. Suppose that student and teacher have the same accuracy. Do they make the same mistakes?</summary>
 #
-# That does not follow. Two classifiers of equal accuracy may err on different messages; only the agreement,
-# counted message by message, tells.
+# Not necessarily. Two classifiers of equal accuracy may err on different messages. Only their agreement, counted
+# message by message, shows it.
+#
+# </details>
+#
+# <details><summary>3. The student sees no labels. Why did we keep all that resembles a test message out of its lessons?</summary>
+#
+# Because it sees the teacher's answers, after every token. If it has been told the answer to a question, the question
+# tests nothing. A text that only begins like a test message gives that answer away, too.
 #
 # </details>
 
 # %% [markdown]
-# <details><summary>3. Why was all that resembles a test message kept out of the student's lessons, although it sees no labels?</summary>
+# <details><summary>4. In the browser the student reads one token at a time. Why does it not have to start again with each letter that you type?</summary>
 #
-# Because it sees the teacher's answers, after every token. A question whose answer one has been told tests nothing, and
-# a text that only begins like a test message tells that answer, too.
-#
-# </details>
-#
-# <details><summary>4. The student reads a token at a time in the browser. Why does it not have to begin anew with each letter that you type?</summary>
-#
-# Under the causal mask a token sees only what stands before it. What was computed for the beginning of the text stays
-# right as long as the beginning stays the same.
+# Under the causal mask a token sees only the tokens before it. The results for the beginning of the text stay right
+# as long as the beginning stays the same.
 #
 # </details>
 #
 # <details><summary>5. Can the student be better than its teacher?</summary>
 #
-# On single messages, yes, by luck, or because it smooths over a quirk of the teacher's. But it aims at the teacher's
-# answers, mistakes included, and nothing in its training tells it where those are wrong.
+# On single messages, yes: by luck, or because it smooths over a quirk of the teacher's. But it aims at the teacher's
+# answers, including the mistakes, and nothing in its training says where those answers are wrong.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A large classifier can teach a small one, without a single label, by answering after every token. A vocabulary can be cut
-# at its end and stays a vocabulary. Weights can take one byte each, or less, and you measured the harm. And a model that small runs anywhere,
-# even inside the page that explains it. How far it can be trusted was measured, on the test set, and holds for
-# messages of that kind.
+# A large classifier can teach a small one without a single label, by answering after every token. A vocabulary can
+# lose its last tokens and still work. Weights can take one byte each, or less, and you measured the harm. A model
+# that small runs anywhere, even inside the page that explains it. You measured on the test set how far you can trust
+# it, for messages of that kind only.
 
 # %% [markdown]
-# **Next:** if you came here first, begin with [chapter 1](01_dataset.ipynb). The [reference](api.md) shows the functions behind this page.
+# **Next:** if you came here first, begin with [chapter 1](01_dataset.ipynb). The [reference](api.md) shows the
+# functions behind this page.

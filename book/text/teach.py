@@ -20,7 +20,7 @@
 
 # %% [markdown]
 # > **Before you start.** You need the ideas of chapters 4 and 8: hidden states, and an accuracy with its interval.
-# > Chapter 6 introduces the {term}`probe` that learns here. The page runs in about two minutes on two CPU cores; we
+# > Chapter 6 introduces the {term}`probe` that learns here. The page runs in three to six minutes on two CPU cores; we
 # > have not measured a GPU. It downloads nothing new.
 
 # %% tags=["remove-cell"]
@@ -129,7 +129,7 @@ for point in lesson.curve[-1:]:
 # %% [markdown]
 # {term}`TF-IDF` on characters, the strongest rival of chapter 8, learns from the same ten labels. Both give the more
 # probable class, and for TF-IDF that is a bad {term}`threshold` when labels are few (chapter 8 sets it better, from
-# a random sample). So compare the ranking as well: the area under the {term}`ROC curve` needs no threshold.
+# a sample with the right share of spam). The messages were chosen for the classifier, not for TF-IDF. So compare the ranking as well: the area under the {term}`ROC curve` needs no threshold.
 
 # %% tags=["measured"]
 from sklearn.metrics import roc_auc_score
@@ -212,7 +212,7 @@ rows.map("{:.1%}".format)
 
 # %% [markdown]
 # Choosing pays here in two ways: it finds the rare class sooner, and it spends few labels on the many hams that the
-# classifier already knows. The worst session (`min`) gains most.
+# classifier already knows. From sixteen labels on, the worst session (`min`) gains most.
 
 # %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers after each label, mean of the draws, on a logarithmic axis; the bands reach from the best draw to the worst.", "name": "fig-teach-rules"}, "image": {"alt": "Two lines with bands over the number of labels, up to 32, on a logarithmic axis of wrong answers. From the eighth label on the line of the least sure rule lies well below that of the random rule, and its band is narrower."}}
 def plot_rules(runs):
@@ -252,8 +252,9 @@ rows = film.loc[[12, 24, 48]].T.groupby(level=0).agg(["mean", "min"])
 rows.map("{:.1%}".format)
 
 # %% [markdown]
-# Here the two rules are about equally good. A possible reason: a sentence that leaves the classifier in doubt is often one
-# that people would argue about, too. Choosing does not always help, so the demo has a switch.
+# Here the two rules are about equally good on average, and the worst session is worse with *least sure*. A possible reason:
+# a sentence that leaves the classifier in doubt is often one that people would argue about, too. Choosing does not always
+# help, so the demo has a switch. (Block and pooling are those that chapter 9 found, with labels of the same sentences.)
 
 # %% [markdown]
 # ## Which block?
@@ -319,7 +320,7 @@ for text, answer in zip(
 # Sixteen labels give you a first classifier, and show whether your classes can be separated at all. They do not give you
 # a good {term}`threshold`, and they say nothing about kinds of messages that you have not met. Go on labelling as
 # long as the curve rises. Chapters 8 and 9 compare this probe with {term}`fine-tuning`. Up to 256 labels the
-# probe makes fewer mistakes on both tasks. With thousands of labels fine-tuning is ahead on spam, and not on films.
+# probe makes fewer mistakes on average, on both tasks. With thousands of labels no clear difference between the two is left.
 
 # %% [markdown]
 # Without known labels there is no accuracy to draw. The demo then shows how many answers changed with the last label,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from llmclf.evaluation.predictions import compare
-from llmclf.evaluation.statistics import holm
+from llmclf.evaluation.statistics import Comparison, holm
 from llmclf.evaluation.tasks import FOLDS, SEED
 
 
@@ -68,36 +68,62 @@ FILMS = (
 def answer(questions: Sequence[Question], decided: pd.DataFrame) -> pd.DataFrame:
     """Compare the pairs message by message, near copies together, and say which differences luck does not explain.
 
+    Two kinds of luck are asked about: which messages judge (McNemar's test, with Holm's rule for all questions, run or
+    not), and which texts were learnt from (a paired t-test over the draws). The second was added when the runs had been
+    made; it can only take a verdict away.
+
     Parameters
     ----------
     questions
         All that are asked together, for Holm's rule.
     decided
-        From `decide_alike`. The first five draws count, in which every text of the test is judged once.
+        From `decide_alike`. For p the first five draws count, in which every text of the test is judged once; for the
+        draws all that both have.
 
     Returns
     -------
     pandas.DataFrame
         A row for each question: how many only the first got right, and only the second, p, on how many groups they
-        disagree, and which is `better`. What was not run has empty cells.
+        disagree, on how many draws the first is ahead, and which is `better`. What was not run has empty cells.
     """
-    pairs = {}
-    once = decided[decided["seed"] < SEED + FOLDS]
-    for asked in questions:
-        same = (once["task"] == asked.task) & (once["labels"] == asked.labels) & (once["part"] == asked.part)
-        first, second = (once[same & (once["experiment"] == name)] for name in (asked.first, asked.second))
-        if len(first) and len(second):
-            pairs[asked] = compare(first, second)
-    certain = holm({str(asked): pair.p_value for asked, pair in pairs.items()})
     rows: dict[str, list[Any]] = {}
+    p_values = {str(asked): 1.0 for asked in questions}
+    answers: dict[str, Answer] = {}
     for asked in questions:
-        if (pair := pairs.get(asked)) is None:
-            rows[str(asked)] = [None, None, None, None, "not run yet"]
+        same = (decided["task"] == asked.task) & (decided["labels"] == asked.labels) & (decided["part"] == asked.part)
+        first, second = (decided[same & (decided["experiment"] == name)] for name in (asked.first, asked.second))
+        if len(first) and len(second):
+            pair = compare(*(some[some["seed"] < SEED + FOLDS] for some in (first, second)))
+            answers[str(asked)] = Answer(pair, *over_draws(first, second))
+            p_values[str(asked)] = pair.p_value
+    certain = holm(p_values)
+    for asked in questions:
+        if (found := answers.get(str(asked))) is None:
+            rows[str(asked)] = [None, None, None, None, "", "not run yet"]
             continue
-        verdict = "too few to tell" if pair.too_few else "not certain"
-        if str(asked) in certain:
-            verdict = asked.first if pair.only_first > pair.only_second else asked.second
-        rows[str(asked)] = [*pair, verdict]
-    columns = ["only the first right", "only the second", "p", "groups", "better"]
+        verdict = "too few to tell" if found.pair.too_few else "not certain"
+        if str(asked) in certain and found.p_of_draws < 0.05:
+            verdict = asked.first if found.pair.only_first > found.pair.only_second else asked.second
+        rows[str(asked)] = [*found.pair, f"{found.ahead} of {found.draws}", verdict]
+    columns = ["only the first right", "only the second", "p", "groups", "draws ahead", "better"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.astype({"only the first right": "Int64", "only the second": "Int64", "groups": "Int64", "p": float})
+
+
+class Answer(NamedTuple):
+    """What the runs say to one question: over the messages, and over the draws."""
+
+    pair: Comparison
+    ahead: int
+    draws: int
+    p_of_draws: float
+
+
+def over_draws(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]:
+    """On how many draws the first makes fewer mistakes, of how many, and the p of a paired t-test over their shares."""
+    from scipy.stats import ttest_1samp
+
+    wrong = [(some["predicted"] != some["label"]).groupby(some["seed"]).mean() for some in (first, second)]
+    differences = (wrong[1] - wrong[0]).dropna()
+    p_value = ttest_1samp(differences, 0).pvalue if differences.nunique() > 1 else 1.0
+    return int((differences > 0).sum()), len(differences), float(p_value)

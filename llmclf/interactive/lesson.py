@@ -184,8 +184,9 @@ class Lesson:
         point["accuracy"] = float(right.mean())
         point["low"], point["high"] = wilson_interval(round(right.mean() * groups), groups)
         if pool.counts is not None:
-            counting = balanced_regression().fit(pool.counts[list(given)], list(given.values()))
-            point["TF-IDF"] = float((counting.predict(pool.counts[rows]) == pool.known[rows]).mean())
+            with threadpool_limits(1):
+                counting = balanced_regression().fit(pool.counts[list(given)], list(given.values()))
+                point["TF-IDF"] = float((counting.predict(pool.counts[rows]) == pool.known[rows]).mean())
         return point
 
     def next_row(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Play: a classifier small enough for a web page, as one file. A GPT-2 in small, its weights in eight bits each."""
+"""Play: a classifier small enough for a web page, as one file. A GPT-2 in small, its weights in four bits each."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ STUDENT = GPT2Config(
 )
 FORMAT = 2  # of the file; raised whenever an older library could misread a newer file
 ADVICE = "python -m llmclf distil makes one"
+BITS = 4  # of a weight: whole numbers from -7 to 7, a byte each in the file, which compresses well
 SCALE = ".scale"  # behind a weight's name: the factors of its rows
 
 
@@ -57,7 +58,7 @@ def quantise(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
 
 
 def save_student(student: TextClassifier, path: str | Path) -> None:
-    """Write a small GPT-2 classifier with its tokenizer into one file, matrices in eight bits a number.
+    """Write a small GPT-2 classifier with its tokenizer into one file, its matrices in whole numbers of `BITS` bits.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def save_student(student: TextClassifier, path: str | Path) -> None:
     for name, parameter in model.backbone.named_parameters():
         weight = parameter.detach().float().cpu()
         if weight.ndim == 2:
-            tensors[name], tensors[name + SCALE] = quantise(weight)
+            tensors[name], tensors[name + SCALE] = quantise(weight, BITS)
         else:
             tensors[name] = weight
     parts = encoding_parts(student.tokenizer)

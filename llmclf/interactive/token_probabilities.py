@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -18,6 +19,7 @@ EXAMPLES = {
     "a note to a friend": "Hey, are we still on for dinner tonight? Let me know!",
     "a reminder": "Don't forget to buy milk and bread on your way home, love you",
 }
+STRONGEST = 3  # moves that get an arrow, where they are ten percentage points or more
 SVG = 'xmlns="http://www.w3.org/2000/svg" width="100%"'
 THIN = 'vector-effect="non-scaling-stroke"'  # however wide the picture is drawn
 # Without width, or marks that turn the direction of what follows. (Emoji and Persian need U+200C and U+200D.)
@@ -150,13 +152,13 @@ def bar(share: float, threshold: float) -> str:
 
 
 def highlight(reading: TokenProbabilities, course: np.ndarray) -> str:
-    """The text, each piece on a ground that tells how it moved the probability, with a sign where it moved much."""
+    """The text, each piece on a ground that tells how it moved the probability; arrows behind the strongest moves."""
     moves = np.diff(course, prepend=course[:1])
+    signs = arrows(reading.pieces, moves)
     spans = []
-    for piece, move, so_far in zip(reading.pieces, moves, course, strict=True):
+    for place, (piece, move, so_far) in enumerate(zip(reading.pieces, moves, course, strict=True)):
         color = f"rgba({'213,94,0' if move > 0 else '0,114,178'},{min(0.6, abs(move)):.2f})"
-        sign = ("▲" if move > 0 else "▼") if abs(move) >= 0.1 else ""
-        mark = f"<sup>{sign}</sup>" if sign else ""
+        mark = f"<sup>{signs[place]}</sup>" if place in signs else ""
         spans.append(
             f'<span style="background:{color}" title="{percent(float(so_far))}">{printable(piece)}</span>{mark}'
         )
@@ -164,6 +166,18 @@ def highlight(reading: TokenProbabilities, course: np.ndarray) -> str:
         '<p dir="auto" style="line-height:1.9;font-size:1.05em;overflow-wrap:anywhere;white-space:pre-wrap;color:#000;'
         f'background:#fff;padding:0.4em">{"".join(spans)}</p>'
     )
+
+
+def arrows(pieces: Sequence[str], moves: np.ndarray) -> dict[int, str]:
+    """Behind which pieces an arrow stands: of the strongest moves, at the end of their word, and never inside one."""
+    signs = {}
+    for place in np.argsort(-abs(moves), kind="stable")[:STRONGEST]:
+        if abs(moves[place]) >= 0.1:
+            end = int(place)
+            while end + 1 < len(pieces) and pieces[end + 1][:1].isalnum():
+                end += 1
+            signs[end] = "▲" if moves[place] > 0 else "▼"
+    return signs
 
 
 def printable(piece: str) -> str:

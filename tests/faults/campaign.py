@@ -82,15 +82,15 @@ def attempt(trials: list[Trial]) -> tuple[Counter, list[str]]:
 
 HEAD = """# When things go wrong
 
-A laptop runs out of battery in the middle of a training, a disk fills up, somebody edits a table with the wrong
-program. This page is the record of breaking such things on purpose. Every trial had to end in the *right result*, the
-same as without the fault, or in *one clear error*; anything else counts as *lost*. How exactly that
-was judged stands below the table.
+A laptop runs out of battery during training. A disk fills up. Somebody edits a table with the wrong program. We caused
+such faults on purpose, and this page records what happened. A trial passes if it ends in the *right result*, the same
+as without the fault, or in *one clear error*. Everything else counts as *lost*. Below the table you can read how we
+judged the trials.
 
-The commands ran on a tiny model, so that thousands of trials take minutes. Of the signals, `SIGINT` is what Ctrl-C
-sends, `SIGTERM` asks a program to end, and `SIGKILL` ends it at once. None came in the first 0.2 s, in which Python
-itself starts, and would show its own trace. After every signal and every full disk the same command was started again,
-and what it left was compared with an undisturbed run: files byte by byte, weights to the last bit.
+The commands ran on a tiny model, so that thousands of trials take minutes. We sent three signals: Ctrl-C sends
+`SIGINT`, `SIGTERM` asks a program to end, and `SIGKILL` ends it at once. No signal came in the first 0.2 s, because
+Python itself starts then and would show its own trace. After every signal and every full disk we started the same
+command again. We compared its output with an undisturbed run: files byte by byte, weights to the last bit.
 
 | fault | tried | right result | clear error | lost |
 | --- | ---: | ---: | ---: | ---: |
@@ -101,23 +101,24 @@ NO_DISKS = (
 )
 
 TAIL = """
-How to read the columns: after a signal they tell how the second start ended, of a disk that was too small how the first
-one did; with room, every second one ended in the right result. Where several processes were at work at once, a clear
-error means that one or more of them were refused, and what the others wrote is right all the same.
+How to read the columns: after a signal, they show how the second start ended. For a disk that was too small, they show
+how the first start ended; once there was room, every second start ended in the right result. Where several processes
+ran at once, a clear error means that one or more of them were refused. What the others wrote is right.
 
-A file was damaged by cutting it, flipping a bit anywhere or near its beginning, appending bytes, emptying it, putting
-something else in its place, or, where the file has a number of its format, what a newer version of the library would
-write, and, where that makes a difference, by exchanging it for another run's: {kinds} kinds of damage in all. A damaged
-copy in the cache is made anew, which ends in the right result. Messages that were read in spite of the damage had to
-come out as they stand in the damaged file.
+We damaged a file in several ways: we cut it, flipped a bit anywhere or near the beginning, appended bytes, emptied it,
+or put something else in its place. If the file has a format number, we also wrote what a newer version of the library
+would write. Where it makes a difference, we also replaced the file with the one of another run. That makes {kinds}
+kinds of damage in all. If a copy in the cache is damaged, the library makes it anew, which ends in the right result. If
+the library could still read messages, they had to come out exactly as they are in the damaged file.
 
-Two limits are known. A bit that flips in the weights of a *backbone of your own* makes another model, and one in a file
-of *messages* may make another message, which nothing can tell from the one that was meant: only registered files have a
-known {{term}}`SHA-256`. Above, these count as right results, and so does a training from a GGUF file with bytes behind
-its end, which are never read. And after a `SIGKILL` hidden files may stay until the same file is written again.
+There are two known limits. The first is a flipped bit that leaves a valid file. In the weights of a *backbone of your
+own* it makes another model; in a file of *messages* it may make another message. The library cannot detect this,
+because only registered files have a known {{term}}`SHA-256`. The table counts these cases as right results. It also
+counts a training from a GGUF file with extra bytes behind its end, which the library never reads. The second limit:
+after a `SIGKILL`, hidden files may stay until the same file is written again.
 
-The table was written by `python tests/faults/campaign.py`, which runs the whole campaign again ({seconds:.0f} s here,
-with {cores} processor cores); `make test` tries a few of each kind.
+`python tests/faults/campaign.py` wrote the table. It runs the whole campaign again ({seconds:.0f} s here,
+with {cores} processor cores). `make test` tries a few faults of each kind.
 """
 
 

@@ -1,0 +1,77 @@
+"""A Sphinx extension: what the opening page promises, in numbers of the book, and the book to take away as one file."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import nbformat
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+ARCHIVE = "from-gpt-to-classifier"
+PARTS = ["book", "llmclf", "tests", "benchmarks", "Makefile", "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"]
+PARTS += ["LICENSE-TEXT", "pyproject.toml", "requirements.txt", "requirements.lock", "_config.yml", "_toc.yml"]
+SKIPPED = {"output", "__pycache__", ".ipynb_checkpoints", "_build", ".pytest_cache"}
+PROMISES = {
+    "laptop": (
+        "Training takes {} s on two CPU cores, once the frozen part of the model has been computed "
+        "([chapter 6](06_fine_tuning.ipynb)).",
+        [("06_fine_tuning", r"(\d+) s of training, after the frozen part")],
+    ),
+    "truth": (
+        "Every number comes from code on its page. Of 5,574 messages the fine-tuned model gets {} wrong, and counting "
+        "characters gets {} wrong: [chapter 8](08_how_good.ipynb) says so.",
+        [
+            ("08_how_good", r"last-token +(\d+) +\d+ +\d+ +99"),
+            ("08_how_good", r"tfidf-characters +(\d+) +\d+ +\d+ +99"),
+        ],
+    ),
+    "worth": (
+        "On film reviews it leads counting words by {} percentage points ([chapter 9](09_another_task.ipynb)). And "
+        "sixteen labels that you give with a click make a spam filter that is right {}\N{NO-BREAK SPACE}% of the time "
+        "([Teach it yourself](teach.ipynb)).",
+        [
+            ("09_another_task", r"fine-tuned, last token: \+([\d.]+) points"),
+            ("teach", r"least sure(?: +[\d.]+%){2} +([\d.]+)%"),
+        ],
+    ),
+}
+
+
+def printed(folder: Path, page: str, pattern: str) -> str:
+    """A number that a cell of the page printed; the build stops where it no longer does."""
+    for cell in nbformat.read(folder / f"{page}.ipynb", as_version=4).cells:
+        for output in cell.get("outputs", []):
+            text = output.get("text") or output.get("data", {}).get("text/plain", "")
+            if found := re.search(pattern, text):
+                return found[1]
+    raise ValueError(f"{page}: no cell prints {pattern!r}, which the opening page promises")
+
+
+def promise(app: Sphinx, config: Config) -> None:
+    for name, (words, places) in PROMISES.items():
+        numbers = [printed(Path(app.srcdir), page, pattern) for page, pattern in places]
+        config.myst_substitutions[name] = words.format(*numbers)
+
+
+def pack(app: Sphinx, error: Exception | None) -> None:
+    """Everything that a reader needs to run the book, beside the page that offers it."""
+    if error is not None or app.builder.name != "html":
+        return
+    root = Path(app.srcdir).parent
+    files = [path for part in PARTS for path in [root / part, *(root / part).rglob("*")] if path.is_file()]
+    with zipfile.ZipFile(Path(app.outdir, f"{ARCHIVE}.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            inside = path.relative_to(root)
+            if not SKIPPED & set(inside.parts):
+                entry = zipfile.ZipInfo(f"{ARCHIVE}/{inside.as_posix()}", (2026, 1, 1, 0, 0, 0))
+                entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+                archive.writestr(entry, path.read_bytes())
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", promise)
+    app.connect("build-finished", pack)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
