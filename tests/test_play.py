@@ -241,7 +241,8 @@ def test_what_was_measured_stands_beside_it(visit):
     assert "student: accuracy" in words
     assert "they agree on" in words
     assert words.count("95 % interval") == 3
-    assert visit.tab.locator("#play details li").count() == WHY_WRONG.count("<li>")
+    why = visit.tab.locator("#play details", has_text="Why might this be wrong?")
+    assert why.locator("li").count() == WHY_WRONG.count("<li>")
 
 
 def test_very_long_text_is_read_as_far_as_the_student_can(visit):

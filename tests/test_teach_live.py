@@ -9,9 +9,10 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browsing import PLAY, free_port, needs_browser, running, take_screenshot
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 CELL = """
 from llmclf.interactive.teach_demo import TeachDemo
@@ -70,6 +71,8 @@ def test_ten_labels_survive_a_dead_kernel_and_become_a_classifier(folder, browse
         spoken = tab.locator("[role=status]").filter(has_text="Next text").first.inner_text()
         assert spoken.startswith("10 labels")
         take_screenshot(tab, "teach-phone")
+        barriers = Axe().run(tab, context=".llmclf-teach").response["violations"]
+        assert not barriers, [(found["id"], found["nodes"][0]["html"]) for found in barriers]
         given = pd.read_csv(folder / "labels.csv")
         assert len(given) == 10
 

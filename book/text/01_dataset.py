@@ -209,8 +209,9 @@ plots.plot_class_counts({"as collected": table, "balanced": balanced})
 # %% [markdown]
 # Balancing has two costs. The figure shows the first: most ham messages are not used at all. The second is harder to
 # see. In real life most messages are ham. Take a filter that calls one ham message in twenty spam. It makes few
-# mistakes on equal halves. A real mailbox holds several times as much ham as spam, so there a large share of what the
-# filter calls spam is ham. We still start with equal halves, because they make the numbers of the next chapters easy
+# mistakes on equal halves. A real mailbox holds several times as much ham as spam. There, a large share of the
+# messages that the filter calls spam are ham. We still start with equal halves, because they make the numbers of the
+# next chapters easy
 # to read.
 
 # %% [markdown]
@@ -387,8 +388,9 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
 #
 # ### Exercise 1: Another draw
 #
-# Another {term}`seed` keeps other ham messages. You draw `drawn` messages at random from `total`. Then you draw again:
-# from all of them, and as many. Write `expected_overlap(drawn, total)`: how many messages do you expect in both draws?
+# Another {term}`seed` keeps other ham messages. You draw `drawn` messages at random from `total`. Then you draw the
+# same number again from all `total` messages. Write `expected_overlap(drawn, total)`: how many messages do you expect
+# in both draws?
 # Return the number unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -409,7 +411,8 @@ def expected_overlap(drawn, total):
 check(expected_overlap)
 
 # %% [markdown]
-# The second draw takes the same share of all messages, so it also takes this share of the first draw. Does the
+# The second draw takes the share `drawn / total` of all messages. So you expect that it also takes this share of the
+# messages of the first draw. Does the
 # estimate hold for our table? (If this cell raises an error, run the solution first.)
 
 # %% tags=["nbval-check-output"]

@@ -302,8 +302,8 @@ print("labels:   ", batch.labels.tolist())
 print("lengths:  ", batch.lengths.tolist())
 
 # %% [markdown]
-# Why store the lengths? A program can also find the end of a message by looking for the pad token, but then it takes a
-# real `<|endoftext|>` in a message for padding, such as the one that stands for an empty message. The same happens
+# Why store the lengths? A program can also find the end of a message by looking for the pad token. But then it
+# mistakes a real end-of-text token for padding, such as the one that stands for an empty message. The same happens
 # when the pad id is also the id of an ordinary token: wherever that token occurs in a message, the program takes it
 # for padding.
 

@@ -83,8 +83,8 @@ for place in range(1, len(token_ids)):
 #
 # {numref}`fig-gpt-block` shows the whole model and one of its {term}`blocks <block>`. Every token becomes a vector. The vectors
 # travel down the {term}`residual path`, the thick line. In each block, {term}`attention` {cite}`vaswani2017` collects
-# information from other tokens, and the {term}`MLP` works on each token alone. Neither replaces the vectors: each reads a
-# copy, brought to a common scale by a {term}`norm`, and adds its result.
+# information from other tokens, and the {term}`MLP` works on each token alone. Neither replaces the vectors. Each
+# reads a copy that a {term}`norm` has brought to a common scale, and adds its result to the vectors.
 #
 # :::{figure-md} fig-gpt-block
 # ![On the left the whole model from top to bottom: token ids, embeddings, a pile of N blocks, final norm, vocabulary head, logits. On the right one block: a thick vertical line with two detours, each through a norm and then attention or MLP, whose result is added back onto the line. Below, a table of what differs: number of blocks, positions, norm, attention and MLP in GPT-2 and in SmolLM2.](figures/gpt_block.svg)
@@ -159,8 +159,9 @@ words = [tokenizer.decode([number]) for number in token_ids]
 pd.DataFrame(weights.tolist(), index=words, columns=words).round(2)
 
 # %% [markdown]
-# Read the table line by line: this much each token takes from which. (In SmolLM2 the rotation of the next section is
-# still missing, so its real weights differ.) Above the diagonal stand zeros. A token must not see what
+# Read the table line by line. Each line shows how much one token takes from itself and from each earlier token. (The
+# head still lacks the rotation of the next section, so SmolLM2's real weights differ.) All numbers above the diagonal
+# are zero. A token must not see what
 # comes later, because in pretraining the later tokens are the answers. This is how the mask hides the future: the
 # sum for a token simply contains no term for a later one.
 #
@@ -183,8 +184,9 @@ pd.DataFrame(changed.tolist(), index=words, columns=words).round(2)
 #
 # ## Two edits for SmolLM2
 #
-# Our head is GPT-2's. It has one gap: it knows what the tokens are, and not where they stand, for a product of two vectors does
-# not depend on their places. GPT-2 has added the places before. SmolLM2 *rotates* {cite}`su2024` queries and
+# Our head is GPT-2's. It has one gap: it knows the tokens, but not their order, because the product of two vectors
+# does not depend on their positions. GPT-2 added a vector for each position before the first block. SmolLM2 *rotates*
+# {cite}`su2024` queries and
 # keys: it takes their numbers in pairs and turns each pair by an angle that grows with the position. The
 # product of two rotated vectors then depends on how far apart they stand.
 
@@ -203,7 +205,7 @@ def rotate(states, base=100_000.0):
 # %% [markdown]
 # The second edit is *grouped queries* {cite}`ainslie2023`: SmolLM2 has nine heads of queries and only three of keys and
 # values, so three heads share each. That saves weights, and memory when the model writes. Now all heads together: each works
-# on its slice, the results stand side by side again, and one more linear layer mixes them.
+# on its slice, `torch.cat` puts the results side by side again, and one more linear layer mixes them.
 
 # %%
 groups = getattr(config, "num_kv_heads", config.num_heads)
@@ -266,7 +268,7 @@ print("the library's model agrees:", logits.allclose(theirs, atol=1e-3))
 # %% [markdown]
 # That is the whole model: tokens in, and for each token a score for every token that could come next. The library's
 # `models/gpt2.py` and `models/llama.py` contain the same lines, for whole batches. The output layer has no weights of its own:
-# it uses the table of embeddings a second time. The last token's scores interest us:
+# it uses the table of embeddings a second time. We need the scores of the last token:
 
 # %%
 best = logits[-1].softmax(dim=-1).topk(5)
@@ -311,7 +313,7 @@ print(continue_text(newborn.to(device).eval(), tokenizer, text, 10))
 # %% [markdown]
 # Only the values of the weights differ. So all sense in the first continuation came from training.
 #
-# Not every task needs that as much as writing does. On our messages {cite:t}`raschka2024experiments` trained all
+# Other tasks may need pretraining less than writing does. On our messages {cite:t}`raschka2024experiments` trained all
 # layers of GPT-2 to a test accuracy of 93.67 % from random weights, and of 96.67 % from pretrained ones, in one run each.
 # Chapter 10 did the same with SmolLM2, in three runs each (pretrained weights at a rate of 5e-5, random ones at 2e-4; no
 # other rate was tried for these):
@@ -621,8 +623,8 @@ if "<|im_start|>" in tokenizer.special_tokens_set:
 # :class: warning
 # GPT-2's own weights could not be reached from the machine that made this page. Our GPT-2 gives the same logits as an
 # independent implementation on the same random weights, also when they come through a file of exactly the published
-# layout; the library's tests show it. That the published file continues the four words as quoted above has yet to be
-# seen with this code. The test for it is written, and runs where the file is available.
+# layout; the library's tests show it. We have not yet seen whether this code continues the four words as quoted above
+# when it loads the published file. The test for it is written, and runs where the file is available.
 # :::
 
 # %% [markdown]
@@ -731,7 +733,7 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 #
 # </details>
 #
-# <details><summary>2. All tensors of a file have the expected names and shapes. Why is that not yet proof of loading?</summary>
+# <details><summary>2. All tensors of a file have the expected names and shapes. Why does that not prove that it was loaded correctly?</summary>
 #
 # Rows can stand in another order, and two tensors of one shape can be exchanged. Only what the model computes shows that
 # everything is in its place, and a comparison of logits shows more than a readable text.
@@ -746,7 +748,7 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 # </details>
 
 # %% [markdown]
-# <details><summary>4. In what does SmolLM2's block differ from GPT-2's?</summary>
+# <details><summary>4. How does SmolLM2's block differ from GPT-2's?</summary>
 #
 # It rotates queries and keys instead of adding a vector for each position. Several heads share keys and values. Its MLP has a
 # gate. Its norm only divides, and its layers have no biases.

@@ -299,8 +299,8 @@ pd.DataFrame(logits[0].numpy(), tokens, columns).round(2)
 # :::{figure-md} fig-causal-mask
 # ![A grid with a line and a column for each of the four tokens. On the diagonal and below it stand percentages: this much each token takes from itself and from each earlier token. Above the diagonal all fields are hatched.](figures/causal_mask.svg)
 #
-# How much each token takes from which, in SmolLM2-135M (average over the whole model, rounded). Much of it comes
-# from the first token.
+# How much each token takes from itself and from each earlier token, in SmolLM2-135M (average over the whole model,
+# rounded). Much of it comes from the first token.
 # :::
 
 # %% [markdown]
@@ -424,7 +424,8 @@ names = ["token ham", "token spam", "position ham", "position spam"]
 pd.DataFrame(both.numpy(), ["short", "longer"], names).round(2)
 
 # %% [markdown]
-# For the short message the two disagree. The longer message has no padding, and there they are the same.
+# For the short message, the last real token and the last position give different logits. The longer message has no
+# padding, so they are the same token.
 #
 # **Predict before you run.** Now you pad the short message more and more. Do the logits of its last real token
 # change? Do those of the last position change?
@@ -456,8 +457,8 @@ for name in ("last-token", "last-position"):
 
 # %% [markdown]
 # In both, the last real token is better. To read the last position, you also pad all messages to one fixed length,
-# and then most of the work goes into padding (chapter 6 measures both ways). A much greater length did harm in the
-# reference for GPT-2, and none in our runs of SmolLM2 (chapter 2).
+# and then most of the work goes into padding (chapter 6 measures both ways). Padding to a much greater length harmed
+# GPT-2 in the reference. It did not harm SmolLM2 in our runs (chapter 2).
 
 # %% [markdown]
 # ## Four ways to read

@@ -208,8 +208,8 @@ print(f"true accuracy between {fitting[0]:.1%} and {fitting[-1]:.1%}")
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# The interval is about five percentage points wide. It reaches further down than up: where the true accuracy is lower,
-# measurements scatter more, so a lower accuracy can explain the result from further away.
+# The interval is about five percentage points wide. It reaches further down than up. If the true accuracy is lower,
+# measurements scatter more. So even a true accuracy that is further away can produce this result.
 # :::
 #
 # Overlapping intervals are not a test of whether two classifiers differ; chapter 8 has one. The library computes the
@@ -430,7 +430,7 @@ print(f"mean over messages: {costs.mean():.2f}")
 
 # %% [markdown]
 # The message in the small batch counted as much as the four others together. The library always averages over
-# messages. Of an empty set the loss is NaN, *not a number*. A zero would look like a perfect model.
+# messages. The loss of an empty set is NaN, *not a number*. A zero would look like a perfect model.
 #
 # ## The library's `evaluate`
 #
@@ -447,8 +447,8 @@ for name, (logits, labels) in outputs.items():
 
 # %% [markdown]
 # This is how the book reports results from now on. All three intervals contain one half. Read the width of an interval
-# before you read the accuracy. And remember that an interval covers luck, and nothing else: the leak that you found in
-# chapter 1 does not make it wider, nor do near copies within the test set.
+# before you read the accuracy. And remember that an interval covers luck, and nothing else: it gets no wider because
+# of the leak that you found in chapter 1, or because of near copies within the test set.
 #
 # The training loader shuffles, so a second measurement of ten batches sees other messages. It also drops an incomplete
 # last batch. To measure a whole set, use `every_message(loader)` from `llmclf.loaders`.
@@ -683,7 +683,7 @@ _ = head.load_state_dict(saved)  # as it was before
 #
 # <details><summary>3. After an hour of training all probabilities are one half. What has the model learnt?</summary>
 #
-# Only not to be sure without a reason. It knows nothing about the messages.
+# It has learnt one thing only: not to be sure without a reason. It knows nothing about the messages.
 #
 # </details>
 

@@ -390,7 +390,7 @@ pd.DataFrame({
 #
 # {numref}`fig-loss-curves` shows all measurements of our run.
 
-# %% mystnb={"figure": {"caption": "Training and validation loss while the model learns. The upper axis counts the messages it has seen, those of every epoch again.", "name": "fig-loss-curves"}, "image": {"alt": "Two curves of loss over optimizer steps, one for the training and one for the validation messages. Both fall steeply within the first epoch and flatten out near zero, with small jumps; the validation curve stays a little above the other."}}
+# %% mystnb={"figure": {"caption": "Training and validation loss while the model learns. The upper axis counts the messages that the model has seen; every epoch counts them again.", "name": "fig-loss-curves"}, "image": {"alt": "Two curves of loss over optimizer steps, one for the training and one for the validation messages. Both fall steeply within the first epoch and flatten out near zero, with small jumps; the validation curve stays a little above the other."}}
 from llmclf.teaching import plots
 
 losses = plots.plot_losses(history)
@@ -550,7 +550,7 @@ probe = fit_probe(whole, loaders.train)
 print(f"after {probe.blocks} blocks, pooling: {probe.pooling}")
 print(evaluate(whole, every_message(loaders.test)))
 
-# %% mystnb={"figure": {"caption": "How well a probe tells spam from ham after each block, by the mean over the tokens and by the last token, each message judged by a regression that has not seen it.", "name": "fig-probe"}, "image": {"alt": "Two curves of loss over the number of blocks. The one for the mean over the tokens lies low from the first blocks on and hardly changes; the one for the last token begins high, falls steeply over the first blocks and slowly after them, and stays above the other to the end."}}
+# %% mystnb={"figure": {"caption": "Loss of a probe after each block, for the mean over the tokens and for the last token. Each message is judged by a regression that has not seen it.", "name": "fig-probe"}, "image": {"alt": "Two curves of loss over the number of blocks. The one for the mean over the tokens lies low from the first blocks on and hardly changes; the one for the last token begins high, falls steeply over the first blocks and slowly after them, and stays above the other to the end."}}
 by_block = plots.plot_probe(probe.table)
 by_block
 
@@ -559,7 +559,8 @@ by_block
 # know words already. For another question, such as whether a review is positive, deeper blocks or the last token may
 # do better.
 #
-# The numbers by which you choose are too kind to the winner. Where you have no test set, `probe.accuracy` estimates
+# If you choose the best of many results, its number is usually too good, because luck helped. Where you have no test
+# set, `probe.accuracy` estimates
 # how good the *whole* procedure is: it chooses by some of the texts and judges by the others, five hundred times
 # {cite:p}`tsamardinos2018`. Here even this estimate may be too high, because near copies of a message can stand on
 # both sides (chapter 8). The command below keeps them together.
@@ -658,9 +659,9 @@ for factor in (0.1, 1, 10):
     print(f"rate {rate:g}: {found}")
 
 # %% [markdown]
-# With too small a rate, one epoch does not move the weights far enough; with too large a rate, the steps overshoot. The
-# best rate depends on the model and on the number of epochs: after one epoch a larger rate can be ahead that is behind after
-# five.
+# With a tenth of our rate, one epoch does not move the weights far enough. Ten times our rate gives the smallest loss
+# here, after one epoch and on one small set. After five epochs the order can be different, because large steps may
+# overshoot. So the best rate depends on the model and on the number of epochs.
 
 # %% [markdown]
 # ## Questions
@@ -696,8 +697,8 @@ for factor in (0.1, 1, 10):
 #
 # <details><summary>5. Why is the learning rate chosen on the validation set?</summary>
 #
-# A choice fits the accidents of the set by which it was made. The test set must stay free of such choices to judge
-# fairly.
+# A choice partly fits the chance details of the set that you use for it. The test set can judge fairly only if you
+# made no choice with it.
 #
 # </details>
 

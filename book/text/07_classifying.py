@@ -254,7 +254,8 @@ def read_along(text):
 
 
 # %% [markdown]
-# At each token `read_along` gives what `predict_proba` says of the beginning alone. The library's version is
+# At each token, `read_along` gives the probability that `predict_proba` would give if the message ended there. The
+# library's version is
 # {py:func}`~llmclf.interactive.token_probabilities.token_probabilities`.
 #
 # **Predict before you run.** Look at the two messages once more. Which tokens move the probability of spam most?

@@ -38,8 +38,8 @@ print(provenance(backbone, device))
 # ## A leak
 #
 # Some test messages of chapter 1 are also in its training set, apart from digits, capitals and punctuation.
-# Advertisements are sent in thousands, so this is no accident of our {term}`seed`. This rule calls a message spam
-# exactly when it copies a training spam.
+# Advertisements are sent in thousands, so this is no accident of our {term}`seed`. Now take a rule that knows nothing
+# else: it calls a message spam exactly when the message copies a training spam.
 #
 # **Predict before you run.** Half of the test messages are spam. How often will this rule be right?
 
@@ -80,7 +80,7 @@ print(sorted(" ".join(run) for run in one & two))
 print(f"similarity {jaccard_similarity(one, two):.2f}")
 
 # %% [markdown]
-# The two texts share three of nine runs. From a similarity of one half on, two texts count as near copies. Near
+# The two texts share three of nine runs. Two texts with a similarity of one half or more count as near copies. Near
 # copies of near copies belong to the same group:
 
 # %%
@@ -157,10 +157,11 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# Top right are the {term}`false alarms <false alarm>`, ham that was called spam; bottom left are the misses. Three
+# The top right cell counts the {term}`false alarms <false alarm>`, ham that was called spam. The bottom left cell
+# counts the misses, spam that was called ham. Three
 # numbers describe spam alone. {term}`Precision <precision>`: of all messages called spam, how many are spam?
-# {term}`Recall <recall>`: of all spam, how much was found? {term}`F1 <f1>` is their harmonic mean, which is high only
-# when both are.
+# {term}`Recall <recall>`: of all spam, how much was found? {term}`F1 <f1>` is the harmonic mean of the two. It is high
+# only when both are high.
 
 # %%
 fine_tuned.by_class(names).round(3)
@@ -276,7 +277,8 @@ pd.DataFrame.from_dict(rows, orient="index")
 # %% [markdown]
 # Always saying *ham* gives a high accuracy and an F1 of zero. The keyword rule finds most of the spam. Zero-shot,
 # SmolLM2 does no better than always saying *ham*, at least with this question and a threshold of one half. The TF-IDF
-# models come near the fine-tuned model. (The interval is Wilson's, for as many messages as the groups are worth.)
+# models come near the fine-tuned model. (The interval is Wilson's, for a smaller number of messages, because near
+# copies are not independent evidence.)
 #
 # ### Two classifiers on the same messages
 #
@@ -319,10 +321,11 @@ for name, theirs in said.items():
 # %% [markdown]
 # ## Five folds for everybody
 #
-# The training messages can judge too, if the model learns from others. Cut the collection into ten parts, with groups
-# undivided. Two parts judge, one validates, seven train. Then the next two judge, and so on ({numref}`fig-folds`).
-# After five {term}`folds <fold>` every message has judged once, and the model that it judged had seen neither it nor
-# a near copy. This is {term}`cross-validation`.
+# You can also test on the training messages, if each time the model learns from other messages. Cut the collection
+# into ten parts, and keep each group in one part. Two parts judge the model, one validates it, and seven train it.
+# Then the next two parts judge, and so on ({numref}`fig-folds`).
+# After five {term}`folds <fold>` every message has been a test message once, and the model that it tested had seen
+# neither this message nor a near copy of it. This is {term}`cross-validation`.
 #
 # :::{figure-md} fig-folds
 # ![Five rows of ten boxes. In each row two boxes judge, one chooses, and seven teach. Every box judges once.](figures/folds.svg)
@@ -405,8 +408,10 @@ pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 # which chapter 10 explains, allows for that. Everything else in the tables was looked at afterwards. Earlier runs on
 # these same messages had suggested most of the answers: this is a repetition under fairer rules, not a test on new data.
 #
-# Luck comes from two sides. $p$ asks about the messages that judge. The column *draws ahead* asks about the messages
-# that were learnt from: a verdict also needs a paired t-test over the draws. (We added the t-test later. It can only
+# Luck enters twice: in the choice of the test messages, and in the choice of the training messages. $p$ covers only
+# the test messages. The column *draws ahead* counts the draws of training messages on which the first method is
+# better. For a verdict, a paired t-test over these draws must be significant, too. (We added the t-test later. It can
+# only
 # take a verdict away.)
 
 # %%
@@ -416,9 +421,10 @@ table = answer(SPAM, decided)
 table.style.format({"p": "{:.2g}"}, na_rep="")
 
 # %% [markdown]
-# With all labels of this collection, we can show no difference between counted characters, which learn in seconds, and
-# any form of the fine-tuned GPT. That does not prove them equal. The rest was looked at afterwards. Both make fewer
-# mistakes than counted words and the sentence encoder. Against the probe it depends on the threshold, as the next
+# With all labels of this collection, we asked about three forms of the fine-tuned GPT. None of them differs measurably
+# from counted characters, which learn in seconds. That does not prove them equal. We looked at the rest only
+# afterwards. Counted characters and the GPT make fewer mistakes than counted words and the sentence encoder. Against
+# the probe it depends on the threshold, as the next
 # section shows. Is the GPT's higher AUC, or the lower log loss of counted characters, more than luck? Draw groups again, and take
 # the difference, GPT minus characters, each time:
 
@@ -453,8 +459,9 @@ for measure in (metrics.roc_auc_score, metrics.log_loss):
 #
 # The same command has trained on sixteen messages, on twice as many, and so on: the cheap methods on ten draws of
 # each size, fine-tuning on five. (The GPT repeats few messages until it has made a hundred steps.) With few labels
-# there is no validation set, so here another threshold rule holds at every size: call as large a share spam as in the
-# training messages. The draws keep the collection's share of spam, so this rule knows how common spam is. A truly
+# there is no validation set, so here we use another threshold rule at every size: call the same share of the messages
+# spam as in the training messages. The draws keep the collection's share of spam, so this rule knows how common spam
+# is. A truly
 # random sixteen would not: one in ten would hold no spam at all. The result is a {term}`learning curve`.
 
 # %%
@@ -477,9 +484,10 @@ plot_learning_curve(errors, {name: name for name in drawn})
 # %% [markdown]
 # At the left end of {numref}`fig-learning-curve` the *frozen* features win: with sixteen labels the probe makes about
 # three mistakes where the next best method makes five, in the mean over ten draws. The draws differ a lot, and on two of
-# them the probe was far worse than its mean. Compare fine-tuning with the column *same five*, for it ran on these
-# five draws only. Fine-tuning has too little to learn from at first: it is about as good as the sentence encoder. From
-# some dozens of labels up to a thousand, counted characters make fewer mistakes than fine-tuning. With all labels
+# them the probe was far worse than its mean. Compare fine-tuning with the column *probe, same five*, because
+# fine-tuning ran on these five draws only. Fine-tuning has too little to learn from at first: it is about as good as
+# the sentence encoder. From
+# 64 labels up to a thousand, counted characters make fewer mistakes than fine-tuning. With all labels
 # fine-tuning, counted characters and the probe are close together.
 #
 # So, for a task of this kind: with some dozens of labels, up to a hundred or two, fit a probe. From 256 labels on we cannot show
@@ -489,7 +497,7 @@ plot_learning_curve(errors, {name: name for name in drawn})
 # %% [markdown]
 # ## A threshold with a price
 #
-# So far a message was called spam from a {term}`probability` of one half on, or from the threshold with the fewest
+# So far we called a message spam if its {term}`probability` reached one half, or the threshold with the fewest
 # mistakes. A lower {term}`threshold` finds more spam and gives more false alarms. The {term}`precision-recall curve`
 # shows all thresholds at once. (The {term}`ROC curve`, whose area is the AUC, plots recall against the share of ham
 # that is called spam.)
@@ -564,7 +572,8 @@ print(f"saved: between {low:.0f} and {high:.0f}")
 # ## Are the probabilities honest?
 #
 # With honest probabilities you need no search: you call a message spam as soon as a false alarm is expected to cost
-# less than a miss. Of all messages to which an honest model gives about nine tenths, nine in ten are spam. This is
+# less than a miss. Take all messages to which an honest model gives a probability of about nine tenths: nine in ten of
+# them are spam. This is
 # called {term}`calibration`. Sort the test messages into bins by their predicted probability, and compare.
 
 # %%
@@ -599,7 +608,8 @@ print(f"calibration error {error:.4f}, temperature {temperature:.2f}")
 print(f"loss lower by {gain.mean():.4f} ({low:.4f} to {high:.4f})")
 
 # %% [markdown]
-# The temperature is above one: the model was too sure. The interval says whether the gain is more than luck.
+# The temperature is above one: the model was too sure. The interval of the gain does not contain zero, so luck is an
+# unlikely reason for it.
 #
 # ## Save the decision
 #
@@ -709,8 +719,8 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 # %% [markdown]
 # Two of the three modern frauds pass: the parcel raises some doubt, the plea for money none. Our model catches the
 # third, and is just as sure that a harmless verification code is spam. TF-IDF lets all three pass, and gives its
-# highest probability to the dentist. Six made-up messages prove no rate, but a good result on old messages is no
-# promise for new ones.
+# highest probability to the dentist. Six made-up messages do not measure an error rate. But they show that a good
+# result on old messages need not hold for new ones.
 #
 # ## What it must not be used for
 #
@@ -723,7 +733,7 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
 #
 # ### Exercise 1: Another prevalence
 #
-# A classifier finds the share `recall` of all spam, and falsely calls the share `alarms` of all ham spam. Write
+# A classifier finds the share `recall` of all spam. Of all ham, it wrongly calls the share `alarms` spam. Write
 # `precision_at(recall, alarms, prevalence)`: the precision where spam makes up the share `prevalence` of all
 # messages. Where nothing would be called spam, return 0.
 

@@ -257,8 +257,9 @@ for name in ("last-token", "probe"):
 # ## How many labels does it take?
 #
 # Now the same methods learn from 16 labelled sentences, from 32, and so on. The cheap methods learnt from ten draws
-# of each size, fine-tuning from five. Small samples have no validation set, so here another threshold rule holds at
-# every size: call as large a share positive as in the training sentences. (The last column was looked at afterwards.)
+# of each size, fine-tuning from five. Small samples have no validation set, so here we use another threshold rule at
+# every size: call the same share of the sentences positive as in the training sentences. (The last column was looked
+# at afterwards.)
 
 # %%
 from llmclf.evaluation.predictions import error_rates
@@ -293,8 +294,9 @@ table = answer(FILMS, decided)
 table.style.format({"p": "{:.2g}"}, na_rep="")
 
 # %% [markdown]
-# Against counted words and the sentence encoder the probe leads at every size. Against fine-tuning the answer is certain
-# only with 256 labels: with fewer, the five draws differ so much that the lead of one draw can be the loss of another.
+# Against counted words and the sentence encoder the probe leads at every size. Against fine-tuning its lead is certain
+# only with 256 labels. With fewer labels it leads on four of the five draws, and the size of the lead differs too much
+# from draw to draw.
 # And with all sentences we can show no difference between reading the last token and the mean, once the block learns.
 
 # %% [markdown]
@@ -370,7 +372,8 @@ for task, found in layers.items():
 # largest in the middle of the model, and there the last token works best. Through causal attention it can collect
 # what the whole sentence says. So the best place to read depends on the task. If you do not know which kind of task
 # you have, let the probe try both; {py:func}`~llmclf.probe.fit_probe` does.
-# (The largest of sixty areas is a little too good, and the reasons are ours: we did not test them.)
+# (The largest of sixty areas is a little too good, because it was picked for its size. And we did not test the reasons
+# that we give here.)
 #
 # The map also suggests why fine-tuning had a hard time. It trains the *last* block, but the classes are separated
 # best in the middle. The later blocks prepare the next word, and fine-tuning may have to undo that. So we tried one
@@ -387,8 +390,8 @@ for other in ("last-token", "probe"):
 # %% [markdown]
 # We looked at this afterwards, on sentences that had already judged other methods. Take it as a hint, not as a proof. The
 # table of labels has more: with 64 sentences this form of fine-tuning is ahead of the probe, with 256 and 1,024 it is
-# not. And it did not do better on spam (chapter 8). So it was the last block, not fine-tuning as such, that had
-# too little to learn from.
+# not. And it did not do better on spam (chapter 8). So the weak point was probably the last block, and not fine-tuning
+# as such.
 
 # %% [markdown]
 # ## Other kinds of text
@@ -414,7 +417,7 @@ pd.DataFrame(kinds).style.format("{:.1%}")
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# On tweets the rules win by far. Why, we did not find out. On products and editorials the frozen features are ahead of
+# On tweets the rules win by far. We did not find out why. On products and editorials the frozen features are ahead of
 # the rules, and far ahead of counted words. On tweets counted words are worse than always giving the commoner side.
 # (Of these comparisons, only fine-tuned against counted words was written down beforehand.)
 # :::
@@ -437,7 +440,8 @@ pd.Series(areas_of).unstack(0).style.format("{:.3f}")
 
 # %% [markdown]
 # On products and editorials it is behind the frozen features in the ranking, too. On tweets it is ahead of them, and the
-# {term}`sentence encoder` ranks tweets best. So a part of the loss was the threshold: set it anew where you go.
+# {term}`sentence encoder` ranks tweets best. So a part of the loss came from the threshold. Set the threshold again
+# for each new kind of text.
 #
 # ## Negation, token by token
 #

@@ -163,8 +163,9 @@ print("right in float32 only: ", pair.only_second)
 
 # %% [markdown]
 # Read the reference with care. Each number is one run of GPT-2 on three hundred messages of another split, which
-# leaks {cite:p}`raschka2024experiments`. There every row changes Raschka's recipe, so compare it only within that
-# column, with `last-position` (and `random` with `all`). A few points mean little there.
+# leaks {cite:p}`raschka2024experiments`. In the reference every row changes Raschka's recipe. So compare a number only
+# with the number of `last-position` in the same column (and `random` with `all`). A difference of a few points means
+# little.
 
 # %%
 from llmclf.evaluation.predictions import leads
@@ -313,8 +314,9 @@ costs.style.format(forms | {"seconds": "{:,.0f}"})
 # %% [markdown]
 # ### What learns
 #
-# **head.** Only a weighted sum is trained, and most answers are right. They are fewer than with the last block, in
-# every fold. So the frozen states already hold much of what the sum needs, and training the last block brings out
+# **head.** Only a weighted sum is trained, and most answers are right. But in every fold, fewer answers are right than
+# when the last block learns. So the frozen states already hold much of what the sum needs, and training the last block
+# brings out
 # more. GPT-2 lost far more in its single run, but it read a padded last position.
 #
 # **two-blocks.** One more block doubles the number of trained weights. Wherever the two rows disagree, `two-blocks` is
@@ -346,8 +348,9 @@ for base in ("all", "last-token", "random"):
 # times the work. A row that looks bad may only be badly tuned.
 
 # %% [markdown]
-# **random.** From random weights, at the larger rate, the result is not clearly different from `all`. But fewer
-# messages are right than with pretrained weights at the rate that suits them (`all-slower`). We did not try whether
+# **random.** From random weights, at the larger rate, the result is not clearly different from `all`. But this row
+# gets fewer messages right than `all-slower`, which trains pretrained weights at the rate that suits them. We did not
+# try whether
 # another rate suits random weights better. Even so, this row gets most messages right: the words alone give much
 # away.
 

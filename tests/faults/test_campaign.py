@@ -30,6 +30,7 @@ def things(tmp_path_factory, gpt2_encoding) -> Things:
     return Things(tmp_path_factory.mktemp("faults"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2400)  # a hundred processes, one after the other
 def test_nothing_is_lost(things):
     names = []
