@@ -248,10 +248,13 @@ def expected_calibration_error(probabilities: Sequence[float], labels: Sequence[
 def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
     """The number by which to divide logits (messages, classes) for the least cross-entropy (Guo and others 2017).
 
-    Above 1 where the classifier was too sure. The order of the probabilities, and so every label, stays the same.
+    Above 1 where the classifier was too sure. The order of the probabilities, and so every label, stays the same. Where
+    no answer is wrong, the smaller the better, without end: such messages cannot tell, and it is 1.
     """
     check_consistent_length(logits, labels)
     logits, label_numbers = np.asarray(logits, dtype=float), np.asarray(labels)
+    if (logits.argmax(axis=1) == label_numbers).all():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
