@@ -219,3 +219,9 @@ def test_temperature_is_what_pytorch_finds_by_gradients(true_temperature):
     found = fit_temperature(logits.numpy(), labels.numpy())
     assert found == pytest.approx(log_temperature.exp().item(), rel=1e-4)
     assert found == pytest.approx(true_temperature, rel=0.1)
+
+
+def test_messages_without_a_mistake_cannot_tell_the_temperature():
+    logits = np.array([[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
+    assert fit_temperature(logits, [0, 1, 0]) == 1.0
+    assert fit_temperature(logits, [0, 1, 1]) > 1.0
