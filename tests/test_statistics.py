@@ -222,6 +222,6 @@ def test_temperature_is_what_pytorch_finds_by_gradients(true_temperature):
 
 
 def test_messages_without_a_mistake_cannot_tell_the_temperature():
-    logits = np.array([[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
+    logits = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
     assert fit_temperature(logits, [0, 1, 0]) == 1.0
     assert fit_temperature(logits, [0, 1, 1]) > 1.0

@@ -9,10 +9,9 @@
 # %% [markdown]
 # # 3 · The pretrained model
 #
-# A thousand text messages are far too few to learn a language from. So we do not start from nothing: we take a
-# {term}`pretrained model` that has already read a great deal, and teach it our task later. In this chapter you write
-# the model yourself, from one attention head to the whole of it, and run it with the published weights. At the
-# end you can
+# A thousand text messages are far too few to learn a language from. So we take a {term}`pretrained model` that has
+# already read a great deal, and teach it our task later. In this chapter you write the model yourself, from one
+# attention head to the whole of it, and run it with the published weights. At the end you can
 #
 # - **explain** what {term}`pretraining` teaches a model,
 # - **write** an attention head with a causal mask, and **build** a block and a model from it,
@@ -23,8 +22,7 @@
 # %% [markdown]
 # > **Before you start.** You need chapters 1 and 2 (tables, tokens, batches), and you should have met tensors and linear
 # > layers in PyTorch. The chapter runs in a minute or two on a laptop's CPU; we have not measured a GPU. It downloads
-# > the weights once: 98 MB for SmolLM2, 548 MB for the smallest GPT-2. SmolLM2's weights are unpacked once, which
-# > takes half a gigabyte of disk.
+# > the weights once: 98 MB for SmolLM2 (unpacked, half a gigabyte of disk), 548 MB for the smallest GPT-2.
 
 # %% tags=["remove-cell"]
 # %matplotlib inline
@@ -43,17 +41,17 @@ backbone, device = choose_backbone(), choose_device()
 print(provenance(backbone, device))
 
 # %% [markdown]
-# The line `backbone` names the model of this page and the {term}`device` it runs on. The book is written for GPT-2
-# {cite}`radford2019`. Where its weights are not available, the library uses SmolLM2 {cite}`allal2025`, and says so. This
-# edition is printed with SmolLM2. Every cell runs with either model.
+# The line `backbone` names the model of this page and its {term}`device`. The book is written for GPT-2
+# {cite}`radford2019`. This edition is printed with SmolLM2 {cite}`allal2025`, which the library uses where GPT-2's
+# weights are not available. Every cell runs with either model.
 
 # %% [markdown]
 # ## Text holds its own answers
 #
 # A {term}`language model` reads the beginning of a text and gives every {term}`token` of its vocabulary a score: how likely
-# is this token to come next? In {term}`pretraining` the model guesses the next token, again and again, in a huge amount of
-# text, and after each guess its weights move a little towards the right answer. Nobody has to label anything: the text
-# itself contains the answers, as four words show.
+# is this token to come next? In {term}`pretraining` the model guesses the next token, again and again, in a huge
+# amount of text, and after each guess its weights move a little towards the right answer. Nobody has to label
+# anything, because the text itself contains the answers:
 
 # %% tags=["nbval-check-output"]
 from llmclf.tokenizer import encode, load_tokenizer
@@ -68,14 +66,13 @@ for place in range(1, len(token_ids)):
 # %% [markdown]
 # One short sentence gives three exercises with their answers. GPT-2 practised on about forty gigabytes of web pages
 # {cite}`radford2019`, perhaps ten billion tokens; SmolLM2-135M on two trillion tokens {cite}`allal2025`. To guess
-# well, a model has to pick up spelling, grammar, facts, and the tone of a letter or an advertisement. All of
-# this ends up in its weights. {numref}`fig-pretrained` shows where they enter our project.
+# well, a model has to pick up spelling, grammar, facts and tone. All of this ends up in its weights, which enter our
+# project as {numref}`fig-pretrained` shows.
 #
 # :::{figure-md} fig-pretrained
 # ![Two boxes at the top: labelled messages, few, for this task; and pretrained weights, learnt by others from a great deal of text. Both lead down into stage 1, prepare, where the messages become batches and the weights become the model. From there both go to stage 2, fine-tune, and on to stage 3, use.](figures/pretrained.svg)
 #
-# Where the pretrained model comes in. Others have paid for its weights; we pay for a download, and later for a
-# little training.
+# Where the pretrained model comes in. Others have paid for its weights.
 # :::
 
 # %% [markdown]
@@ -89,14 +86,13 @@ for place in range(1, len(token_ids)):
 # :::{figure-md} fig-gpt-block
 # ![On the left the whole model from top to bottom: token ids, embeddings, a pile of N blocks, final norm, vocabulary head, logits. On the right one block: a thick vertical line with two detours, each through a norm and then attention or MLP, whose result is added back onto the line. Below, a table of what differs: number of blocks, positions, norm, attention and MLP in GPT-2 and in SmolLM2.](figures/gpt_block.svg)
 #
-# A GPT in the form of {cite:t}`radford2019`, and one of its blocks. The same drawing serves for SmolLM2; the
-# table names what differs, part by part.
+# A GPT in the form of {cite:t}`radford2019`, and one of its blocks. The table names what differs in SmolLM2.
 # :::
 
 # %% [markdown]
-# One call loads the model. (What it does with the file comes later on this page.) Then the four words become
-# vectors: the model looks up each token in its table of {term}`embeddings <embedding>`. GPT-2 adds a vector for each
-# position here; SmolLM2 handles positions inside attention.
+# One call loads the model. Then the four words become vectors: the model looks up each token in its table of
+# {term}`embeddings <embedding>`. GPT-2 adds a vector for each position here; SmolLM2 handles positions inside
+# attention.
 
 # %%
 from llmclf.weights import load_pretrained
@@ -159,11 +155,10 @@ words = [tokenizer.decode([number]) for number in token_ids]
 pd.DataFrame(weights.tolist(), index=words, columns=words).round(2)
 
 # %% [markdown]
-# Read the table line by line. Each line shows how much one token takes from itself and from each earlier token. (The
-# head still lacks the rotation of the next section, so SmolLM2's real weights differ.) All numbers above the diagonal
-# are zero. A token must not see what
-# comes later, because in pretraining the later tokens are the answers. This is how the mask hides the future: the
-# sum for a token simply contains no term for a later one.
+# Each line shows how much one token takes from itself and from each earlier token. (The head still lacks the rotation
+# of the next section, so SmolLM2's real weights differ.) All numbers above the diagonal are zero. A token must not
+# see what comes later, because in pretraining the later tokens are the answers. So the sum for a token simply
+# contains no term for a later one.
 #
 # **Predict before you run.** We replace the last word. Which lines of the table change?
 
@@ -230,9 +225,8 @@ def all_heads(attention, normed):
 # ## A block, and the whole model
 #
 # The MLP widens each hidden state, applies a curved function and narrows it again. In GPT-2 the curve is a GELU; in SmolLM2 a
-# second path, the gate, decides how much passes (SwiGLU {cite}`shazeer2020`). The norms differ a little, too: GPT-2's
-# LayerNorm subtracts the mean and divides by the spread, SmolLM2's RMSNorm {cite}`zhang2019` only divides. Here is the
-# block:
+# second path, the gate, decides how much passes (SwiGLU {cite}`shazeer2020`). GPT-2's norm, LayerNorm, subtracts the
+# mean and divides by the spread; SmolLM2's, RMSNorm {cite}`zhang2019`, only divides. Here is the block:
 
 # %%
 from torch.nn import functional as F
@@ -250,9 +244,9 @@ def block_by_hand(block, states):
 
 
 # %% [markdown]
-# Both lines of the block have the form *old plus new*: this is the residual path. The model runs all blocks, one after the
-# other, then a final norm. The output layer compares each hidden state with the embedding of every token and gives a
-# score, the {term}`logit`.
+# Both lines of the block have the form *old plus new*: this is the residual path. The model runs all blocks, then a
+# final norm. The output layer has no weights of its own: it compares each hidden state with the embedding of every
+# token, and the score is the {term}`logit`.
 
 # %%
 hidden = states[0]
@@ -266,9 +260,8 @@ theirs = model(input_ids)[0]
 print("the library's model agrees:", logits.allclose(theirs, atol=1e-3))
 
 # %% [markdown]
-# That is the whole model: tokens in, and for each token a score for every token that could come next. The library's
-# `models/gpt2.py` and `models/llama.py` contain the same lines, for whole batches. The output layer has no weights of its own:
-# it uses the table of embeddings a second time. We need the scores of the last token:
+# That is the whole model. The library's `models/gpt2.py` and `models/llama.py` contain the same lines, for whole
+# batches. The scores of the last token say what may come next:
 
 # %%
 best = logits[-1].softmax(dim=-1).topk(5)
@@ -279,8 +272,8 @@ pd.DataFrame({"next token": words, "probability": shares})
 # %% [markdown]
 # ## The model speaks
 #
-# The model does not choose a word, it gives all of them a probability. The simplest way to choose is {term}`greedy decoding`:
-# append the most probable token, and ask again.
+# The model gives every token a probability. The simplest way to choose is {term}`greedy decoding`: append the most
+# probable token, and ask again.
 
 # %%
 longer = input_ids
@@ -290,8 +283,7 @@ for _ in range(15):
 print(tokenizer.decode(longer[0].tolist()))
 
 # %% [markdown]
-# This is English, with grammar and some sense. For GPT-2 124M the continuation is known word for word. According to
-# {cite:t}`raschka2024` it reads
+# This is English, with some sense. For GPT-2 124M, {cite:t}`raschka2024` reports this continuation:
 #
 # > Every effort moves you forward.
 # >
@@ -311,12 +303,12 @@ initialise(newborn, seed=123)
 print(continue_text(newborn.to(device).eval(), tokenizer, text, 10))
 
 # %% [markdown]
-# Only the values of the weights differ. So all sense in the first continuation came from training.
+# Only the values of the weights differ, so all sense in the first continuation came from training.
 #
-# Other tasks may need pretraining less than writing does. On our messages {cite:t}`raschka2024experiments` trained all
-# layers of GPT-2 to a test accuracy of 93.67 % from random weights, and of 96.67 % from pretrained ones, in one run each.
-# Chapter 10 did the same with SmolLM2, in three runs each (pretrained weights at a rate of 5e-5, random ones at 2e-4; no
-# other rate was tried for these):
+# Other tasks may need pretraining less. On our messages {cite:t}`raschka2024experiments` trained all layers of GPT-2
+# to a test accuracy of 93.67 % from random weights, and of 96.67 % from pretrained ones (one run each). Here are
+# chapter 10's three runs each of SmolLM2 (random weights at a rate of 2e-4, the only one tried for them; pretrained
+# ones at 5e-5):
 
 # %%
 from llmclf.evaluation.predictions import tell_experiment
@@ -325,17 +317,17 @@ for name in ("random", "all-slower"):
     print(tell_experiment(name))
 
 # %% [markdown]
-# Spam can be recognised by its words, even by a model that has read nothing else. What pretraining adds here is the last
-# few points. On the task of chapter 9 it adds much more.
+# Spam can be recognised by its words, even by a model that has read nothing else. Pretraining adds the last few
+# points.
 
 # %% [markdown]
 # ## One design in four sizes
 #
-# GPT-2 was published in four sizes. They differ in the hidden size, in the number of blocks and in the number of heads. The
-# shape is enough to count weights: on PyTorch's *meta* device a model is built without any memory behind it.
+# GPT-2 was published in four sizes. They differ in hidden size, blocks and heads. The shape is enough to count
+# weights: on PyTorch's *meta* device a model takes no memory.
 #
-# **Predict before you run.** The largest GPT-2 has four times as many blocks as the smallest, and its hidden size is about
-# twice as large. How many times as many weights does it have?
+# **Predict before you run.** The largest GPT-2 has four times as many blocks as the smallest, and about twice the
+# hidden size. How many times as many weights does it have?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.weights import CONFIGS
@@ -361,16 +353,16 @@ sizes["weights"] = [f"{count:,}" for count in counts.values()]
 sizes
 
 # %% [markdown]
-# The layers of a block are matrices whose height and width are the hidden size, or a few times that. Twice the hidden size
-# makes a matrix four times as large, and there are four times as many blocks: the blocks grow about seventeenfold. But
-# nearly a third of the smallest model is the embedding table, which only doubles. So the whole grows less. SmolLM2, in the
-# last line, has about as many weights as the smallest GPT-2, in narrower and more numerous blocks.
+# A block consists mostly of matrices. Twice the hidden size makes each four times as large, and there are four times
+# as many blocks: the blocks grow about seventeenfold. But nearly a third of the smallest model is the embedding
+# table, which only doubles, so the whole grows less. SmolLM2, in the last line, is about as large as the smallest
+# GPT-2, with more and narrower blocks.
 
 # %% [markdown]
 # ## From a file to a model
 #
-# Weights come in a file, and chapter 1 showed when a file can be trusted: when its {term}`SHA-256` is the known one. The
-# library knows five files. A tick marks those that are on this machine and have passed the check.
+# A file of weights can be trusted when its {term}`SHA-256` is the known one (chapter 1). The library knows five
+# files. A tick marks those on this machine that have passed the check.
 
 # %%
 from llmclf.files import assets
@@ -382,9 +374,9 @@ for name in CONFIGS:
     print(f"{name:<13} {asset.size_text:>14}  {known}", "✓" * found)
 
 # %% [markdown]
-# (For the largest GPT-2 we know no verified SHA-256; for this file we rely on the check that the Hugging Face client makes
-# itself.) In the file every tensor has a name, and each publisher uses its own. Loading is mostly renaming. A tensor that
-# is missing, left over or of the wrong shape is an error.
+# (For the largest GPT-2 we know no SHA-256, and rely on the check that the Hugging Face client makes itself.) Each
+# publisher has its own names for the tensors, so loading is mostly renaming. A tensor that is missing, left over or
+# of the wrong shape is an error.
 
 # %% tags=["nbval-check-output"]
 from llmclf.models.gpt2_weights import HUB_BLOCK
@@ -395,9 +387,9 @@ names = pd.DataFrame({"GPT-2": in_gpt2, "SmolLM2": GGUF_BLOCK})
 names[names.index.str.endswith("weight")].fillna("–")
 
 # %% [markdown]
-# GPT-2 has no gate, and keeps query, key and value side by side in one matrix. It also stores its matrices the other way
-# round, (inputs, outputs) instead of PyTorch's (outputs, inputs), so the library transposes them. Most of them are not square:
-# a forgotten transposition would be noticed at once.
+# GPT-2 has no gate, and keeps query, key and value side by side in one matrix. It also stores its matrices as
+# (inputs, outputs) instead of PyTorch's (outputs, inputs), so the library transposes them. Most are not square: a
+# forgotten transposition would be noticed at once.
 
 # %% [markdown]
 # ### A fault that no shape check sees
@@ -420,9 +412,9 @@ for start in (text, "The capital of France is"):
     print(repr(continue_text(broken, tokenizer, start, 10)))
 
 # %% [markdown]
-# The broken SmolLM2 still writes good English. It even knows the capital of France. A readable text rules out coarse errors
-# only. A number is a better witness: how well does each model predict a text that it did not write? We
-# take the mean {term}`cross-entropy` of the next token (chapter 5 explains it; less is better).
+# The broken SmolLM2 still writes good English, and even knows the capital of France. A readable text rules out coarse
+# errors only. A number is a better witness: how well does each model predict a text that it did not write? We take
+# the mean {term}`cross-entropy` of the next token (chapter 5 explains it; less is better).
 
 # %%
 sample = "The first step in this recipe is to boil the potatoes in salted "
@@ -433,14 +425,14 @@ for name, one in (("loaded", model), ("file's order", broken)):
     print(f"{name:<12} {loss:.2f}")
 
 # %% [markdown]
-# The loss shows the fault at once. The best check is a comparison of logits with an independent
-# implementation on the same weights; the library's tests do that for both families of models.
+# The loss shows the fault at once. The best check compares logits with an independent implementation on the same
+# weights; the library's tests do that for both models.
 
 # %% [markdown]
 # ### Four bits for a weight
 #
-# SmolLM2's weights are packed by {term}`quantisation`. A group of 32 neighbours becomes whole numbers from 0 to 15, which
-# need four bits each, together with the smallest weight of the group and the step from one number to the next. Here are six
+# SmolLM2's weights are packed by {term}`quantisation`. A group of 32 neighbours becomes whole numbers from 0 to 15
+# (four bits each), with the smallest weight of the group and the step from one number to the next. Here are six
 # weights:
 
 # %% tags=["nbval-check-output"]
@@ -452,9 +444,9 @@ unpacked = packed * step + least
 print("unpacked:", [round(weight, 2) for weight in unpacked.tolist()])
 
 # %% [markdown]
-# No weight moves by more than half a step. The library unpacks the file once and keeps the result in its cache. GPT-2's file
-# stores four bytes for each weight, as memory does. The file is a tenth larger because it also stores twelve causal masks.
-# The library does not load them: it computes the mask, as you did.
+# No weight moves by more than half a step. The library unpacks the file once. GPT-2's file stores four bytes for each
+# weight, as memory does. It is a tenth larger, because it also stores twelve causal masks, which the library computes
+# instead.
 
 # %%
 count = count_weights(model)
@@ -464,8 +456,8 @@ print(f"in memory {count * 4 / 1e6:.0f} MB, four bytes each")
 # %% [markdown]
 # ## Does every message fit?
 #
-# A model reads a limited number of tokens, its {term}`context`. GPT-2 has learnt vectors for 1,024 positions and none beyond.
-# Does every message of the collection fit, including the ham that balancing left out?
+# A model reads a limited number of tokens, its {term}`context`. GPT-2 has learnt vectors for 1,024 positions and none
+# beyond. Does every message fit, also the ham that balancing left out?
 
 # %%
 from llmclf import data
@@ -476,13 +468,12 @@ print(f"longest of {len(lengths):,} messages: {lengths.max()} tokens")
 print(f"smallest context of the five models: {sizes['context'].min():,}")
 
 # %% [markdown]
-# All fit, several times over. Longer texts must be cut, with chapter 2's `max_length`. Otherwise the model refuses them,
-# with an error that names the limit.
+# All fit, several times over. Cut longer texts with chapter 2's `max_length`; otherwise the model refuses them.
 #
 # ## Why not simply ask?
 #
-# The model understands some English. Can we ask it whether a message is spam, and do without the rest of this book? A text that we
-# give a model to continue is called a {term}`prompt`. Here is one around an obvious advertisement.
+# Can we ask the model whether a message is spam, and do without the rest of this book? A text that we give a model to
+# continue is called a {term}`prompt`, here around an obvious advertisement:
 
 # %%
 question = 'Message: "{}"\nIs this message spam? Answer yes or no.\nAnswer:'
@@ -491,19 +482,18 @@ prompt = question.format(advert)
 print(continue_text(model, tokenizer, prompt, 15).removeprefix(prompt))
 
 # %% [markdown]
-# SmolLM2's answer is good English, and wrong. (The odd marks are special tokens; we come back to them.) For GPT-2 124M
-# and a similar prompt, {cite:t}`raschka2024` reports that the model only repeats the prompt.
+# SmolLM2's answer is good English, and wrong. (The odd marks are special tokens; we come back to them.) GPT-2 124M
+# only repeats a similar prompt, as {cite:t}`raschka2024` reports.
 #
-# One message proves nothing, and free text is hard for a program to judge. So we measure, and force a choice: which token does
-# the model think is more likely to come next, `" yes"` or `" no"`? Each of them is a single token (the space belongs to
-# it, as in chapter 2).
+# One message proves nothing, and free text is hard for a program to judge. So we force a choice, and measure: which
+# token is more likely to come next, `" yes"` or `" no"`? Each is a single token (with its space, as in chapter 2).
 
 # %% tags=["nbval-check-output"]
 choices = [encode(tokenizer, word) for word in (" no", " yes")]
 print("tokens in each word:", [len(ids) for ids in choices])
 
 # %% [markdown]
-# To save time we pack several prompts into a batch, padded on the right. The logits that count are those of the last *real* token of
+# We pack several prompts into a batch, padded on the right. What counts are the logits of the last *real* token of
 # each prompt.
 
 # %%
@@ -533,8 +523,8 @@ print("alone or padded:", torch.allclose(alone, padded, atol=1e-3))
 # set, or when a real token has the same number as the pad token. Our batches carry `lengths` instead.
 
 # %% [markdown]
-# Now ask about every test message. The prompt may contain special tokens; the message is encoded as ordinary text,
-# so that nobody can forge a special token in it.
+# Now ask about every test message. The prompt may contain special tokens; the message is encoded as ordinary text, so
+# that nobody can forge one in it.
 
 # %%
 test = data.prepare_sms().test[:: 4 if data.is_fast() else 1]
@@ -557,7 +547,7 @@ def ask(form, answers, table):
 
 
 # %% [markdown]
-# The answer *no* counts as ham (0) and *yes* as spam (1). `score` counts how often that is right.
+# The answer *no* counts as ham (0), *yes* as spam (1).
 #
 # **Predict before you run.** About half of the test messages are spam. How often will the model be right?
 
@@ -570,9 +560,9 @@ plain = score(answers, labels)
 print(plain)
 
 # %% [markdown]
-# The range in brackets is the {term}`Wilson interval` {cite}`wilson1927`: the test messages are a sample, and by luck alone the
-# result could have been a little better or worse. (Chapter 5 explains the loss.) Half would be a coin's result. Look at
-# the answers, ham and spam separately, and at the margin: the score of *yes* minus that of *no*.
+# The range in brackets is the {term}`Wilson interval` {cite}`wilson1927`: with other test messages the result could
+# be a little better or worse. (Chapter 5 explains the loss.) A coin would be right half of the time. Look at ham and
+# spam separately, and at the margin: the score of *yes* minus that of *no*.
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -592,9 +582,9 @@ table
 # says *yes* a little more readily to ham.
 
 # %% [markdown]
-# One objection is fair. SmolLM2's file holds the *instruction-tuned* version: after pretraining it was trained on dialogues
-# ({term}`instruction fine-tuning`). A dialogue has a fixed form, with special tokens that say whose turn it is, and our
-# prompt did not have it. So we ask again in the form that the file itself records. To save time we ask about every third message.
+# One objection is fair. SmolLM2's file holds the *instruction-tuned* version: after pretraining it was trained on
+# dialogues ({term}`instruction fine-tuning`). A dialogue has a fixed form, with special tokens that say whose turn it
+# is. So we ask again in the form that the file itself records, about every third message to save time.
 
 # %%
 turns = (
@@ -611,20 +601,20 @@ if "<|im_start|>" in tokenizer.special_tokens_set:
     print(f"area under the ROC curve: {area:.2f}")
 
 # %% [markdown]
-# The form of a dialogue changes little: the answer is always *no*, and the margin still points the wrong way. Another prompt
-# could do better or worse. If you try ten and keep the best, you have made a choice: make it on the validation set, not on
+# The form of a dialogue changes little: the answer is always *no*, and the margin still points the wrong way. Another
+# prompt could do better or worse. If you try ten and keep the best, make this choice on the validation set, not on
 # the test set. We chose nothing by these results.
 #
-# Much larger models answer such questions well. A model of this size needs another way. What it has learnt
-# is in its hidden states, and the next chapter reads the answer from them.
+# Much larger models answer such questions well. What a model of this size has learnt is in its hidden states, and the
+# next chapter reads the answer from them.
 
 # %% [markdown]
 # :::{admonition} What was not checked
 # :class: warning
-# GPT-2's own weights could not be reached from the machine that made this page. Our GPT-2 gives the same logits as an
-# independent implementation on the same random weights, also when they come through a file of exactly the published
-# layout; the library's tests show it. We have not yet seen whether this code continues the four words as quoted above
-# when it loads the published file. The test for it is written, and runs where the file is available.
+# The machine that made this page could not reach GPT-2's own weights. On random weights our GPT-2 gives the same
+# logits as an independent implementation, also through a file of exactly the published layout; the library's tests
+# show it. Whether it continues the four words as quoted above we have not yet seen; the test for it runs where the
+# published file is available.
 # :::
 
 # %% [markdown]
@@ -735,8 +725,8 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 #
 # <details><summary>2. All tensors of a file have the expected names and shapes. Why does that not prove that it was loaded correctly?</summary>
 #
-# Rows can stand in another order, and two tensors of one shape can be exchanged. Only what the model computes shows that
-# everything is in its place, and a comparison of logits shows more than a readable text.
+# Rows can stand in another order, and two tensors of one shape can be exchanged. Only what the model computes shows
+# such faults, and a comparison of logits shows more than a readable text.
 #
 # </details>
 #
@@ -765,10 +755,9 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 # %% [markdown]
 # ## What you have learnt
 #
-# A language model gives every token a score for coming next, and pretraining makes these scores good without any labels. You
-# wrote an attention head, turned it into SmolLM2's with two edits, built the model from it, and saw it agree with the
-# library's. You counted weights, loaded a file, and found a fault that readable text hides. Asking the model about
-# spam gave you a number to beat.
+# Pretraining makes a model's scores for the next token good without any labels. You wrote an attention head, turned
+# it into SmolLM2's with two edits, built the model from it, and saw it agree with the library's. You counted weights,
+# loaded a file, and found a fault that readable text hides. Asking the model about spam gave you a number to beat.
 #
 # **Next:** the model scores tens of thousands of tokens, and we need two classes. [Chapter 4](04_head.ipynb) replaces its output
 # layer by a new {term}`head`.

@@ -160,9 +160,21 @@ print("one logit: ", (pairs[:, 1] - pairs[:, 0]).sigmoid())
 # python -m llmclf classify output/three "Our offers of this week"
 # ```
 #
-# `--text-column` and `--label-column` name other columns, and with `--method probe` some dozens of labels are enough to
-# begin. In Python, `read_table` of `llmclf.files.tables` reads the file, and `llmclf.finetune.finetune` is the recipe.
-# [Troubleshooting](troubleshooting.md) lists tables of other forms.
+# The first lines of the table look like this (a text that holds a comma needs quotation marks):
+#
+# ```text
+# label,text
+# ham,See you at eight
+# newsletter,"Our offers, this week only"
+# ```
+#
+# Type the commands in the project's folder, once `make lab` has installed everything, with `.venv/bin/python` for
+# `python` (on Windows `.venv\Scripts\python`). Fine-tuning wants some hundreds of texts of each label; with
+# `--method probe` some dozens are enough to begin. `--text-column` and `--label-column` name other columns.
+# `--class-weights balanced` helps where one label is rare, and `--keep-copies-together` keeps near copies out of the
+# test part (chapter 8). In the end the command prints the accuracy on the test part, from which it has not learnt. In
+# Python, `read_table` of `llmclf.files.tables` reads the file, `data.encode_labels(table, names)` and
+# `data.split(table, stratify=True)` prepare it, and `finetune(splits, names, backbone)` is the recipe (chapter 9). [Troubleshooting](troubleshooting.md) lists tables of other forms.
 # :::
 
 # %% [markdown]
@@ -240,7 +252,8 @@ table.tail(5).map("{:,}".format)
 # A larger GPT-2 needs no other code: start the notebooks with `LLMCLF_BACKBONE=gpt2-355M make lab`, or give a command
 # `--backbone gpt2-355M`.
 # It means a download of about 1.52 GB and, for each copy in float32 (this page holds three), roughly 1.4 GB of
-# memory. We could not run it. From the number of weights we estimate about three times the time of 124M per step.
+# memory. We could not run it. Its blocks hold 3.6 times as many weights as those of 124M (2.8 times SmolLM2's), so we
+# expect each pass to take about that many times as long.
 
 # %% [markdown]
 # ## One row of logits for each token

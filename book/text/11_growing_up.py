@@ -626,5 +626,5 @@ classifier.model.backbone.blocks = torch.nn.ModuleList(blocks)
 # measurements apart.
 
 # %% [markdown]
-# **Next:** a table of your own. Everything you need for it is in the [reference](api.md). The first question to
+# **Next:** a table of your own. The box in [chapter 4](04_head.ipynb) says how, and the [reference](api.md) has the rest. The first question to
 # ask of any result is the one of [chapter 8](08_how_good.ipynb): what would something simpler have done?
