@@ -86,19 +86,17 @@ def answer(questions: Sequence[Question], decided: pd.DataFrame) -> pd.DataFrame
         A row for each question: how many only the first got right, and only the second, p, on how many groups they
         disagree, on how many draws the first is ahead, and which is `better`. What was not run has empty cells.
     """
-    rows: dict[str, list[Any]] = {}
-    p_values = {str(asked): 1.0 for asked in questions}
-    answers: dict[str, Answer] = {}
+    answers: dict[Question, Answer] = {}
     for asked in questions:
         same = (decided["task"] == asked.task) & (decided["labels"] == asked.labels) & (decided["part"] == asked.part)
         first, second = (decided[same & (decided["experiment"] == name)] for name in (asked.first, asked.second))
         if len(first) and len(second):
             pair = compare(*(some[some["seed"] < SEED + FOLDS] for some in (first, second)))
-            answers[str(asked)] = Answer(pair, *over_draws(first, second))
-            p_values[str(asked)] = pair.p_value
-    certain = holm(p_values)
+            answers[asked] = Answer(pair, *over_draws(first, second))
+    certain = holm({str(asked): answers[asked].pair.p_value if asked in answers else 1.0 for asked in questions})
+    rows: dict[str, list[Any]] = {}
     for asked in questions:
-        if (found := answers.get(str(asked))) is None:
+        if (found := answers.get(asked)) is None:
             rows[str(asked)] = [None, None, None, None, "", "not run yet"]
             continue
         verdict = "too few to tell" if found.pair.too_few else "not certain"
