@@ -34,13 +34,28 @@ def test_typing_picking_and_moving_the_slider_change_the_result(classifier):
     seen = {app.results[0].value}
     app.text.value = "Win"
     seen.add(app.results[0].value)
-    app.example.value = EXAMPLES["a reminder"]
+    (reminder,) = (button for button in app.examples if button.description == "a reminder")
+    reminder.click()
     assert app.text.value == EXAMPLES["a reminder"]
     assert app.readings[0].text == EXAMPLES["a reminder"]
     seen.add(app.results[0].value)
     app.threshold.value = 0.99
     assert "threshold 99 %" in app.results[0].value
     assert len(seen) == 3
+
+
+def test_a_text_that_a_button_has_exchanged_can_be_taken_back(classifier):
+    app = ClassifierDemo(classifier)
+    app.text.value = "my own words"
+    app.examples[0].click()
+    app.clear.click()
+    app.clear.click()  # empty already: nothing to take back
+    assert app.text.value == app.readings[0].text == ""
+    app.undo.click()
+    assert app.text.value == next(iter(EXAMPLES.values()))
+    app.undo.click()
+    app.undo.click()
+    assert app.text.value == app.readings[0].text == "my own words"
 
 
 def test_numbers_are_shown_on_request(classifier):

@@ -93,8 +93,8 @@ def test_two_classifiers_stand_side_by_side(page):
     assert [page.locator(".widget-html h4").nth(place).inner_text() for place in (0, 1)] == ["random-1", "random-2"]
 
 
-def test_example_is_picked_from_the_list(page):
-    page.locator(".widget-dropdown select").select_option("a reminder")
+def test_example_is_a_button(page):
+    page.get_by_role("button", name="a reminder").click()
     wait_for_words(page, "milk")
     assert page.locator(".widget-textarea textarea").input_value() == EXAMPLES["a reminder"]
 

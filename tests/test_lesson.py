@@ -441,7 +441,7 @@ def test_words_and_pictures_tell_the_same(pool):
     teach(lesson, 10)
     right = f"{lesson.curve[-1]['accuracy']:.1%}".replace("%", " %")
     assert right in describe(lesson)
-    assert f'aria-label="your classifier after 10 labels: {right}"' in curve_svg(lesson.curve)
+    assert f'aria-label="classifier after 10 labels: {right}"' in curve_svg(lesson.curve)
     assert "TF-IDF" in curve_svg(lesson.curve)
     assert confident_list(lesson).count("Most surely") <= 2
 

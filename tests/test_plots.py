@@ -8,8 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from matplotlib.colors import to_rgb
 
-from llmclf.teaching.plots import plot_accuracies, plot_class_counts, plot_lengths, plot_losses, plot_probe
+from llmclf.teaching.plots import (
+    COLORS,
+    label_lines,
+    new_figure,
+    plot_accuracies,
+    plot_class_counts,
+    plot_lengths,
+    plot_losses,
+    plot_probe,
+)
 from llmclf.train import History
 
 HISTORY = History(
@@ -81,8 +91,7 @@ def on_second_axis(figure, places: list[float]) -> np.ndarray:
 def test_bars_have_the_counts():
     figure = plot_class_counts(TABLES)
     assert bars_of(figure) == {"ham": [1200, 30], "spam": [30, 30]}
-    assert legend_of(figure.axes[0]) == ["ham", "spam"]
-    assert {text.get_text() for text in figure.axes[0].texts} == {"1,200", "30"}
+    assert {text.get_text() for text in figure.axes[0].texts} == {"1,200 ham", "30 ham", "30 spam"}
 
 
 def test_bars_stand_beside_the_name_of_their_table():
@@ -103,7 +112,7 @@ def test_bars_do_not_overlap():
 def test_a_label_that_a_table_lacks_has_no_messages():
     figure = plot_class_counts({"all": TABLES["all"], "ham alone": pd.DataFrame({"label": ["ham"] * 7})})
     assert bars_of(figure) == {"ham": [1200, 7], "spam": [30, 0]}
-    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0", "1,200", "30", "7"]
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0 spam", "1,200 ham", "30 spam", "7 ham"]
 
 
 @pytest.mark.parametrize("labels", [["a", "b", "c"], [0, 1, 2], list("abcdefgh")])
@@ -141,7 +150,6 @@ def test_loss_curves_are_the_history():
         "training": (HISTORY.steps, HISTORY.train_losses),
         "validation": (HISTORY.steps, HISTORY.validation_losses),
     }
-    assert legend_of(figure.axes[0]) == ["training", "validation"]
     assert figure.axes[0].get_xlabel() == "optimizer steps"
 
 
@@ -165,6 +173,40 @@ def test_curves_of_a_probe_are_its_losses():
     assert {name: [*line.get_ydata()] for name, line in lines.items()} == {"mean": [0.3, 0.2], "last token": [0.6, 0.4]}
     assert all([*line.get_xdata()] == [1, 2] for line in lines.values())
     assert len({line.get_linestyle() for line in lines.values()}) == 2
+
+
+def test_each_line_is_named_at_its_end_in_its_colour():
+    axes = plot_losses(HISTORY).axes[0]
+    axes.figure.draw_without_rendering()
+    names = {text.get_text(): text for text in axes.texts}
+    assert set(names) == {"training", "validation"}
+    for line in axes.get_lines():
+        name = names[line.get_label()]
+        end = axes.transAxes.inverted().transform(axes.transData.transform(line.get_xydata()[-1]))
+        assert name.get_color() == line.get_color()
+        assert np.abs(np.subtract(name.xy, end)).max() < 0.1
+
+
+def test_names_of_lines_that_end_together_do_not_touch():
+    figure, axes = new_figure()
+    for number in range(5):
+        axes.plot([0, 1], [number, 2], label=f"line {number}")
+    label_lines(axes)
+    figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert len(boxes) == 5
+    assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+
+
+@pytest.mark.parametrize("ground", [(1, 1, 1), (0.1, 0.1, 0.1)], ids=["light", "dark"])
+def test_every_colour_stands_out_from_the_page(ground):
+    def luminance(color) -> float:
+        parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color]
+        return float(np.dot((0.2126, 0.7152, 0.0722), parts))
+
+    for color in COLORS:
+        light, dark = sorted((luminance(to_rgb(color)), luminance(ground)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, color
 
 
 def test_above_each_epoch_stand_the_examples_seen_by_then():

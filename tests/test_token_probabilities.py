@@ -116,6 +116,14 @@ def test_threshold_decides_on_the_word(classifier):
     assert Shown(render(three, "offer", 0.5)).words.startswith("not offer: ")
 
 
+def test_verdict_and_legend_have_the_colours_of_the_two_answers():
+    called, passed = render(reading_of(0.7), "spam", 0.5), render(reading_of(0.3), "spam", 0.5)
+    assert 'background:#b34700">spam</strong>' in called
+    assert 'background:#0072b2">ham</strong>' in passed
+    assert "towards spamtowards ham" in Shown(called).words
+    assert "towards not offer" in Shown(render(reading_of(0.4, names=("bill", "offer", "private")), "offer")).words
+
+
 def test_strongest_moves_get_arrows_at_the_end_of_their_word_and_small_ones_none():
     moves = np.array([0.0, 0.3, -0.2, 0.15, 0.12, 0.05])
     assert arrows(["Win", " a", " pri", "ze", " now", "!"], moves) == {1: "▲", 3: "▲"}  # "pri" and "ze" are one word
@@ -139,8 +147,8 @@ def test_curve_says_in_words_what_it_shows():
 
 def test_dashed_line_stands_at_the_threshold_and_one_token_is_a_level():
     shown = render(reading_of(0.3), "spam", 0.75)
-    assert 'd="M0 14.0H440"' in shown
-    assert 'points="4.0,32.0 436.0,32.0"' in shown
+    assert 'd="M0 25.0H440"' in shown
+    assert 'points="0.0,70.0 440.0,70.0"' in shown
 
 
 def test_marks_that_would_turn_the_text_round_can_be_seen():

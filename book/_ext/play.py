@@ -21,13 +21,6 @@ from llmclf.interactive.token_probabilities import EXAMPLES
 
 PAGE = "play"
 PARTS = 8  # scripts that the student comes in, so that a reader on a slow line sees it coming
-MORE_EXAMPLES = {  # what people receive today; the student is wrong about some
-    "a parcel": "Your parcel is held at customs. Pay the fee of 1.99 at post-track.example/id to receive it.",
-    "mum, my phone": "Hi mum, my phone broke, this is my new number. Can you send me money for the rent today?",
-    "crypto": "Our AI trading bot doubled 0.4 BTC in a week. Join now, only 20 places left!",
-    "a bank's alert": "ALERT: 250.00 was paid from your account. Not you? Call us on the number on your card.",
-    "a dentist": "Reminder: dentist on Tuesday 9:30. Reply C to cancel.",
-}
 
 
 def write_scripts(app: Sphinx) -> None:
@@ -42,7 +35,7 @@ def write_scripts(app: Sphinx) -> None:
     for number in range(PARTS):
         part = packed[number * size : (number + 1) * size]
         (target / f"student-{number}.js").write_text(f'STUDENT.file[{number}] = "{part}";\n', encoding="ascii")
-    student = {"parts": PARTS, "file": [], "examples": EXAMPLES | MORE_EXAMPLES, "why": WHY_WRONG}
+    student = {"parts": PARTS, "file": [], "examples": EXAMPLES, "why": WHY_WRONG}
     student["measured"] = measured(Path(app.srcdir, f"{PAGE}.ipynb"))
     (target / "student.js").write_text(f"const STUDENT = {json.dumps(student)};\n", encoding="ascii")
 

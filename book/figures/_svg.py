@@ -9,7 +9,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"  # Okabe and Ito: safe for colour-blind readers
+# After Okabe and Ito, as in `llmclf.teaching.plots`: safe for colour-blind readers; spam is vermilion, ham blue.
+BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#a3568a"
 INK, QUIET, CARD, EDGE = "#222222", "#6b6b6b", "#ffffff", "#d0d0d0"
 
 
@@ -68,7 +69,7 @@ class Drawing:
     def monospace(self, x: float, y: float, words: str, width: float) -> None:
         """Text stretched to a known width, so that what is drawn below it fits on every screen."""
         self.parts.append(
-            f'<text x="{x:.1f}" y="{y}" font-family="ui-monospace, monospace" font-size="14" fill="{INK}" '
+            f'<text x="{x:.1f}" y="{y}" font-family="ui-monospace, monospace" font-size="15" fill="{INK}" '
             f'xml:space="preserve" textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs">{escape(words)}</text>'
         )
 

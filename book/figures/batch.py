@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, INK, ORANGE, QUIET, RED, Drawing
+from _svg import BLUE, INK, PURPLE, QUIET, VERMILION, Drawing
 
 from llmclf import data
 from llmclf.loaders import make_loaders
@@ -33,20 +33,20 @@ def draw() -> Drawing:
     drawing.text(464, 52, f"({rows},)", color=QUIET, end=True)
     for row, (label, length) in enumerate(zip(batch.labels.tolist(), batch.lengths.tolist(), strict=True)):
         top = TOP + ROW * row
-        name, fill, edge = ("spam", "#fdf3dd", ORANGE) if label else ("ham", "#e5f1f8", BLUE)
+        name, fill, edge = ("spam", "#fbe8dc", VERMILION) if label else ("ham", "#e5f1f8", BLUE)
         drawing.box(14, top, 64, BAR, fill=fill, edge=edge, radius=4)
-        drawing.text(46, top + 16, f"{label} {name}", size=14, middle=True)
+        drawing.text(46, top + 16, f"{label} {name}", middle=True)
         drawing.box(LEFT, top, WIDTH, BAR, fill="#ffffff", edge=FRAME, radius=2)
         bar(drawing, LEFT, top, length, unit)
         drawing.text(464, top + 16, str(length), color=INK, end=True)
     line = LEFT + unit * longest
     dashes = " ".join(f"M{line:.1f} {top} v7" for top in range(TOP - 6, bottom - 4, 12))
-    drawing.path(dashes, RED)
-    drawing.text(line, bottom + 16, "longest of these eight", size=14, color=INK, middle=True)
+    drawing.path(dashes, PURPLE)
+    drawing.text(line, bottom + 16, "longest of these eight", color=INK, middle=True)
     bar(drawing, LEFT, bottom + 40, 20 / unit, unit)
-    drawing.text(LEFT + 28, bottom + 56, "message", size=14)
+    drawing.text(LEFT + 28, bottom + 56, "message")
     drawing.box(LEFT + 110, bottom + 40, 20, BAR, fill="#ffffff", edge=FRAME, radius=2)
-    drawing.text(LEFT + 138, bottom + 56, "padding", size=14)
+    drawing.text(LEFT + 138, bottom + 56, "padding")
     return drawing
 
 

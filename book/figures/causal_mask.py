@@ -42,16 +42,16 @@ def draw() -> Drawing:
         TOP + HEIGHT * len(tokens) + 58,
         "The causal mask",
         "A grid of four rows and four columns. Each token attends to itself and to the tokens before it. All fields "
-        "above the diagonal are barred.",
+        "above the diagonal are masked.",
     )
-    drawing.text(16, TOP - 14, "the row of", size=14, color=QUIET)
-    drawing.text(LEFT + 2 * WIDTH, 30, "gathers from", size=14, color=QUIET, middle=True)
+    drawing.text(16, TOP - 14, "the row of", color=QUIET)
+    drawing.text(LEFT + 2 * WIDTH, 30, "looks at", color=QUIET, middle=True)
     for column, token in enumerate(tokens):
         drawing.text(LEFT + (column + 0.5) * WIDTH, TOP - 14, token, size=15, bold=True, middle=True)
     for row, token in enumerate(tokens):
         drawing.text(16, TOP + row * HEIGHT + 31, token, size=15, bold=True)
     fields = [(weight, row, column) for row, line in enumerate(weights) for column, weight in enumerate(line)]
-    for weight, row, column in sorted(fields):  # the barred ones, of weight 0, lie beneath the others' edges
+    for weight, row, column in sorted(fields):  # the masked ones, of weight 0, lie beneath the others' edges
         x, top = LEFT + column * WIDTH, TOP + row * HEIGHT
         if weight == 0:
             drawing.box(x, top, WIDTH, HEIGHT, fill="#f4f4f4", edge=EDGE, radius=0)
@@ -62,7 +62,7 @@ def draw() -> Drawing:
     bottom = TOP + HEIGHT * len(tokens)
     drawing.box(16, bottom + 18, 22, 22, fill="#f4f4f4", edge=EDGE, radius=0)
     drawing.hatch(16, bottom + 18, 22, 22, color="#b0b0b0")
-    drawing.text(46, bottom + 34, "barred: a token that comes later", size=14)
+    drawing.text(46, bottom + 34, "masked: a token that comes later")
     return drawing
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, EDGE, INK, ORANGE, QUIET, Drawing
+from _svg import BLUE, EDGE, INK, QUIET, VERMILION, Drawing
 
 MESSAGE = ("“You are a winner you have been", "specially selected to receive 1000 cash", "or a 2000 award.”")
 
@@ -24,7 +24,7 @@ def draw() -> Drawing:
     drawing.text(230, 200, "its last layer has two outputs, one per label", middle=True)
     for middle, label, chosen in ((120, "ham", False), (340, "spam", True)):
         drawing.arrow_down(middle, 221, 251)
-        edge, fill = (ORANGE, "#fdf3dd") if chosen else (EDGE, "#ffffff")
+        edge, fill = (VERMILION, "#fbe8dc") if chosen else (EDGE, "#ffffff")
         drawing.box(middle - 104, 254, 208, 74, fill=fill, edge=edge)
         color = INK if chosen else QUIET
         drawing.text(middle, 284, label, size=19, bold=chosen, color=color, middle=True)

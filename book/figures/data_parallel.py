@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, ORANGE, QUIET, Drawing
+from _svg import BLUE, GREEN, QUIET, VERMILION, Drawing
 
-WORKERS = ((20, "worker 1", BLUE, "#e5f1f8"), (250, "worker 2", ORANGE, "#fdf3dd"))
+WORKERS = ((20, "worker 1", BLUE, "#e5f1f8"), (250, "worker 2", VERMILION, "#fbe8dc"))
 
 
 def draw() -> Drawing:
@@ -19,16 +19,16 @@ def draw() -> Drawing:
     for number in range(8):
         _, _, edge, fill = WORKERS[number % 2]
         drawing.box(88 + 39 * number, 44, 31, 24, fill=fill, edge=edge)
-        drawing.text(88 + 39 * number + 15.5, 61, str(number + 1), size=13, middle=True)
+        drawing.text(88 + 39 * number + 15.5, 61, str(number + 1), middle=True)
     for left, name, edge, fill in WORKERS:
         middle = left + 105
         drawing.arrow_down(middle, 76, 100)
         drawing.box(left, 104, 210, 84, fill=fill, edge=edge)
         drawing.text(middle, 130, name, bold=True, middle=True)
-        drawing.text(middle, 153, "the whole model", size=14, middle=True)
-        drawing.text(middle, 174, "its own four messages", size=14, middle=True)
+        drawing.text(middle, 153, "the whole model", middle=True)
+        drawing.text(middle, 174, "its own four messages", middle=True)
         drawing.arrow_down(middle, 192, 218)
-        drawing.text(middle + 10, 210, "gradients", size=14, color=QUIET)
+        drawing.text(middle + 10, 210, "gradients", color=QUIET)
         drawing.arrow_down(middle, 268, 294)
         drawing.box(left, 298, 210, 46, fill=fill, edge=edge)
         drawing.text(middle, 327, "the same step", middle=True)

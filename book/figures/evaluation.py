@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, ORANGE, RED, Drawing
+from _svg import BLUE, GREEN, PURPLE, VERMILION, Drawing
 
 STAGES = (
     (20, "Prepare", "data and model", BLUE, "#e5f1f8"),
-    (202, "Fine-tune", "step by step", ORANGE, "#fdf3dd"),
+    (202, "Fine-tune", "step by step", VERMILION, "#fbe8dc"),
     (384, "Use", "on new messages", GREEN, "#e2f4ee"),
 )
 EVALUATIONS = (
@@ -27,18 +27,18 @@ def draw() -> Drawing:
     for number, (top, name, words, edge, fill) in enumerate(STAGES):
         drawing.box(16, top, 176, 58, fill=fill, edge=edge)
         drawing.text(MIDDLE, top + 25, name, size=17, bold=True, middle=True)
-        drawing.text(MIDDLE, top + 46, words, size=14, middle=True)
+        drawing.text(MIDDLE, top + 46, words, middle=True)
         if number < len(STAGES) - 1:
             drawing.arrow_down(MIDDLE, top + 62, STAGES[number + 1][0] - 3)
     drawing.text(357, 37, "Evaluate", size=17, bold=True, middle=True)
-    drawing.text(357, 58, "loss and accuracy", size=14, middle=True)
+    drawing.text(357, 58, "loss and accuracy", middle=True)
     for number, (middle, when, messages, question) in enumerate(EVALUATIONS):
-        drawing.box(250, middle - 44, 214, 88, fill="#fbe8dc", edge=RED)
-        drawing.text(264, middle - 19, when, size=15, bold=True)
-        drawing.text(264, middle + 4, messages, size=14)
-        drawing.text(264, middle + 28, question, size=15)
+        drawing.box(246, middle - 44, 222, 88, fill="#f6eaf2", edge=PURPLE)
+        drawing.text(256, middle - 19, when, size=15, bold=True)
+        drawing.text(256, middle + 4, messages)
+        drawing.text(256, middle + 28, question, size=15)
         left = 194 if number == 1 else MIDDLE  # beside the stage, or on the way between two
-        drawing.path(f"M{left} {middle} H244 M238 {middle - 5} L246 {middle} L238 {middle + 5}")
+        drawing.path(f"M{left} {middle} H241 M235 {middle - 5} L243 {middle} L235 {middle + 5}")
     return drawing
 
 

@@ -6,7 +6,7 @@ The classifier is the one that chapter 6 saves: the picture shows its real proba
 import sys
 from pathlib import Path
 
-from _svg import EDGE, INK, QUIET, RED, Drawing
+from _svg import EDGE, INK, QUIET, VERMILION, Drawing
 
 from llmclf.classify import TextClassifier
 from llmclf.interactive.token_probabilities import TokenProbabilities, token_probabilities
@@ -42,13 +42,13 @@ def draw(classifier: TextClassifier) -> Drawing:
             drawing.monospace(x, top, token, width)
             drawing.box(x, top + 8, width - 1, 22, fill="#f4f4f4", edge="none", radius=0)
             drawing.box(
-                x, top + 8 + 22 * (1 - probability), width - 1, 22 * probability, fill=RED, edge="none", radius=0
+                x, top + 8 + 22 * (1 - probability), width - 1, 22 * probability, fill=VERMILION, edge="none", radius=0
             )
             x += width
         drawing.text(18, top + 54, f"→ {answer}", size=17, bold=True, color=INK)
         top += 104
-    drawing.box(18, 314, 14, 14, fill=RED, edge=EDGE, radius=0)
-    drawing.text(40, 326, f"probability of spam after each token ({classifier.backbone})", size=14, color=QUIET)
+    drawing.box(18, 314, 14, 14, fill=VERMILION, edge=EDGE, radius=0)
+    drawing.text(40, 326, f"probability of spam after each token ({classifier.backbone})", color=QUIET)
     return drawing
 
 

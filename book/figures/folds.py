@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, RED, Drawing
+from _svg import BLUE, GREEN, PURPLE, Drawing
 
 FOLDS = 5
 
@@ -15,7 +15,7 @@ def draw() -> Drawing:
         "Five rows of ten boxes. In each row two boxes judge, the next one chooses, the other seven teach; from row to "
         "row they move on by two, so that every box judges once.",
     )
-    styles = {"test": ("#fbe7da", RED), "choose": ("#e2f4ee", GREEN), "teach": ("#e5f1f8", BLUE)}
+    styles = {"test": ("#f6eaf2", PURPLE), "choose": ("#e2f4ee", GREEN), "teach": ("#e5f1f8", BLUE)}
     for fold in range(FOLDS):
         top = 20 + 42 * fold
         drawing.text(20, top + 22, f"fold {fold + 1}")

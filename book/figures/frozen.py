@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from _svg import BLUE, ORANGE, QUIET, Drawing
+from _svg import BLUE, QUIET, VERMILION, Drawing
 
 BLOCKS, EPOCHS, CELL, TOP = 12, 5, 22, 92
-FROZEN, LEARNING, EMPTY = "#cfe3f0", "#f3c15f", "#ffffff"
+FROZEN, LEARNING, EMPTY = "#cfe3f0", "#f0a67c", "#ffffff"
 
 
 def draw() -> Drawing:
@@ -36,7 +36,7 @@ def draw() -> Drawing:
     drawing.text(20, TOP + 6 * CELL, "block", color=QUIET)
     drawing.box(64, 422, 18, 18, fill=FROZEN, edge=BLUE, radius=3)
     drawing.text(90, 437, "frozen block")
-    drawing.box(230, 422, 18, 18, fill=LEARNING, edge=ORANGE, radius=3)
+    drawing.box(230, 422, 18, 18, fill=LEARNING, edge=VERMILION, radius=3)
     drawing.text(239, 436, "•", middle=True)
     drawing.text(256, 437, "last block, which learns")
     return drawing
@@ -45,7 +45,7 @@ def draw() -> Drawing:
 def cell(drawing: Drawing, left: float, block: int, fill: str) -> None:
     """One block in one epoch; what learns carries a dot, so that colour is not the only sign."""
     top = TOP + block * CELL
-    drawing.box(left, top, CELL - 3, CELL - 3, fill=fill, edge=ORANGE if fill == LEARNING else BLUE, radius=3)
+    drawing.box(left, top, CELL - 3, CELL - 3, fill=fill, edge=VERMILION if fill == LEARNING else BLUE, radius=3)
     if fill == LEARNING:
         drawing.text(left + (CELL - 3) / 2, top + 15, "•", middle=True)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, EDGE, GREEN, INK, ORANGE, QUIET, RED, Drawing
+from _svg import BLUE, EDGE, GREEN, INK, PURPLE, QUIET, VERMILION, Drawing
 
 from llmclf.models import GPT2_SIZES, SMOLLM2_135M
 
@@ -43,7 +43,7 @@ def draw_model(drawing: Drawing) -> None:
         drawing.box(20 + shift, 152 - shift, 156, 44, fill="#f4f4f4", edge=INK)
     drawing.text(MODEL, 179, "N blocks", size=16, bold=True, middle=True)
     part(drawing, MODEL, 222, 156, "final norm", "B", GREEN, "#e2f4ee")
-    part(drawing, MODEL, 284, 156, "vocabulary head", "", RED, "#fbeae0")
+    part(drawing, MODEL, 284, 156, "vocabulary head", "", PURPLE, "#f6eaf2")
     drawing.text(MODEL, 362, "logits: a score for", size=15, middle=True)
     drawing.text(MODEL, 382, "every token there is", size=15, middle=True)
     for top, bottom in ((66, 80), (120, 140), (198, 220), (260, 282), (322, 344)):
@@ -56,7 +56,7 @@ def draw_block(drawing: Drawing) -> None:
     drawing.path(f"M{PATH} 52 V382", INK, width=3)
     drawing.path(f"M{PATH - 6} 382 L{PATH} 392 L{PATH + 6} 382", INK, width=3)
     for top, name, letter, edge, fill in (
-        (64, "attention", "C", ORANGE, "#fdf3dd"),
+        (64, "attention", "C", VERMILION, "#fbe8dc"),
         (226, "MLP", "D", BLUE, "#e5f1f8"),
     ):
         drawing.path(f"M{PATH} {top + 2} H350 V{top + 14}")
@@ -71,7 +71,7 @@ def draw_block(drawing: Drawing) -> None:
 def part(drawing: Drawing, middle: float, top: float, width: float, name: str, mark: str, edge: str, fill: str) -> None:
     drawing.box(middle - width / 2, top, width, 38, fill=fill, edge=edge)
     drawing.text(middle, top + 25, name, size=16, middle=True)
-    drawing.text(middle + width / 2 - 18, top + 25, mark, size=14, bold=True, color=QUIET)
+    drawing.text(middle + width / 2 - 18, top + 25, mark, bold=True, color=QUIET)
 
 
 def draw_table(drawing: Drawing, top: float, rows: tuple[tuple[str, str, str], ...]) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, ORANGE, QUIET, Drawing
+from _svg import BLUE, QUIET, VERMILION, Drawing
 
 
 def draw() -> Drawing:
@@ -23,8 +23,8 @@ def draw() -> Drawing:
     drawing.box(310, 88, 110, 36, fill="#e5f1f8", edge=BLUE)
     drawing.text(365, 112, "A, trained", middle=True)
     drawing.path("M365 124 V138 M360 130 L365 138 L370 130")
-    drawing.box(341, 140, 48, 26, fill="#fdf3dd", edge=ORANGE)
-    drawing.text(365, 158, "rank", size=14, middle=True)
+    drawing.box(341, 140, 48, 26, fill="#fbe8dc", edge=VERMILION)
+    drawing.text(365, 158, "rank", middle=True)
     drawing.path("M365 166 V180 M360 172 L365 180 L370 172")
     drawing.box(310, 182, 110, 36, fill="#e5f1f8", edge=BLUE)
     drawing.text(365, 206, "B, trained", middle=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from _svg import BLUE, ORANGE, QUIET, Drawing
+from _svg import BLUE, QUIET, VERMILION, Drawing
 
 from llmclf.head import new_head
 from llmclf.tokenizer import encode, load_tokenizer
@@ -27,10 +27,10 @@ def draw() -> Drawing:
     )
     drawing.box(LEFT, 14, 452, 62, fill="#f4f4f4", edge=QUIET)
     drawing.text(240, 40, f"embedding, {len(model.blocks)} blocks, final norm", size=17, bold=True, middle=True)
-    drawing.text(240, 63, f"stay: {new.in_features} numbers for each token", size=14, color=QUIET, middle=True)
+    drawing.text(240, 63, f"stay: {new.in_features} numbers for each token", color=QUIET, middle=True)
     heads = (
         (LEFT, "goes out", "vocabulary head", old, "one for each known token", BLUE, "#e5f1f8"),
-        (RIGHT, "comes in", "new head", new, "one for each class", ORANGE, "#fdf3dd"),
+        (RIGHT, "comes in", "new head", new, "one for each class", VERMILION, "#fbe8dc"),
     )
     outputs = ([tokenizer.decode([number]).strip() for number in likely] + ["…"], ["ham", "spam"])
     for (x, fate, name, head, meaning, edge, fill), words in zip(heads, outputs, strict=True):
@@ -40,15 +40,15 @@ def draw() -> Drawing:
         drawing.box(x, 120, WIDTH, 96, fill=fill, edge=edge, dashed=leaves)
         drawing.text(middle, 147, name, size=17, bold=True, middle=True)
         drawing.text(middle, 172, f"{head.in_features} → {head.out_features:,} logits", size=16, middle=True)
-        drawing.text(middle, 199, meaning, size=14, color=QUIET, middle=True)
+        drawing.text(middle, 199, meaning, color=QUIET, middle=True)
         drawing.arrow_down(middle, 220, 248)
         room = WIDTH / len(words)
         for place, word in enumerate(words):
             drawing.box(x + place * room + 2, 252, room - 4, 36, fill="#ffffff", edge=edge, dashed=leaves)
-            drawing.text(x + (place + 0.5) * room, 275, word, size=14, middle=True)
-    drawing.text(LEFT + WIDTH / 2, 314, "the likeliest next tokens", size=14, color=QUIET, middle=True)
-    drawing.text(RIGHT + WIDTH / 2, 314, "the two classes", size=14, color=QUIET, middle=True)
-    drawing.text(240, 352, f"{BACKBONE} after “{TEXT}”", size=14, color=QUIET, middle=True)
+            drawing.text(x + (place + 0.5) * room, 275, word, middle=True)
+    drawing.text(LEFT + WIDTH / 2, 314, "the likeliest next tokens", color=QUIET, middle=True)
+    drawing.text(RIGHT + WIDTH / 2, 314, "the two classes", color=QUIET, middle=True)
+    drawing.text(240, 352, f"{BACKBONE} after “{TEXT}”", color=QUIET, middle=True)
     return drawing
 
 

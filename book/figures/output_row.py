@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from _svg import EDGE, ORANGE, QUIET, Drawing
+from _svg import EDGE, QUIET, VERMILION, Drawing
 
 from llmclf.head import Classifier
 from llmclf.tokenizer import encode, load_tokenizer
@@ -27,10 +27,10 @@ def draw() -> Drawing:
         f"A row of two logits for each token of '{TEXT}'. The last row, whose token has seen all the others, is read.",
     )
     for x, words, end in ((24, "token", False), (164, "ham", True), (250, "spam", True), (284, "has seen", False)):
-        drawing.text(x, 34, words, size=14, color=QUIET, end=end)
+        drawing.text(x, 34, words, color=QUIET, end=end)
     for place, row in enumerate(logits.tolist()):
         top, read = TOP + ROW * place, place == last
-        edge, fill = (ORANGE, "#fdf3dd") if read else (EDGE, "#fafafa")
+        edge, fill = (VERMILION, "#fbe8dc") if read else (EDGE, "#fafafa")
         drawing.box(14, top, 452, 36, fill=fill, edge=edge)
         drawing.text(24, top + 24, tokenizer.decode([input_ids[place]]).strip(), size=15, bold=True)
         for x, logit in zip((164, 250), row, strict=True):
@@ -38,7 +38,7 @@ def draw() -> Drawing:
         drawing.text(284, top + 24, tokenizer.decode(input_ids[: place + 1]), size=15, color=QUIET)
     bottom = TOP + ROW * len(input_ids)
     drawing.text(38, bottom + 28, "↑ this row is read: it has seen every token", size=15, bold=True)
-    drawing.text(38, bottom + 50, f"logits of {BACKBONE} with an untrained head", size=14, color=QUIET)
+    drawing.text(38, bottom + 50, f"logits of {BACKBONE} with an untrained head", color=QUIET)
     return drawing
 
 

@@ -34,7 +34,7 @@ def draw() -> Drawing:
         for column, number in enumerate(message):
             x, y = LEFT + cell * column, top + ROW * place
             drawing.box(x + 2, y, cell - 4, ROW - 8, fill="#e5f1f8", edge=BLUE)
-            drawing.text(x + cell / 2, y + 20, tokenizer.decode([number]).replace(" ", "·"), size=14, middle=True)
+            drawing.text(x + cell / 2, y + 20, tokenizer.decode([number]).replace(" ", "·"), middle=True)
     bottom = top + ROW * len(TEXTS)
     drawing.arrow_down(240, bottom + 2, bottom + 24)
     drawing.text(LEFT, bottom + 20, "their numbers, padded", size=15, color=QUIET)
@@ -44,7 +44,7 @@ def draw() -> Drawing:
             x, y, real = LEFT + cell * column, top + ROW * place, column < length
             fill, edge, color = ("#e5f1f8", BLUE, INK) if real else ("#f4f4f4", "#b0b0b0", QUIET)
             drawing.box(x + 2, y, cell - 4, ROW - 8, fill=fill, edge=edge, dashed=not real)
-            drawing.text(x + cell / 2, y + 20, str(number), size=14, color=color, middle=True)
+            drawing.text(x + cell / 2, y + 20, str(number), color=color, middle=True)
     return drawing
 
 

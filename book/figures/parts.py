@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, ORANGE, QUIET, Drawing
+from _svg import BLUE, GREEN, QUIET, VERMILION, Drawing
 
 LEFT, MIDDLE, RIGHT = 24, 186, 346  # of files read, workers, files written
 ROWS = [(58, "a.csv", 3), (190, "b.parquet", 2)]  # top, name, parts
-COLORS = {"1": (BLUE, "#e5f1f8"), "2": (ORANGE, "#fdf3dd")}
+COLORS = {"1": (BLUE, "#e5f1f8"), "2": (VERMILION, "#fbe8dc")}
 TAKEN_BY = {("a.csv", 0): "1", ("a.csv", 1): "2", ("a.csv", 2): "1", ("b.parquet", 0): "2"}  # the last: still to do
 
 
@@ -27,16 +27,16 @@ def draw() -> Drawing:
             worker = TAKEN_BY.get((name, number))
             edge, fill = COLORS.get(worker, (QUIET, "#ffffff"))
             drawing.box(LEFT, place, 104, 22, fill=fill, edge=edge, dashed=worker is None)
-            drawing.text(LEFT + 52, place + 16, f"part {number}", size=13, middle=True)
+            drawing.text(LEFT + 52, place + 16, f"part {number}", middle=True)
             drawing.box(RIGHT, place, 110, 22, fill=fill, edge=edge, dashed=worker is None)
             written = f"{number:05}" if worker else "to do"
-            drawing.text(RIGHT + 55, place + 16, written, size=13, middle=True)
+            drawing.text(RIGHT + 55, place + 16, written, middle=True)
         drawing.text(RIGHT, top + 6, f"{name}/", bold=True)
     for top, worker in ((92, "1"), (182, "2")):
         edge, fill = COLORS[worker]
         drawing.box(MIDDLE, top, 106, 58, fill=fill, edge=edge)
         drawing.text(MIDDLE + 53, top + 24, f"worker {worker}", bold=True, middle=True)
-        drawing.text(MIDDLE + 53, top + 45, "classifier", size=14, middle=True)
+        drawing.text(MIDDLE + 53, top + 45, "classifier", middle=True)
         drawing.path(f"M142 {top + 29} H174 M166 {top + 24} L174 {top + 29} L166 {top + 34}")
         drawing.path(f"M302 {top + 29} H334 M326 {top + 24} L334 {top + 29} L326 {top + 34}")
     drawing.text(240, 300, "a part is written whole or not at all", color=GREEN, middle=True)

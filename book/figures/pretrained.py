@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, CARD, GREEN, ORANGE, QUIET, RED, Drawing
+from _svg import BLUE, CARD, GREEN, PURPLE, QUIET, VERMILION, Drawing
 
 LEFT, RIGHT = 123, 357  # the middles of the two columns
 
@@ -18,23 +18,23 @@ def draw() -> Drawing:
     )
     drawing.box(20, 16, 206, 84, fill="#fafafa", edge=QUIET)
     drawing.text(LEFT, 42, "Labelled messages", size=17, bold=True, middle=True)
-    drawing.text(LEFT, 65, "few, for this task", size=14, color=QUIET, middle=True)
-    drawing.text(LEFT, 86, "chapter 1", size=14, color=QUIET, middle=True)
-    drawing.box(254, 16, 206, 84, fill="#fbeae0", edge=RED)
+    drawing.text(LEFT, 65, "few, for this task", color=QUIET, middle=True)
+    drawing.text(LEFT, 86, "chapter 1", color=QUIET, middle=True)
+    drawing.box(254, 16, 206, 84, fill="#f6eaf2", edge=PURPLE)
     drawing.text(RIGHT, 42, "Pretrained weights", size=17, bold=True, middle=True)
-    drawing.text(RIGHT, 65, "learnt by others from a", size=14, middle=True)
-    drawing.text(RIGHT, 86, "great deal of text", size=14, middle=True)
+    drawing.text(RIGHT, 65, "learnt by others from a", middle=True)
+    drawing.text(RIGHT, 86, "great deal of text", middle=True)
 
     drawing.box(20, 142, 440, 116, fill="#e5f1f8", edge=BLUE)
     stage_title(drawing, 171, "1", "Prepare")
-    for middle, name, where in ((LEFT, "batches", "chapter 2"), (RIGHT, "model", "this chapter and the next")):
+    for middle, name, where in ((LEFT, "batches", "chapter 2"), (RIGHT, "model", "chapters 3 and 4")):
         drawing.box(middle - 95, 188, 190, 56, fill=CARD, edge=BLUE)
         drawing.text(middle, 211, name, size=16, bold=True, middle=True)
-        drawing.text(middle, 232, where, size=14, color=QUIET, middle=True)
+        drawing.text(middle, 232, where, color=QUIET, middle=True)
         drawing.arrow_down(middle, 102, 186)
     drawing.text(RIGHT + 12, 128, "enter here", size=15, bold=True)
 
-    drawing.box(20, 290, 440, 66, fill="#fdf3dd", edge=ORANGE)
+    drawing.box(20, 290, 440, 66, fill="#fbe8dc", edge=VERMILION)
     stage_title(drawing, 318, "2", "Fine-tune")
     drawing.text(240, 342, "the messages adjust some of the weights", size=15, middle=True)
     drawing.box(20, 384, 440, 66, fill="#e2f4ee", edge=GREEN)

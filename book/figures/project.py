@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, EDGE, INK, ORANGE, QUIET, Drawing
+from _svg import BLUE, EDGE, INK, QUIET, VERMILION, Drawing
 
 STAGE, GAP = 68, 42  # heights of a stage and of the arrow below it
 PARTS = (
@@ -17,8 +17,8 @@ PARTS = (
     ),
     (
         "Done by you, in this book",
-        ORANGE,
-        "#fdf3dd",
+        VERMILION,
+        "#fbe8dc",
         (
             ("Fine-tune", "learn one task from examples with answers", "classifier"),
             ("Use", "read new messages and label each of them", ""),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, INK, ORANGE, QUIET, Drawing
+from _svg import BLUE, INK, QUIET, VERMILION, Drawing
 
 from llmclf import data
 
@@ -16,14 +16,14 @@ def draw() -> Drawing:
         "The raw table",
         "Three messages as rows of a table with the columns row number, label and text.",
     )
-    drawing.text(20, 34, "row", size=14, color=QUIET)
-    drawing.text(72, 34, "label", size=14, color=QUIET)
-    drawing.text(140, 34, "text", size=14, color=QUIET)
+    drawing.text(20, 34, "row", color=QUIET)
+    drawing.text(72, 34, "label", color=QUIET)
+    drawing.text(140, 34, "text", color=QUIET)
     for place, row in enumerate(rows):
         label, text = table.loc[row, ["label", "text"]]
         spam = label == "spam"
         top = 48 + 52 * place
-        drawing.box(62, top, 60, 40, fill="#fdf3dd" if spam else "#e5f1f8", edge=ORANGE if spam else BLUE)
+        drawing.box(62, top, 60, 40, fill="#fbe8dc" if spam else "#e5f1f8", edge=VERMILION if spam else BLUE)
         drawing.box(130, top, 334, 40, fill="#fafafa", edge="#d0d0d0")
         drawing.text(20, top + 26, str(row), size=15, color=QUIET)
         drawing.text(92, top + 26, label, size=15, bold=True, middle=True)

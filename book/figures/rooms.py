@@ -7,7 +7,7 @@ import ast
 import re
 from pathlib import Path
 
-from _svg import BLUE, CARD, EDGE, GREEN, ORANGE, QUIET, Drawing
+from _svg import BLUE, CARD, EDGE, GREEN, QUIET, VERMILION, Drawing
 
 LIBRARY = Path(__file__).parents[2] / "llmclf"
 LEVELS = {"console": 0, "files": 1, "core": 2, "cli": 4}
@@ -15,8 +15,8 @@ LEVELS |= dict.fromkeys(("evaluation", "interactive", "exchange", "scale", "teac
 BESIDE = "interactive", "evaluation"  # the one import between neighbours: distillation leaves near copies out
 # Names, left edges and widths.
 UPPER = (
-    *(("evaluation", 14, 98), ("interactive", 132, 90), ("exchange", 228, 76)),
-    *(("scale", 310, 70), ("teaching", 386, 80)),
+    *(("evaluation", 10, 92), ("interactive", 124, 98), ("exchange", 230, 82)),
+    *(("scale", 316, 68), ("teaching", 390, 80)),
 )
 CLI, ROOMS, CORE, GROUND = 14, 112, 244, 488  # upper edges of the four rows
 
@@ -109,36 +109,36 @@ class Rooms(Drawing):
     def draw_arrows(self) -> None:
         """Before the boxes: an arrow to the lowest row passes behind the core."""
         below = {"files", "console"}
-        self.arrow("cli", {"core"}, 225, CLI + 54, CORE - 4)
-        self.arrow("cli", below, 383, CLI + 54, self.ground - 4)
+        self.arrow("cli", {"core"}, 226, CLI + 54, CORE - 4)
+        self.arrow("cli", below, 387, CLI + 54, self.ground - 4)
         for room, left, width in UPPER:
             self.arrow("cli", {room}, left + width / 2, CLI + 54, ROOMS - 4)
             self.arrow(room, {"core"}, left + width / 2 - 16, ROOMS + 84, CORE - 4)
             self.arrow(room, below, left + width / 2 + 16, ROOMS + 84, self.ground - 4)
         self.arrow("core", below, 248, CORE, self.ground - 4)
         if BESIDE in self.found:
-            self.path(f"M130 {ROOMS + 40} H116 M122 {ROOMS + 35} L115 {ROOMS + 40} L122 {ROOMS + 45}")
+            self.path(f"M122 {ROOMS + 40} H106 M112 {ROOMS + 35} L105 {ROOMS + 40} L112 {ROOMS + 45}")
 
     def draw_cli_and_rooms(self) -> None:
-        self.box(14, CLI, 452, 52, fill="#fdf3dd", edge=ORANGE)
+        self.box(14, CLI, 452, 52, fill="#fbe8dc", edge=VERMILION)
         self.text(28, CLI + 23, "cli: the command line", bold=True)
-        self.text(28, CLI + 42, ", ".join(inside(self.library, "cli")), size=14)
-        self.text(452, CLI + 23, lines(self.library, "cli"), size=14, color=QUIET, end=True)
+        self.text(28, CLI + 42, ", ".join(inside(self.library, "cli")))
+        self.text(452, CLI + 23, lines(self.library, "cli"), color=QUIET, end=True)
         for room, left, width in UPPER:
             middle = left + width / 2
             self.box(left, ROOMS, width, 80, fill="#e5f1f8", edge=BLUE)
-            self.text(middle, ROOMS + 24, room, size=13, bold=True, middle=True)
-            self.text(middle, ROOMS + 46, subject(self.library, room), size=13, middle=True)
-            self.text(middle, ROOMS + 67, lines(self.library, room), size=13, color=QUIET, middle=True)
+            self.text(middle, ROOMS + 24, room, size=14, bold=True, middle=True)
+            self.text(middle, ROOMS + 46, subject(self.library, room), size=14, middle=True)
+            self.text(middle, ROOMS + 67, lines(self.library, room), size=14, color=QUIET, middle=True)
 
     def draw_core(self) -> None:
         self.box(14, CORE, 452, 52 + 34 * self.rows, fill="#e2f4ee", edge=GREEN)
         self.text(28, CORE + 26, "the core: chapters 1 to 7", bold=True)
-        self.text(452, CORE + 26, lines(self.library, "core"), size=14, color=QUIET, end=True)
+        self.text(452, CORE + 26, lines(self.library, "core"), color=QUIET, end=True)
         for number, name in enumerate(self.core):
             left, top = 24 + 146 * (number // self.rows), CORE + 42 + 34 * (number % self.rows)
             self.box(left, top, 140, 28, fill=CARD, edge=EDGE)
-            self.text(left + 70, top + 19, name, size=14, middle=True)
+            self.text(left + 70, top + 19, name, middle=True)
 
     def draw_ground(self) -> None:
         top = self.ground
@@ -151,8 +151,8 @@ class Rooms(Drawing):
             self.box(left, top + 10, width, 90, fill=CARD, edge=EDGE)
             self.text(middle, top + 31, room, bold=True, middle=True)
             for number, row in enumerate(words):
-                self.text(middle, top + 52 + 18 * number, row, size=14, middle=True)
-            self.text(middle, top + 90, lines(self.library, room), size=13, color=QUIET, middle=True)
+                self.text(middle, top + 52 + 18 * number, row, middle=True)
+            self.text(middle, top + 90, lines(self.library, room), color=QUIET, middle=True)
         if ("files", "console") in self.found:
             self.path(f"M314 {top + 55} H331 M325 {top + 50} L332 {top + 55} L325 {top + 60}")
 

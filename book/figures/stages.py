@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, INK, ORANGE, QUIET, RED, Drawing
+from _svg import BLUE, GREEN, INK, PURPLE, QUIET, VERMILION, Drawing
 
 STAGES = (
     (
@@ -12,9 +12,9 @@ STAGES = (
         "#e5f1f8",
         ("1 The dataset", "2 Loaders", "3 The pretrained model", "4 The classification head"),
     ),
-    ("2", "Fine-tune", ORANGE, "#fdf3dd", ("5 Loss and accuracy", "6 Fine-tuning")),
+    ("2", "Fine-tune", VERMILION, "#fbe8dc", ("5 Loss and accuracy", "6 Fine-tuning")),
     ("3", "Use", GREEN, "#e2f4ee", ("7 Classifying messages",)),
-    ("4", "Doubt", RED, "#fbe7da", ("8 How good is it really?", "9 Another task", "10 Experiments")),
+    ("4", "Doubt", PURPLE, "#f6eaf2", ("8 How good is it really?", "9 Another task", "10 Experiments")),
     ("5", "Grow", BLUE, "#e5f1f8", ("11 Growing up",)),
 )
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
-from _svg import INK, ORANGE, QUIET, Drawing
+from _svg import INK, QUIET, VERMILION, Drawing
 
 from llmclf.head import Classifier, parameter_table
 from llmclf.models.state import build
 from llmclf.weights import CONFIGS
 
-MODELS = {"gpt2-124M": 350, "smollm2-135M": 466}  # with the right edge of its column
+MODELS = {"gpt2-124M": 346, "smollm2-135M": 470}  # with the right edge of its column
 ROW, TOP = 46, 54
 
 
@@ -32,27 +32,27 @@ def draw() -> Drawing:
         "Embeddings and all blocks but the last are frozen. Last block, final norm and head learn.",
     )
     for name, right in MODELS.items():
-        drawing.text(right, 36, name, size=14, color=QUIET, end=True)
-    drawing.text(16, 36, "part", size=14, color=QUIET)
+        drawing.text(right, 36, name, color=QUIET, end=True)
+    drawing.text(16, 36, "part", color=QUIET)
     for place, part in enumerate(parts):
         top = TOP + ROW * place
         if learns[part]:
-            drawing.box(14, top, 240, 38, fill="#fdf3dd", edge=ORANGE)
-            drawing.box(14, top, 16, 38, fill=ORANGE, edge=ORANGE, radius=4)
+            drawing.box(14, top, 240, 38, fill="#fbe8dc", edge=VERMILION)
+            drawing.box(14, top, 16, 38, fill=VERMILION, edge=VERMILION, radius=4)
         else:
             drawing.box(14, top, 240, 38, fill="#f4f4f4", edge=QUIET, dashed=True)
             drawing.hatch(14, top, 16, 38, color=QUIET)
-        drawing.text(38, top + 24, part, size=14)
-        drawing.text(246, top + 24, "learns" if learns[part] else "frozen", size=14, bold=True, end=True)
+        drawing.text(38, top + 24, part)
+        drawing.text(246, top + 24, "learns" if learns[part] else "frozen", bold=True, end=True)
         for name, right in MODELS.items():
             count = tables[name].loc[part].sum() if part in tables[name].index else 0
-            drawing.text(right, top + 24, f"{count:,}" if count else "none", size=14, end=True)
+            drawing.text(right, top + 24, f"{count:,}" if count else "none", end=True)
     top = TOP + ROW * len(parts) + 22
     for line, (column, words) in enumerate({"frozen": "frozen, in all", "trainable": "learns, in all"}.items()):
-        drawing.text(38, top + 28 * line, words, size=14, bold=True)
+        drawing.text(38, top + 28 * line, words, bold=True)
         for name, right in MODELS.items():
             drawing.text(
-                right, top + 28 * line, f"{tables[name].loc['sum', column]:,}", size=14, bold=True, color=INK, end=True
+                right, top + 28 * line, f"{tables[name].loc['sum', column]:,}", bold=True, color=INK, end=True
             )
     return drawing
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from _svg import BLUE, GREEN, ORANGE, QUIET, RED, Drawing
+from _svg import BLUE, GREEN, PURPLE, QUIET, VERMILION, Drawing
 
 STEPS = (
     ("1  Forward", "the model gives logits for a batch", BLUE, "#e5f1f8"),
-    ("2  Loss", "how far they are from the labels", ORANGE, "#fdf3dd"),
-    ("3  Backward", "clear old gradients, compute new ones", RED, "#fbe8dc"),
+    ("2  Loss", "how far they are from the labels", VERMILION, "#fbe8dc"),
+    ("3  Backward", "clear old gradients, compute new ones", PURPLE, "#f6eaf2"),
     ("4  Step", "the optimizer moves the weights", GREEN, "#e2f4ee"),
 )
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from _svg import BLUE, GREEN, INK, ORANGE, QUIET, Drawing
+from _svg import BLUE, GREEN, INK, QUIET, VERMILION, Drawing
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "training smollm2-135M.json"
 WIDTH = 350  # of the longest bar
@@ -20,7 +20,7 @@ def draw() -> Drawing:
         f"in float32 {seconds['c']:.0f} and in the processor's own precision {seconds['d']:.0f}.",
     )
     bars = (
-        ("(a) plain: all padded, the whole model", "a", "#fdf3dd", ORANGE),
+        ("(a) plain: all padded, the whole model", "a", "#fbe8dc", VERMILION),
         ("(b) transformers, dynamic padding", "b", "#e2f4ee", GREEN),
         ("(b2) the same with bfloat16", "b2", "#e2f4ee", GREEN),
         ("(c) ours in float32", "c", "#e5f1f8", BLUE),

@@ -237,7 +237,7 @@ from llmclf.teaching import plots
 
 counts = range(20, 5001, 20)
 figure, axes = plots.new_figure()
-styles = {10: ("--", plots.COLORS[3]), 19: ("-", plots.COLORS[0])}
+styles = {19: ("-", plots.COLORS[0]), 10: ("--", plots.COLORS[2])}
 for right, (style, color) in styles.items():
     widths = []
     for count in counts:
@@ -249,7 +249,7 @@ axes.set(xscale="log", xlabel="messages", ylim=(0, None))
 axes.set(ylabel="width in percentage points")
 axes.set_xticks([40, 300, 3000], [40, 300, 3000])
 axes.minorticks_off()
-axes.legend(frameon=False, labelcolor=plots.INK)
+plots.label_lines(axes)
 figure
 
 # %% tags=["nbval-check-output"]
@@ -296,9 +296,9 @@ for shift in shifts:
 # %% mystnb={"figure": {"caption": "Share of errors (one minus the accuracy) and loss of the four messages, while the same amount is added to the spam logit of each. The errors form a staircase, the loss a smooth valley.", "name": "fig-steps"}, "image": {"alt": "Two curves over the amount that is added to the spam logit. The share of errors is a staircase that goes down to zero and up again: level stretches with sudden jumps between them. The loss is a smooth valley that slopes down from either side to its lowest point, which lies where there are no errors."}}
 figure, axes = plots.new_figure()
 axes.plot(shifts, losses, color=plots.COLORS[0], label="loss")
-axes.plot(shifts, errors, "--", color=plots.COLORS[3], label="errors")
+axes.plot(shifts, errors, "--", color=plots.COLORS[2], label="errors")
 axes.set(xlabel="added to the spam logit", ylabel="share of errors; loss")
-axes.legend(frameon=False, labelcolor=plots.INK, loc="upper center")
+plots.label_lines(axes)
 figure
 
 # %% [markdown]

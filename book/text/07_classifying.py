@@ -297,7 +297,7 @@ def plot_reading(reading, color, marker):
 
 
 # %% mystnb={"figure": {"caption": "The advertisement, token by token from top to bottom. Each point is the probability of spam if the message ended there. At the dotted line, one half, the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "The tokens of the advertisement from top to bottom, and beside each the probability of spam. The probability stays near zero through the opening words, winner and selected included, jumps up at the first digit, falls back at the word cash, rises again at once and ends well above one half."}}
-plot_reading(advert, plots.COLORS[3], "o")
+plot_reading(advert, plots.COLORS[1], "o")
 
 # %% mystnb={"figure": {"caption": "The private message, drawn in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "The tokens of the private message from top to bottom, and beside each the probability of spam. The probability stays close to zero from the first word to the last, far below one half."}}
 plot_reading(dinner, plots.COLORS[0], "s")

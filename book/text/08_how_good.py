@@ -511,15 +511,15 @@ scores = {
 }
 
 # %% mystnb={"figure": {"caption": "Precision against recall on the test set, for every threshold.", "name": "fig-precision-recall"}, "image": {"alt": "Two curves of precision over recall, for the fine-tuned model and for TF-IDF on characters. Both stay at or near a precision of one until well over nine tenths of the spam is found, and then fall steeply."}}
-from llmclf.teaching.plots import COLORS, INK, new_figure
+from llmclf.teaching.plots import COLORS, INK, SIZE, new_figure
 
 figure, axes = new_figure(height=3.2)
-for name, color, line in zip(scores, COLORS[:2], "-:", strict=True):
+for name, color, line in zip(scores, COLORS[::3], "-:", strict=False):
     precision, recall, _ = precision_recall_curve(labels, scores[name])
     axes.plot(recall, precision, line, color=color, label=name, lw=2)
 axes.set(xlabel="recall", ylabel="precision")
 axes.set(xlim=(0.6, 1.01), ylim=(0.4, 1.03))
-axes.legend(frameon=False, labelcolor=INK, loc="lower left")
+axes.legend(frameon=False, labelcolor=INK, fontsize=SIZE, loc="lower left")
 figure
 
 # %% [markdown]

@@ -200,11 +200,11 @@ table.style.format({"right": "{:.2%}", "p": "{:.1g}", "GPT-2": "{:.2%}"})
 
 # %%
 from llmclf.evaluate import wilson_interval
-from llmclf.teaching.plots import COLORS, INK, new_panels
+from llmclf.teaching.plots import COLORS, INK, SIZE, new_panels
 
 # %% mystnb={"figure": {"caption": "The share of wrong answers, with 95 % intervals. Left: SmolLM2 on our folds; the dashed line is TF-IDF on characters, over all five folds (four rows were judged by three of these). Right: the reference for GPT-2, one run each on three hundred messages of another split. Both axes are logarithmic.", "name": "fig-experiments"}, "image": {"alt": "Two panels with one line for each experiment and a logarithmic axis of the share of wrong answers. On the left, SmolLM2: the mean over all tokens has the fewest wrong answers; LoRA lies next to the two blocks. The last position, the head alone, everything learning from pretrained and from random weights, the row padded to 1,024 tokens and the row without mask have several times as many. The first token lies far to the right, near one half. A dashed vertical line for TF-IDF runs among the better rows. On the right, GPT-2: the intervals are wider and most rows lie close together; the head alone, the first token and the row padded to 1,024 tokens lie far to the right."}}
 counted = 1 - pooled(by_row["tfidf-characters"])["accuracy"]
-figure, (left, right) = new_panels(2, width=6.4, height=4.6)
+figure, (left, right) = new_panels(2, width=4.8, height=4.6)
 left.axvline(counted, linestyle="--", color=INK)
 for place, name in enumerate(shown):
     found = pooled(by_row[name])
@@ -212,12 +212,12 @@ for place, name in enumerate(shown):
     left.plot(ends, [place] * 2, color=COLORS[0])
     left.plot(1 - found["accuracy"], place, "o", color=COLORS[0])
     wrong = 300 - round(3 * ablations[name].reference)
-    right.plot(wilson_interval(wrong, 300), [place] * 2, color=COLORS[3])
-    right.plot(wrong / 300, place, "D", color=COLORS[3])
+    right.plot(wilson_interval(wrong, 300), [place] * 2, color=COLORS[2])
+    right.plot(wrong / 300, place, "D", color=COLORS[2])
 left.set_yticks(range(len(shown)), shown, color=INK)
 left.invert_yaxis()
-left.set_title("SmolLM2, our folds", color=INK, fontsize="medium")
-right.set_title("GPT-2, reference", color=INK, fontsize="medium")
+left.set_title("SmolLM2, our folds", size=SIZE)
+right.set_title("GPT-2, reference", size=SIZE)
 for axes in (left, right):
     axes.set(xscale="log", xlabel="wrong answers")
     axes.xaxis.set_major_formatter("{x:.0%}")

@@ -125,20 +125,20 @@ print(f"{16 * count / 1e9:.1f} GB to train all of them")
 # have. {numref}`fig-reach` draws the first reason.
 
 # %% mystnb={"figure": {"caption": "The time that the computer of this page needs for a given number of messages, computed from the two rates above. Both axes are logarithmic.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below the line of the classifier, so it reaches each mark only after many times as many messages."}}
-from llmclf.teaching.plots import COLORS, INK, new_figure
+from llmclf.teaching.plots import COLORS, label_lines, new_figure
 
 figure, axes = new_figure()
 counts = [10**3, 10**9]
 needed = [count / teacher_rate for count in counts]
 axes.loglog(counts, needed, "-", color=COLORS[0], label="classifier")
 needed = [count / student_rate for count in counts]
-axes.loglog(counts, needed, ":", color=COLORS[1], label="student")
+axes.loglog(counts, needed, ":", color=COLORS[2], label="student")
 marks = {60: "minute", 3600: "hour", 86400: "day"}
 marks |= {30 * 86400: "month", 365 * 86400: "year"}
 axes.set_yticks(list(marks), list(marks.values()))
 axes.minorticks_off()
 axes.set_xlabel("messages")
-axes.legend(frameon=False, labelcolor=INK)
+label_lines(axes)
 figure
 
 # %% [markdown]

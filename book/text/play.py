@@ -340,15 +340,16 @@ from llmclf.teaching import plots
 
 text = "Hi love, free for dinner? Or call 09061701461 and claim your prize"
 figure, axes = plots.new_figure()
-for name, marker in (("teacher", "o"), ("student", "s")):
+colors = {"teacher": plots.COLORS[0], "student": plots.COLORS[2]}
+for name, color in colors.items():
     reading = token_probabilities(both[name], text)
     sizes = torch.tensor([len(piece) for piece in reading.pieces])
     shares = sizes.cumsum(0) / len(text)
     course = reading.probability_of("spam")
-    axes.plot(shares, course, marker=marker, markersize=4, label=name)
+    axes.plot(shares, course, "o-", ms=4, color=color, label=name)
 axes.axhline(0.5, color=plots.INK, linestyle=":")
 axes.set(xlabel="share of the message read", ylabel="probability of spam")
-axes.legend()
+plots.label_lines(axes)
 figure
 
 # %% [markdown]
@@ -384,22 +385,22 @@ for name, value in found["medians"].items():
 # The script reads one token at a time and keeps what it has computed. Under the causal mask these results never
 # change, so one more word costs little more than the word itself.
 #
-# ## Four messages, and your own
+# ## The examples, and your own
 #
-# Here are the four examples of the demo in chapter 7, as the student reads them:
+# Here are the first four examples of the field, as the student reads them:
 
 # %%
 from IPython.display import HTML
 
 from llmclf.interactive.token_probabilities import EXAMPLES, percent, render
 
-examples = EXAMPLES.values()
+examples = list(EXAMPLES.values())[:4]
 readings = [token_probabilities(student, text) for text in examples]
 shown = [render(reading, "spam") for reading in readings]
 HTML("".join(shown))
 
 # %% [markdown]
-# One table shows them beside the teacher's answers:
+# One table shows all examples beside the teacher's answers:
 
 # %%
 import pandas as pd
@@ -413,7 +414,7 @@ for name, classifier in both.items():
 pd.DataFrame(columns, index=list(EXAMPLES))
 
 # %% [markdown]
-# Look at the short code, which you need to log in. The teacher is sure that it is spam, and the student leans that
+# Look at the short code in the second row, which you need to log in. The teacher is sure that it is spam, and the student leans that
 # way. This mistake would be harmful, because you are waiting for the message. Where does it come from? Search the
 # teacher's training messages:
 

@@ -160,14 +160,14 @@ while len(lesson.given) < 48:
 
 curve = 1 - pd.DataFrame(lesson.curve).set_index("labels")
 figure, axes = plots.new_figure()
-axes.fill_between(curve.index, curve["high"], curve["low"], alpha=0.2)
-axes.plot(curve["accuracy"])
-axes.plot(curve["TF-IDF"], color="#d55e00", ls="--")
-for column, name in (("accuracy", "classifier"), ("TF-IDF", "TF-IDF")):
-    place = 48, 1.1 * curve[column].iloc[-1]
-    axes.annotate(name, place, va="bottom", ha="right")
+blue, _, green, *_ = plots.COLORS
+ends = curve["high"], curve["low"]
+axes.fill_between(curve.index, *ends, color=blue, alpha=0.2, lw=0)
+axes.plot(curve["accuracy"], color=blue, label="classifier")
+axes.plot(curve["TF-IDF"], color=green, ls="--", label="TF-IDF")
 axes.set(xlabel="labels", ylabel="wrong answers", yscale="log")
 axes.yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+plots.label_lines(axes)
 figure
 
 # %% [markdown]
@@ -218,16 +218,16 @@ rows.map("{:.1%}".format)
 # %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers after each label, mean of the draws, on a logarithmic axis; the bands reach from the best draw to the worst.", "name": "fig-teach-rules"}, "image": {"alt": "Two lines with bands over the number of labels, up to 32, on a logarithmic axis of wrong answers. From the eighth label on the line of the least sure rule lies well below that of the random rule, and its band is narrower."}}
 def plot_rules(runs):
     figure, axes = plots.new_figure()
-    for rule, color in (("least sure", "#0072b2"), ("random", "#d55e00")):
+    colors = {"least sure": plots.COLORS[0], "random": plots.COLORS[2]}
+    for rule, color in colors.items():
         wrong = 1 - runs[rule]
         mean, labels = wrong.mean(axis=1), wrong.index
         ends = wrong.min(axis=1), wrong.max(axis=1)
         axes.fill_between(labels, *ends, color=color, alpha=0.15, lw=0)
-        axes.plot(mean, color=color)
-        place = 32, 1.1 * mean.iloc[-1]
-        axes.annotate(rule, place, va="bottom", ha="right")
+        axes.plot(mean, color=color, label=rule)
     axes.set(xlabel="labels", ylabel="wrong answers", yscale="log")
     axes.yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+    plots.label_lines(axes)
     return figure
 
 

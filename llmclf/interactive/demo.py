@@ -82,15 +82,18 @@ class ClassifierDemo(widgets.VBox):
                 raise LlmclfError(f"no label {self.name!r}; this classifier knows {one.label_names}")
         self.history: list[dict[str, object]] = []
         self.readings: list[TokenProbabilities] = []
+        self._past: list[str] = []
         self._following: asyncio.Task | None = None
         self._speaking: asyncio.TimerHandle | None = None
         wide = widgets.Layout(width="auto")
         self.text = widgets.Textarea(
             next(iter(EXAMPLES.values())), description="message", rows=3, layout=wide, continuous_update=True
         )
-        self.example = widgets.Dropdown(
-            options=[("pick an example", ""), *EXAMPLES.items()], description="example", layout=wide
-        )
+        self.examples = [widgets.Button(description=words, tooltip=text) for words, text in EXAMPLES.items()]
+        for button in self.examples:
+            button.on_click(lambda clicked: self._put(clicked.tooltip))
+        self.clear = widgets.Button(description="clear", tooltip="Empty the field")
+        self.undo = widgets.Button(description="undo", tooltip="The text before this one")
         chosen = classifier.decision.threshold_of(classifier.label_names.index(self.name))
         self.threshold = widgets.FloatSlider(
             min(max(chosen, 0.01), 0.99),
@@ -112,19 +115,28 @@ class ClassifierDemo(widgets.VBox):
         self.announcement = Announcement()
         why = widgets.HTML(WHY_WRONG)  # not an Accordion, which no key opens
         side_by_side = widgets.Box(self.results, layout=widgets.Layout(flex_flow="row wrap"))
-        buttons = widgets.HBox([self.numbers, self.keep])
-        parts = [self.example, self.text, self.threshold, side_by_side, buttons, self.table, why, self.announcement]
+        wrapped = widgets.Layout(flex_flow="row wrap")
+        chips = widgets.Box(self.examples, layout=wrapped)
+        buttons = widgets.Box([self.numbers, self.keep, self.clear, self.undo], layout=wrapped)
+        parts = [chips, self.text, self.threshold, side_by_side, buttons, self.table, why, self.announcement]
         super().__init__(parts)
-        self.example.observe(self._pick, "value")
+        self.clear.on_click(lambda clicked: self._put(""))
+        self.undo.on_click(lambda clicked: self._take_back())
         self.text.observe(self._follow_typing, "value")
         self.threshold.observe(lambda change: self._show(), "value")
         self.numbers.observe(lambda change: self._show(), "value")
         self.keep.on_click(self._keep)
         self._read(self.text.value)
 
-    def _pick(self, change: dict) -> None:
-        if change["new"]:
-            self.text.value = change["new"]
+    def _put(self, text: str) -> None:
+        """Another text, from a button."""
+        if self.text.value != text:
+            self._past.append(self.text.value)
+        self.text.value = text
+
+    def _take_back(self) -> None:
+        if self._past:
+            self.text.value = self._past.pop()
 
     def _follow_typing(self, change: dict) -> None:
         """Read when the typing pauses; without a running kernel at once."""

@@ -7,7 +7,7 @@ from html import escape
 from llmclf.interactive.lesson import Lesson
 from llmclf.interactive.token_probabilities import percent, printable
 
-LINE, RIVAL = "#0072b2", "#d55e00"
+LINE, RIVAL = "#0072b2", "#009e73"
 
 
 def describe(lesson: Lesson) -> str:
@@ -51,14 +51,14 @@ def curve_svg(curve: list[dict[str, float]]) -> str:
 
     def line(name: str) -> str:
         return " ".join(
-            f"{40 + 290 * point['labels'] / most:.1f},{130 - 120 * point[name]:.1f}"
+            f"{54 + 256 * point['labels'] / most:.1f},{130 - 120 * point[name]:.1f}"
             for point in points
             if name in point
         )
 
     marks = "".join(
-        f'<text x="34" y="{134 - 120 * share:.0f}" text-anchor="end">{100 * share:.0f} %</text>'
-        f'<path d="M40 {130 - 120 * share:.0f}H330" stroke="currentColor" stroke-opacity="0.25"/>'
+        f'<text x="50" y="{135 - 120 * share:.0f}" text-anchor="end">{100 * share:.0f} %</text>'
+        f'<path d="M54 {130 - 120 * share:.0f}H310" stroke="currentColor" stroke-opacity="0.25"/>'
         for share in (0, 0.5, 1)
     )
     band = rival = ""
@@ -69,13 +69,13 @@ def curve_svg(curve: list[dict[str, float]]) -> str:
         low = 134 - 120 * points[-1]["TF-IDF"]
         dashes = 'fill="none" stroke-width="2" stroke-dasharray="5 3"'
         rival = f'<polyline points="{line("TF-IDF")}" stroke="{RIVAL}" {dashes}/>'
-        rival += f'<text x="336" y="{max(low, 150 - 120 * points[-1][measure]):.0f}">TF-IDF</text>'
-    name = "your classifier" if measure == "accuracy" else "changed"
+        rival += f'<text x="316" y="{max(low, 152 - 120 * points[-1][measure]):.0f}">TF-IDF</text>'
+    name = "classifier" if measure == "accuracy" else "changed"
     words = f"{name} after {points[-1]['labels']:.0f} labels: {percent(points[-1][measure])}"
     return (
-        '<svg viewBox="0 0 440 152" width="100%" style="max-width:44em" font-size="11" fill="currentColor" role="img" '
+        '<svg viewBox="0 0 440 152" width="100%" style="max-width:34em" font-size="15" fill="currentColor" role="img" '
         f'aria-label="{escape(words)}">{marks}{band}{rival}'
         f'<polyline points="{line(measure)}" fill="none" stroke="{LINE}" stroke-width="3"/>'
-        f'<text x="336" y="{134 - 120 * points[-1][measure]:.0f}" font-weight="bold">{name}</text>'
-        f'<text x="330" y="148" text-anchor="end">{most:.0f} labels</text></svg>'
+        f'<text x="316" y="{134 - 120 * points[-1][measure]:.0f}" font-weight="bold">{name}</text>'
+        f'<text x="310" y="149" text-anchor="end">{most:.0f} labels</text></svg>'
     )

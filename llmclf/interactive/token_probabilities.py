@@ -1,4 +1,7 @@
-"""Chapter 7: reading along. What the classifier would say after each token of a text, and how to show that."""
+"""Chapter 7: reading along. What the classifier would say after each token of a text, and how to show that.
+
+The page "Play" draws the same picture in the browser, with `book/play/play.js`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,15 @@ EXAMPLES = {
     "a short code": "Your verification code is 482913. Never share it with anyone.",
     "a note to a friend": "Hey, are we still on for dinner tonight? Let me know!",
     "a reminder": "Don't forget to buy milk and bread on your way home, love you",
+    # What people receive today. Models that have learnt from messages of before 2011 are wrong about some.
+    "a parcel": "Your parcel is held at customs. Pay the fee of 1.99 at post-track.example/id to receive it.",
+    "mum, my phone": "Hi mum, my phone broke, this is my new number. Can you send me money for the rent today?",
+    "crypto": "Our AI trading bot doubled 0.4 BTC in a week. Join now, only 20 places left!",
+    "a bank's alert": "ALERT: 250.00 was paid from your account. Not you? Call us on the number on your card.",
+    "a dentist": "Reminder: dentist on Tuesday 9:30. Reply C to cancel.",
 }
+RAISES, LOWERS = "#d55e00", "#0072b2"  # as in the book's plots
+CALLED, PASSED = "#b34700", LOWERS  # grounds on which white words can be read
 STRONGEST = 3  # moves that get an arrow, where they are ten percentage points or more
 SVG = 'xmlns="http://www.w3.org/2000/svg" width="100%"'
 THIN = 'vector-effect="non-scaling-stroke"'  # however wide the picture is drawn
@@ -113,8 +124,11 @@ def render(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> st
     course = reading.probability_of(name)
     verdict = verdict_of(reading, name, threshold)
     rest = describe(reading, name, threshold).removeprefix(verdict)
-    words = f'<p style="font-size:1.15em"><strong>{escape(verdict)}</strong>{escape(rest)}</p>'
-    pictures = f"{bar(float(course[-1]), threshold)}{highlight(reading, course)}{curve(course, name, threshold)}"
+    ground = CALLED if verdict == name else PASSED
+    style = f"display:inline-block;padding:0 0.4em;border-radius:0.2em;font-size:1.6em;color:#fff;background:{ground}"
+    words = f'<p style="margin:0.6em 0 0.3em"><strong style="{style}">{escape(verdict)}</strong>{escape(rest)}</p>'
+    text = highlight(reading, course) + legend(name, other_than(reading, name))
+    pictures = f"{bar(float(course[-1]), threshold)}{text}{curve(course, name, threshold)}"
     return f'<div style="max-width:44em;margin-bottom:2em">{words}{pictures}</div>'
 
 
@@ -128,8 +142,11 @@ def describe(reading: TokenProbabilities, name: str, threshold: float = 0.5) -> 
 
 def verdict_of(reading: TokenProbabilities, name: str, threshold: float) -> str:
     """The name, or what a text is that is not called so."""
-    if reading.probability_of(name)[-1] >= threshold:
-        return name
+    return name if reading.probability_of(name)[-1] >= threshold else other_than(reading, name)
+
+
+def other_than(reading: TokenProbabilities, name: str) -> str:
+    """The other class; with more than two, "not" this one."""
     others = [other for other in reading.names if other != name]
     return others[0] if len(others) == 1 else f"not {name}"
 
@@ -144,10 +161,10 @@ def percent(share: float) -> str:
 def bar(share: float, threshold: float) -> str:
     """A bar with a mark at the threshold; the words above say the same."""
     return (
-        f'<svg {SVG} viewBox="0 0 440 16" height="16" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect width="440" height="16" fill="#e6e6e6"/>'
-        f'<rect width="{440 * share:.1f}" height="16" fill="#d55e00"/>'
-        f'<path d="M{440 * threshold:.1f} 0V16" stroke="#000" stroke-width="2"/></svg>'
+        f'<svg {SVG} viewBox="0 0 440 28" height="28" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect width="440" height="28" fill="#e6e6e6"/>'
+        f'<rect width="{440 * share:.1f}" height="28" fill="{RAISES}"/>'
+        f'<path d="M{440 * threshold:.1f} 0V28" stroke="#000" stroke-width="4" {THIN}/></svg>'
     )
 
 
@@ -166,6 +183,16 @@ def highlight(reading: TokenProbabilities, course: np.ndarray) -> str:
         '<p dir="auto" style="line-height:1.9;font-size:1.05em;overflow-wrap:anywhere;white-space:pre-wrap;color:#000;'
         f'background:#fff;padding:0.4em">{"".join(spans)}</p>'
     )
+
+
+def legend(name: str, other: str) -> str:
+    """What the two grounds mean."""
+    keys = "".join(
+        f'<span style="display:inline-block;width:0.9em;height:0.9em;margin:0 0.3em 0 0.6em;background:{color}"></span>'
+        f"towards {escape(label)}"
+        for color, label in ((RAISES, name), (LOWERS, other))
+    )
+    return f'<p style="font-size:0.85em">{keys}</p>'
 
 
 def arrows(pieces: Sequence[str], moves: np.ndarray) -> dict[int, str]:
@@ -198,16 +225,22 @@ def token_table(reading: TokenProbabilities, name: str) -> str:
 
 
 def curve(course: np.ndarray, name: str, threshold: float) -> str:
-    """A small line of the probability over the pieces of the text, dashed the threshold."""
+    """The probability over the pieces of the text, with its axis; dashed the threshold."""
     course_or_level = course if len(course) > 1 else course.repeat(2)
-    across = np.linspace(4, 436, len(course_or_level))
-    points = " ".join(f"{x:.1f},{44 - 40 * y:.1f}" for x, y in zip(across, course_or_level, strict=True))
+    across = np.linspace(0, 440, len(course_or_level))
+    points = " ".join(f"{x:.1f},{100 - 100 * y:.1f}" for x, y in zip(across, course_or_level, strict=True))
     words = (
         f"Probability of {escape(name)} from the first token to the last: begins at {percent(float(course[0]))}, "
         f"highest {percent(float(course.max()))}, ends at {percent(float(course[-1]))}."
     )
+    column = "display:flex;flex-direction:column;justify-content:space-between;flex:none;width:4em;text-align:right"
     return (
-        f'<svg {SVG} viewBox="0 0 440 48" height="48" preserveAspectRatio="none" role="img" aria-label="{words}">'
-        f'<path d="M0 {44 - 40 * threshold:.1f}H440" stroke="#767676" stroke-dasharray="3 4" {THIN}/>'
-        f'<polyline points="{points}" fill="none" stroke="#0072b2" stroke-width="2" {THIN}/></svg>'
+        '<div style="display:flex;gap:0.4em;height:7.5em">'
+        f'<div aria-hidden="true" style="{column};font-size:0.85em;line-height:1">'
+        "<span>100 %</span><span>50 %</span><span>0 %</span></div>"
+        f'<svg {SVG} viewBox="0 0 440 100" preserveAspectRatio="none" role="img" aria-label="{words}" '
+        'style="flex:1;min-width:0;height:100%;overflow:visible">'
+        f'<path d="M0 0H440M0 50H440M0 100H440" stroke="currentColor" stroke-opacity="0.25" {THIN}/>'
+        f'<path d="M0 {100 - 100 * threshold:.1f}H440" stroke="currentColor" stroke-dasharray="3 4" {THIN}/>'
+        f'<polyline points="{points}" fill="none" stroke="{RAISES}" stroke-width="3" {THIN}/></svg></div>'
     )

@@ -1,4 +1,4 @@
-"""Pictures of chapters 1 and 6: the classes, the lengths, and how learning went."""
+"""The book's plots: the classes, the lengths, how learning went, learning curves and what the blocks know."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from numpy.typing import ArrayLike
 if TYPE_CHECKING:
     from llmclf.train import History
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and in grey by their lightness.
-COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
+# After Okabe and Ito: colour-blind readers tell them apart, and each has three times the contrast of white or more.
+# Spam, the second class, is vermilion wherever it is drawn.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#a3568a", "#7a6a00", "#737373")
 INK = "#737373"  # for axes and words: readable on white and on the book's dark page
+SIZE = 10.5  # points: twelve pixels where a figure is as wide as a phone
 
 
 def new_figure(width: float = 4.6, height: float = 2.8) -> tuple[Figure, Axes]:
@@ -34,10 +36,40 @@ def new_panels(count: int, width: float, height: float) -> tuple[Figure, list[Ax
         axes.set_facecolor("none")
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(INK)
-        axes.tick_params(colors=INK)
-        for label in (axes.xaxis.label, axes.yaxis.label):
-            label.set_color(INK)
+        axes.tick_params(colors=INK, labelsize=SIZE)
+        for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            label.set(color=INK, size=SIZE)
     return figure, panels
+
+
+def label_lines(axes: Axes) -> None:
+    """Write the name of each line at its right end, in its colour; the first line becomes the strongest.
+
+    Call it last: the names stand where the limits of the axes put the lines. Names that would lie upon each other move
+    apart.
+    """
+    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    lines[0].set_linewidth(2.5)
+    axes.autoscale_view()  # which matplotlib else puts off until it draws
+    places = []
+    for line in lines:
+        points = line.get_xydata()
+        at_end = axes.transData.transform(points[points[:, 0].argmax()])
+        x, y = axes.transAxes.inverted().transform(at_end)
+        places.append((float(np.clip(y, 0, 1)), float(x), line))
+    step = SIZE / 50 / axes.figure.get_size_inches()[1]  # of the height of the axes, three quarters of the figure's
+    lowest = -step
+    for y, x, line in sorted(places, key=lambda place: place[0]):
+        lowest = max(y, lowest + step)
+        axes.annotate(
+            str(line.get_label()),
+            (x + 0.02, lowest),
+            xycoords="axes fraction",
+            color=line.get_color(),
+            size=SIZE,
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def plot_class_counts(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -49,11 +81,10 @@ def plot_class_counts(tables: dict[str, pd.DataFrame]) -> Figure:
     for place, (label, row) in enumerate(counts.sort_index().iterrows()):
         heights = [position + (place - (len(counts) - 1) / 2) * thickness for position in range(len(row))]
         bars = axes.barh(heights, row, height=thickness * 0.9, color=COLORS[place % len(COLORS)], label=label)
-        axes.bar_label(bars, labels=[f"{count:,}" for count in row], padding=4, color=INK)
+        axes.bar_label(bars, labels=[f"{count:,} {label}" for count in row], padding=4, color=INK, size=SIZE)
     axes.set_yticks(range(len(tables)), list(tables))
     axes.invert_yaxis()
     axes.set_xlabel("messages")
-    axes.legend(frameon=False, labelcolor=INK)
     return figure
 
 
@@ -65,7 +96,7 @@ def plot_lengths(lengths: dict[str, Sequence[int]], *, unit: str) -> Figure:
         axes.hist(group, bins=40, range=(0, longest), color=color, alpha=0.6, label=name)
     axes.set_xlabel(f"length in {unit}")
     axes.set_ylabel("messages")
-    axes.legend(frameon=False, labelcolor=INK)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=SIZE)
     return figure
 
 
@@ -77,7 +108,7 @@ def plot_probe(table: pd.DataFrame) -> Figure:
         axes.plot(losses.index, losses[name], color=color, linestyle=style, label=str(name).replace("_", " "))
     axes.set_xlabel("blocks")
     axes.set_ylabel("loss out of fold (nats)")
-    axes.legend(frameon=False, labelcolor=INK)
+    label_lines(axes)
     return figure
 
 
@@ -85,10 +116,10 @@ def plot_losses(history: History) -> Figure:
     """Training and validation loss over the optimizer steps, with examples seen as a second axis."""
     figure, axes = new_figure(height=3.2)
     axes.plot(history.steps, history.train_losses, color=COLORS[0], label="training")
-    axes.plot(history.steps, history.validation_losses, color=COLORS[3], linestyle="--", label="validation")
+    axes.plot(history.steps, history.validation_losses, color=COLORS[2], linestyle="--", label="validation")
     axes.set_xlabel("optimizer steps")
     axes.set_ylabel("loss (nats a message)")
-    axes.legend(frameon=False, labelcolor=INK)
+    label_lines(axes)
     batch_size = history.examples_seen[0] / (history.steps[0] + 1)
     _second_axis(axes, batch_size, first_step=1)  # at step 0 the first batch has been seen
     return figure
@@ -99,12 +130,12 @@ def plot_accuracies(history: History, *, examples_per_epoch: int) -> Figure:
     figure, axes = new_figure(height=3.2)
     epochs = range(1, len(history.train_accuracies) + 1)
     axes.plot(epochs, history.train_accuracies, color=COLORS[0], marker="o", label="training")
-    axes.plot(epochs, history.validation_accuracies, color=COLORS[3], marker="s", linestyle="--", label="validation")
+    axes.plot(epochs, history.validation_accuracies, color=COLORS[2], marker="s", linestyle="--", label="validation")
     axes.set_xticks(epochs)
     axes.set_xlabel("epochs")
     axes.set_ylabel("accuracy")
     axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.legend(frameon=False, labelcolor=INK)
+    label_lines(axes)
     _second_axis(axes, examples_per_epoch)
     return figure
 
@@ -119,8 +150,8 @@ def _second_axis(axes: Axes, examples: float, first_step: int = 0) -> None:
         return np.asarray(seen) / examples - first_step
 
     second = axes.secondary_xaxis("top", functions=(examples_at, position_of))
-    second.set_xlabel("examples seen", color=INK)
-    second.tick_params(colors=INK)
+    second.set_xlabel("examples seen", color=INK, size=SIZE)
+    second.tick_params(colors=INK, labelsize=SIZE)
     second.spines["top"].set_color(INK)
 
 
@@ -137,41 +168,37 @@ def plot_learning_curve(errors: pd.Series, names: dict[str, str], *, limit: tupl
     limit
         Name and height of a dotted line.
     """
-    figure, axes = new_figure(width=5.6, height=3.8)
+    figure, axes = new_figure(height=4)
     axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="wrong answers")
-    ends = {}
     for color, (name, words) in zip(cycle(COLORS), names.items(), strict=False):
         by_size = errors.xs(name, level="experiment").groupby("labels").agg(["mean", "min", "max"])
         axes.fill_between(by_size.index, by_size["min"], by_size["max"], color=color, alpha=0.15, lw=0)
-        axes.plot(by_size.index, by_size["mean"], color=color, marker="o", ms=3)
-        ends[words] = (by_size.index[-1], by_size["mean"].iloc[-1], color)
-    lowest = 0.0
-    for words, (last, height, color) in sorted(ends.items(), key=lambda end: end[1][1]):
-        lowest = max(height, 1.1 * lowest)  # names that would lie upon each other move apart
-        axes.annotate(words, (last * 1.1, lowest), color=color, va="center", annotation_clip=False)
+        axes.plot(by_size.index, by_size["mean"], color=color, marker="o", ms=3, label=words)
     if limit is not None:
         axes.axhline(limit[1], linestyle=":", color=INK)
-        axes.annotate(limit[0], (0.02, limit[1]), xycoords=("axes fraction", "data"), color=INK, va="bottom")
+        place = (0.02, limit[1])
+        axes.annotate(limit[0], place, xycoords=("axes fraction", "data"), color=INK, size=SIZE, va="bottom")
     sizes = sorted(errors.index.get_level_values("labels").unique())
     axes.set_xticks(sizes[::2], [f"{size:,}" for size in sizes[::2]])
     low, high = axes.get_ylim()
     shares = [share for share in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if low <= share <= high]
     axes.set_yticks(shares, [f"{share:.1%}".replace(".0%", "%") for share in shares])
     axes.minorticks_off()
+    label_lines(axes)
     return figure
 
 
 def plot_layers(tasks: dict[str, np.ndarray], poolings: Sequence[str]) -> Figure:
     """A heat map for each task: (blocks, poolings) areas under the ROC curve, blocks from left to right."""
-    figure = Figure(figsize=(5.6, 1.1 + 1.1 * len(tasks)), layout="constrained", facecolor="none")
+    figure = Figure(figsize=(4.6, 1.1 + 1.1 * len(tasks)), layout="constrained", facecolor="none")
     for axes, (task, areas) in zip(figure.subplots(len(tasks), squeeze=False)[:, 0], tasks.items(), strict=True):
         image = axes.imshow(areas.T, aspect="auto", cmap="viridis", vmin=0.5, vmax=1)
         axes.set_yticks(range(len(poolings)), [name.replace("_", " ") for name in poolings], color=INK)
         axes.set_xticks(range(4, len(areas), 5), range(5, len(areas) + 1, 5), color=INK)
-        axes.set_title(task, color=INK, fontsize="medium")
-        axes.tick_params(colors=INK)
-    axes.set_xlabel("blocks", color=INK)
-    bar = figure.colorbar(image, ax=figure.axes, label="area under the ROC curve")
-    bar.ax.tick_params(colors=INK)
-    bar.ax.yaxis.label.set_color(INK)
+        axes.set_title(task, color=INK, size=SIZE)
+        axes.tick_params(colors=INK, labelsize=SIZE)
+    axes.set_xlabel("blocks", color=INK, size=SIZE)
+    bar = figure.colorbar(image, ax=figure.axes)
+    bar.ax.tick_params(colors=INK, labelsize=SIZE)
+    bar.set_label("area under the ROC curve", color=INK, size=SIZE)
     return figure
