@@ -28,7 +28,8 @@ help:
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	touch $@
 
-book: .venv/installed
+# The pages offer the whole book as one file, too, where a browser can print it.
+book: .venv/installed $(if $(shell command -v $(CHROMIUM)),pdf epub)
 	$(BUILD) --path-output output/book
 	@echo "The book is ready: open output/book/_build/html/index.html"
 

@@ -91,7 +91,7 @@ WAYS = {
     "b": "(b) `transformers`, dynamic padding, the same layers frozen",
     "b2": "(b2) the same under bfloat16 autocast",
     "c": "(c) ours in float32",
-    "d": "(d) ours, precision by itself",
+    "d": "(d) ours, precision chosen automatically",
     "e": "(e) a probe: no training, a regression on frozen features",
     "tfidf": "TF-IDF of characters and a logistic regression",
 }
@@ -141,7 +141,7 @@ def classifying(backbone: str, found: dict) -> str:
         "one padded message": "one padded message at a time",
         "pipeline": f"`transformers`' pipeline, batches of {best['float32']} (its best)",
         "pipeline in bfloat16": f"the same in bfloat16, batches of {best['bfloat16']} (its best)",
-        "ours": f"ours, precision by itself ({found['auto']})",
+        "ours": f"ours, precision chosen automatically ({found['auto']})",
     }
     rows = [[words.get(name, name), rate, medians["ours"] / rate] for name, rate in medians.items()]
     sizes = "; ".join(

@@ -50,7 +50,7 @@ class Decision:
     def check(self, num_classes: int) -> None:
         """Raise `LlmclfError` where this decision is one of another number of classes."""
         if self.threshold is not None and num_classes != 2:
-            raise LlmclfError(f"a threshold parts two classes, not {num_classes}; use offsets")
+            raise LlmclfError(f"a threshold separates two classes, not {num_classes}; use offsets")
         if self.offsets is not None and len(self.offsets) != num_classes:
             raise LlmclfError(f"{len(self.offsets)} offsets for {num_classes} classes")
 

@@ -64,9 +64,9 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen]:
             server.kill()
 
 
-def take_screenshot(tab, name: str) -> None:
+def take_screenshot(tab, name: str, **options: object) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    tab.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
+    tab.screenshot(path=str(SCREENSHOTS / f"{name}.png"), **options)
 
 
 class Visit:

@@ -286,7 +286,7 @@ def test_a_damaged_local_file_is_passed_over_in_one_line_and_replaced(place, dam
     assert fetch("story") == cache / "story/file.txt"
     assert (cache / "story/file.txt").read_bytes() == STORY
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"llmclf: {damaged} is passed over: expected ")
+    assert line.startswith(f"llmclf: {damaged} is ignored: expected ")
     assert place == "cache" or damaged.read_bytes() == damage  # the kit belongs to the reader
 
 
@@ -296,7 +296,7 @@ def test_when_every_source_fails_one_error_tells_all_and_how_to_help(server, reg
     register(Https(f"{server.address}/a"), Https(f"{server.address}/b"), Https(nobody), about="unused")
     damaged = put(kit, b"damaged")
     lines = error_of().splitlines()
-    assert lines[0] == "story (0.0 MB) could not be had. Tried:"
+    assert lines[0] == "story (0.0 MB) is not available. Tried:"
     assert lines[1] == f"  - {damaged}: expected 1,050 bytes, found 7 (damaged or incomplete)"
     assert lines[2] == f"  - {cache / 'story/file.txt'}: no such file"
     assert lines[3].startswith(f"  - {server.address}/a: 404")
@@ -342,7 +342,7 @@ def test_without_a_setting_the_cache_is_the_platforms(monkeypatch):
 def test_a_file_without_known_hash_says_so_and_is_taken_as_it_is(server, register):
     register(Https(f"{server.address}/story"), size=None, sha256=None, about="about 6.4 GB")
     message = error_of()
-    assert message.startswith("story (about 6.4 GB) could not be had")
+    assert message.startswith("story (about 6.4 GB) is not available")
     assert "save the file (no published hash) as" in message
     server.answers["/story"] = says(200, OTHER)
     assert fetch("story").read_bytes() == OTHER
@@ -588,13 +588,13 @@ def test_the_substitute_stands_in_with_one_visible_line_and_the_file_itself_is_p
     register(Https(f"{nobody}/reduced"), content=b"Once.", name="reduced")
     register(Https(f"{nobody}/complete"), substitute="reduced")
     message = error_of()
-    assert message.startswith("story (0.0 MB) could not be had")
+    assert message.startswith("story (0.0 MB) is not available")
     assert "/complete: " in message
     assert "/reduced: " in message
     (cache / "reduced/file.txt").write_bytes(b"Once.")
     assert assets.resolve("story") == (assets.ASSETS["reduced"], cache / "reduced/file.txt")
     [line] = capsys.readouterr().err.splitlines()
-    assert line == "llmclf: story could not be had; using the smaller reduced, so counts will differ"
+    assert line == "llmclf: story is not available; using the smaller reduced, so counts will differ"
     put(cache)
     assert assets.resolve("story") == (assets.ASSETS["story"], cache / "story/file.txt")
     assert capsys.readouterr() == ("", "")

@@ -13,6 +13,7 @@ from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -167,6 +168,52 @@ def test_book_to_take_away_has_what_a_reader_runs(built_book):
     assert needed | {f"book/{path.name}" for path in NOTEBOOKS} <= names
     assert not [name for name in names if "/output/" in name or "__pycache__" in name or name.startswith(".")]
     assert "lab: .venv/installed" in makefile
+
+
+def test_glossary_has_its_letters_and_each_term_leads_back_to_chapters(built_book):
+    page = page_at(built_book / "glossary.html")
+    letters = re.search(r'<p class="letters">.*?</p>', page.text, re.DOTALL)[0]
+    targets = re.findall(r'href="#([^"]+)"[^>]*>(\w)</a>', letters)
+    assert len(targets) > 15
+    assert all(target in page.ids and target.removeprefix("term-")[0].upper() == letter for target, letter in targets)
+    entry = page.text.partition('id="term-overfitting"')[2].partition("</dd>")[0]
+    assert '<a class="reference internal" href="06_fine_tuning.html">6</a>' in entry
+    assert page.text.count('class="used-in"') > 70
+
+
+def test_first_cell_says_what_to_do_without_the_library(notebook):
+    line = code_cells(notebook)[0].source.splitlines()[0]
+    assert line.startswith("# No module named llmclf? ")
+    assert "make lab" in line
+
+
+@pytest.mark.parametrize(("address", "shown"), [("https://code.example/us/book", True), ("", False)])
+def test_buttons_of_the_repository_appear_with_its_address(monkeypatch, address, shown):
+    monkeypatch.syspath_prepend(BOOK / "_ext")
+    config = SimpleNamespace(html_theme_options={"repository_url": address})
+    importlib.import_module("ways_in").show_repository(None, config)
+    options = config.html_theme_options
+    assert options["use_repository_button"] is options["use_issues_button"] is shown
+    assert bool(options.get("launch_buttons")) is shown
+
+
+def test_printed_book_is_offered_where_it_has_been_made(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BOOK / "_ext")
+    offer = importlib.import_module("ways_in").offer
+    (tmp_path / "output").mkdir()
+    app = SimpleNamespace(srcdir=tmp_path / "book", builder=SimpleNamespace(name="html"))
+
+    def offered() -> tuple[list[str], str]:
+        menu = {"label": "download-buttons", "buttons": []}
+        context = {"header_buttons": [menu], "pathto": lambda name, _: name, "body": "Get it. <!-- printed -->"}
+        offer(app, "index", "page.html", context, None)
+        return [button["url"] for button in menu["buttons"]], context["body"]
+
+    assert offered() == (["from-gpt-to-classifier.zip"], "Get it. <!-- printed -->")
+    (tmp_path / "output" / "from-gpt-to-classifier.pdf").touch()
+    files, body = offered()
+    assert files == ["from-gpt-to-classifier.zip", "from-gpt-to-classifier.pdf"]
+    assert 'take the <a href="from-gpt-to-classifier.pdf" download>PDF</a>.' in body
 
 
 def test_opening_page_promises_in_numbers_that_pages_print(built_book):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from urllib.parse import quote
 
 import pytest
-from browsing import Visit, needs_browser
+from browsing import Visit, needs_browser, take_screenshot
 from building import toc_entries
 
 pytestmark = needs_browser
@@ -75,6 +76,45 @@ def test_search_finds_a_word_without_a_server_of_its_own(browser, address):
         visit.tab.locator("#search-results li a").first.wait_for()
         assert "Loaders" in visit.tab.locator("#search-results").inner_text()
         assert visit.elsewhere == []
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("loaders", "2 · Loaders"),
+        ("fine-tuning", "6 · Fine-tuning"),
+        ("a threshold separates two classes", "Troubleshooting"),
+        ("is not available. Tried", "Troubleshooting"),
+    ],
+)
+def test_search_puts_first_the_page_of_that_name_and_for_a_message_what_helps(browser, address, words, page):
+    with Visit(browser, address, f"search.html?q={quote(words)}") as visit:
+        first = visit.tab.locator("#search-results li a").first
+        first.wait_for()
+        visit.tab.wait_for_function("!document.querySelector('#search-progress')?.textContent.includes('…')")
+        assert first.inner_text() == page
+
+
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_menu_saves_the_notebook_and_the_book(browser, address, built_book, from_disk):
+    with Visit(browser, built_book.as_uri() + "/" if from_disk else address, "02_loaders.html") as visit:
+        for button, name in (("source-button", "02_loaders.ipynb"), ("book-zip", "from-gpt-to-classifier.zip")):
+            visit.tab.locator(".dropdown-download-buttons > button").click()
+            with visit.tab.expect_download() as download:
+                visit.tab.locator(f".btn-download-{button}").click()
+            assert download.value.suggested_filename == name
+            visit.tab.keyboard.press("Escape")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", toc_entries())
+def test_page_is_photographed_wide_and_on_a_phone_in_both_lights(browser, address, entry):
+    """For eyes to judge: output/screenshots."""
+    for width, light in ((1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")):
+        with Visit(browser, address, f"{entry}.html", viewport={"width": width, "height": 900}) as visit:
+            visit.tab.emulate_media(color_scheme=light)
+            visit.tab.wait_for_function(f"document.documentElement.dataset.theme === '{light}'")
+            take_screenshot(visit.tab, f"{entry}-{width}-{light}", full_page=True)
 
 
 def test_on_paper_the_folded_answers_are_open_and_the_menus_gone(browser, address):

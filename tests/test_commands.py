@@ -387,7 +387,7 @@ def test_fetch_goes_on_after_a_failure_and_tells_all_of_them(capsys, tmp_path, m
     assert main(["fetch", "lost", "gpt2-encoder", "unknown"]) == 2
     output = capsys.readouterr()
     assert output.out.strip().endswith("encoder.json")
-    assert "lost (0.0 MB) could not be had" in output.err
+    assert "lost (0.0 MB) is not available" in output.err
     assert "unknown asset 'unknown'" in output.err
 
 

@@ -90,7 +90,7 @@ def test_unsure_messages_are_counted_by_themselves():
         ({"temperature": 0.0}, 2, "temperature must be above 0, got 0.0"),
         ({"threshold": -0.1}, 2, "threshold must be at least 0, got -0.1"),
         ({"abstain_below": 1.5}, 2, "abstain_below must lie between 0 and 1, got 1.5"),
-        ({"threshold": 0.3}, 3, "a threshold parts two classes, not 3; use offsets"),
+        ({"threshold": 0.3}, 3, "a threshold separates two classes, not 3; use offsets"),
         ({"offsets": (1.0, 2.0)}, 3, "2 offsets for 3 classes"),
     ],
 )

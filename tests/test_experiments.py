@@ -78,7 +78,7 @@ def tiny_world(monkeypatch, tiny_tokenizer, request):
 
     def load(name, *, device, seed):
         if name.startswith("gpt2-"):
-            raise AssetError(f"{name} could not be had. Tried:\n  - nothing")
+            raise AssetError(f"{name} is not available. Tried:\n  - nothing")
         seed = seed if name.startswith("random-") else 0
         return tiny_llama(seed) if "llama" in name else tiny_gpt2(seed)
 
@@ -328,7 +328,7 @@ def test_runs_of_another_precision_are_runs_of_their_own(tmp_path):
 
 def test_model_that_cannot_be_had_is_left_out_and_the_rest_goes_on(tmp_path, capsys):
     assert command(tmp_path, "--rows", "gpt2-355M", "last-token", "--draws", "1") == 0
-    assert "gpt2-355M is left out: gpt2-355M could not be had" in capsys.readouterr().err
+    assert "gpt2-355M is left out: gpt2-355M is not available" in capsys.readouterr().err
     assert read_runs(tmp_path / "runs.csv")["experiment"].tolist() == ["last-token"]
 
 

@@ -1,19 +1,14 @@
-"""A Sphinx extension: what the opening page promises, in numbers of the book, and the book to take away as one file."""
+"""A Sphinx extension: what the opening page promises, in numbers of the book."""
 
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import nbformat
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-ARCHIVE = "from-gpt-to-classifier"
-PARTS = ["book", "llmclf", "tests", "benchmarks", "Makefile", "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"]
-PARTS += ["LICENSE-TEXT", "pyproject.toml", "requirements.txt", "requirements.lock", "_config.yml", "_toc.yml"]
-SKIPPED = {"output", "__pycache__", ".ipynb_checkpoints", "_build", ".pytest_cache"}
 PROMISES = {
     "laptop": (
         "Training takes {} s on two CPU cores, once the frozen part of the model has been computed "
@@ -56,22 +51,6 @@ def promise(app: Sphinx, config: Config) -> None:
         config.myst_substitutions[name] = words.format(*numbers)
 
 
-def pack(app: Sphinx, error: Exception | None) -> None:
-    """Everything that a reader needs to run the book, beside the page that offers it."""
-    if error is not None or app.builder.name != "html":
-        return
-    root = Path(app.srcdir).parent
-    files = [path for part in PARTS for path in [root / part, *(root / part).rglob("*")] if path.is_file()]
-    with zipfile.ZipFile(Path(app.outdir, f"{ARCHIVE}.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
-            inside = path.relative_to(root)
-            if not SKIPPED & set(inside.parts):
-                entry = zipfile.ZipInfo(f"{ARCHIVE}/{inside.as_posix()}", (2026, 1, 1, 0, 0, 0))
-                entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
-                archive.writestr(entry, path.read_bytes())
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", promise)
-    app.connect("build-finished", pack)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

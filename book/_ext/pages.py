@@ -62,8 +62,9 @@ def keep_together(app: Sphinx, doctree: nodes.document, page: str) -> None:
             text.parent.replace(text, nodes.Text(re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", text)))
 
 
-def one_menu(app: Sphinx, config: Config) -> None:
+def set_theme(app: Sphinx, config: Config) -> None:
     """Without a search box the theme's top bar is empty: its buttons would take the clicks of those in the article."""
+    config.html_search_scorer = str(Path(__file__).with_name("scorer.js"))
     config.html_theme_options = {**config.html_theme_options, "navbar_persistent": []}
 
 
@@ -129,7 +130,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx_thebe")
     app.setup_extension("myst_nb")
     drop_thebe(app)
-    app.connect("config-inited", one_menu)
+    app.connect("config-inited", set_theme)
     app.connect("doctree-resolved", clean_tables)
     app.connect("doctree-resolved", keep_together)
     app.connect("build-finished", lighten)

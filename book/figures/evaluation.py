@@ -11,7 +11,7 @@ STAGES = (
 )
 EVALUATIONS = (
     (118, "Before training", "a few batches of each set", "No better than a coin?"),
-    (230, "While training", "training and validation set", "Does the loss still fall?"),
+    (230, "During training", "training and validation set", "Does the loss still fall?"),
     (342, "After training", "the whole test set, once", "How good on new texts?"),
 )
 MIDDLE = 104  # of the stages' lane
@@ -22,7 +22,7 @@ def draw() -> Drawing:
         480,
         462,
         "What evaluation adds to the three stages",
-        "Before, while and after fine-tuning the model is measured: loss and accuracy, each time on other messages.",
+        "The model is measured before, during and after fine-tuning: loss and accuracy, each time on other messages.",
     )
     for number, (top, name, words, edge, fill) in enumerate(STAGES):
         drawing.box(16, top, 176, 58, fill=fill, edge=edge)

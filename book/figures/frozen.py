@@ -13,7 +13,8 @@ def draw() -> Drawing:
         470,
         468,
         "What has to be computed in five epochs",
-        "Plainly, twelve blocks in each of five epochs. With kept states, eleven once and the last in each epoch.",
+        "Plainly, twelve blocks in each of five epochs. With cached features, eleven blocks once and the last one in "
+        "each epoch.",
     )
     drawing.text(118, 34, "the whole model,", size=16, bold=True, middle=True)
     drawing.text(118, 56, "five times", size=16, bold=True, middle=True)

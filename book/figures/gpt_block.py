@@ -9,7 +9,7 @@ from llmclf.models import GPT2_SIZES, SMOLLM2_135M
 MODEL, BLOCK = 98, 338  # the middles of the two columns
 PATH = 238  # where the residual path runs
 DIFFERENCES = (  # part, GPT-2, SmolLM2
-    ("A position", "is added here", "not here, in C"),
+    ("A position", "is added here", "inside attention"),
     ("B norm", "LayerNorm", "RMSNorm"),
     ("C attention", "keys, values for", "heads share them,"),
     ("", "every head", "turned by position"),

@@ -69,7 +69,7 @@ def draw() -> Drawing:
     for line, words in enumerate(("argmax", "gives the", "same", "place")):
         drawing.text(402, 194 + 20 * line, words, color=QUIET)
     drawing.text(18, 376, "This message is spam. The head was never trained:", color=QUIET)
-    drawing.text(18, 398, f"right or wrong, its answer is luck ({backbone}).", color=QUIET)
+    drawing.text(18, 398, f"its answer is chance ({backbone}).", color=QUIET)
     return drawing
 
 

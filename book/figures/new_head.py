@@ -23,14 +23,14 @@ def draw() -> Drawing:
         374,
         "Replacing the output layer",
         f"Embedding, {len(model.blocks)} blocks and final norm stay. The vocabulary head with {old.out_features:,} "
-        f"outputs goes out, a head with {new.out_features} outputs comes in.",
+        f"outputs is removed, a head with {new.out_features} outputs is added.",
     )
     drawing.box(LEFT, 14, 452, 62, fill="#f4f4f4", edge=QUIET)
     drawing.text(240, 40, f"embedding, {len(model.blocks)} blocks, final norm", size=17, bold=True, middle=True)
     drawing.text(240, 63, f"stay: {new.in_features} numbers for each token", color=QUIET, middle=True)
     heads = (
-        (LEFT, "goes out", "vocabulary head", old, "one for each known token", BLUE, "#e5f1f8"),
-        (RIGHT, "comes in", "new head", new, "one for each class", VERMILION, "#fbe8dc"),
+        (LEFT, "is removed", "vocabulary head", old, "one for each token", BLUE, "#e5f1f8"),
+        (RIGHT, "is added", "new head", new, "one for each class", VERMILION, "#fbe8dc"),
     )
     outputs = ([tokenizer.decode([number]).strip() for number in likely] + ["…"], ["ham", "spam"])
     for (x, fate, name, head, meaning, edge, fill), words in zip(heads, outputs, strict=True):
@@ -46,7 +46,7 @@ def draw() -> Drawing:
         for place, word in enumerate(words):
             drawing.box(x + place * room + 2, 252, room - 4, 36, fill="#ffffff", edge=edge, dashed=leaves)
             drawing.text(x + (place + 0.5) * room, 275, word, middle=True)
-    drawing.text(LEFT + WIDTH / 2, 314, "the likeliest next tokens", color=QUIET, middle=True)
+    drawing.text(LEFT + WIDTH / 2, 314, "the most likely next tokens", color=QUIET, middle=True)
     drawing.text(RIGHT + WIDTH / 2, 314, "the two classes", color=QUIET, middle=True)
     drawing.text(240, 352, f"{BACKBONE} after “{TEXT}”", color=QUIET, middle=True)
     return drawing

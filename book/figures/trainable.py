@@ -51,9 +51,7 @@ def draw() -> Drawing:
     for line, (column, words) in enumerate({"frozen": "frozen, in all", "trainable": "learns, in all"}.items()):
         drawing.text(38, top + 28 * line, words, bold=True)
         for name, right in MODELS.items():
-            drawing.text(
-                right, top + 28 * line, f"{tables[name].loc['sum', column]:,}", bold=True, color=INK, end=True
-            )
+            drawing.text(right, top + 28 * line, f"{tables[name].loc['sum', column]:,}", bold=True, color=INK, end=True)
     return drawing
 
 

@@ -24,7 +24,7 @@ def draw() -> Drawing:
         ("(b) transformers, dynamic padding", "b", "#e2f4ee", GREEN),
         ("(b2) the same with bfloat16", "b2", "#e2f4ee", GREEN),
         ("(c) ours in float32", "c", "#e5f1f8", BLUE),
-        ("(d) ours, precision by itself", "d", "#e5f1f8", BLUE),
+        ("(d) ours, precision chosen automatically", "d", "#e5f1f8", BLUE),
     )
     for number, (words, way, fill, edge) in enumerate(bars):
         top, width = 22 + 80 * number, WIDTH / seconds["a"]

@@ -27,6 +27,7 @@
 # advertising) or {term}`ham` (everything else). The messages are real, and some are rude.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -44,9 +45,9 @@ print(provenance())
 # %% [markdown]
 # The line `dataset` names the file behind this page. `sms-spam` is the complete collection, published by the [UCI
 # repository](https://doi.org/10.24432/C5CC84). If your machine cannot reach it, the library takes a smaller copy from
-# the Python package index, and the line says `sms-spam-reduced`. Then your counts differ from the printed ones. The
-# smaller copy was also cleaned, so your run loses no rows. In that case, read the printed output in the section on
-# missing rows.
+# the Python package index, and the line says `sms-spam-reduced`. Then your counts differ from the printed ones. Your
+# run also loses no rows, because the smaller copy was cleaned. For the section on missing rows, read the printed
+# output instead.
 
 # %% [markdown]
 # ## A file you can trust
@@ -104,7 +105,7 @@ print(f"{len(table):,} rows")
 # :::{figure-md} fig-raw-table
 # ![Three rows of a table. Each row has a number, a label in a coloured box (ham or spam), and the beginning of the message's text.](figures/raw_table.svg)
 #
-# The first three rows of the table. In the file a tab separates label and text. pandas adds the row number.
+# The first three rows of the table.
 # :::
 
 # %% tags=["nbval-check-output"]
@@ -123,7 +124,7 @@ for row, text in merged["text"].items():
 
 # %% [markdown]
 # This row holds three messages. Its text contains two more ham messages, with their labels and tabs. Compare it with
-# the file. No earlier row is merged, so the number of the row is also the place of its first line in `lines`.
+# the file. It is the first merged row, so its row number is also the index of its first line in `lines`.
 
 # %% tags=["nbval-check-output"]
 for row in merged.index:
@@ -208,11 +209,9 @@ plots.plot_class_counts({"as collected": table, "balanced": balanced})
 
 # %% [markdown]
 # Balancing has two costs. The figure shows the first: most ham messages are not used at all. The second is harder to
-# see. In real life most messages are ham. Take a filter that calls one ham message in twenty spam. It makes few
-# mistakes on equal halves. A real mailbox holds several times as much ham as spam. There, a large share of the
-# messages that the filter calls spam are ham. We still start with equal halves, because they make the numbers of the
-# next chapters easy
-# to read.
+# see. Suppose a filter wrongly labels one in twenty ham messages as spam. On equal halves these are few mistakes. But
+# a real mailbox holds several times as much ham as spam. There, a large share of the messages that the filter calls
+# spam are ham. We still start with equal halves, because they make the numbers of the next chapters easy to read.
 
 # %% [markdown]
 # ## Numbers for names
@@ -235,9 +234,10 @@ numbered.iloc[[0, -1]]
 # ## Three sets for three purposes
 #
 # A model can simply remember the examples that it has learnt from, so you must test it on others. You shuffle the
-# table and cut it into three sets. The model learns from the {term}`training set`. You choose between variants of the
-# model with the {term}`validation set`. You measure the finished model with the {term}`test set`. If you also chose
-# with the test set, you would pick the variant that happens to suit these messages, and its result would be too good.
+# table and cut it into three sets. The model learns from the {term}`training set`. On the {term}`validation set` you
+# compare variants of the model and choose one. On the {term}`test set` you measure the finished model. If you also
+# chose with the test set, you would pick the variant that happens to suit these messages, and its result would be too
+# good.
 
 # %%
 shuffled = numbered.sample(frac=1, random_state=123)
@@ -256,9 +256,9 @@ for name, part in splits._asdict().items():
 pd.DataFrame(labels_of)
 
 # %% [markdown]
-# Seven tenths, one tenth and the rest are common shares. (The library function is `data.split`.) {cite:t}`raschka2024`
-# cuts the table in the same way. His shuffle does not look at the labels, so the two classes are only nearly even in
-# each set.
+# Common shares are seven tenths for training, one tenth for validation and the rest for the test. (The library
+# function is `data.split`.) {cite:t}`raschka2024` cuts the table in the same way. His shuffle does not look at the
+# labels, so the two classes are only roughly equal in each set.
 #
 # A split with {term}`stratification` makes them even: it gives every set the same share of each class. scikit-learn's
 # `train_test_split` makes two sets, so you call it twice. Compare the spam in each set.
@@ -284,8 +284,8 @@ for name, sets in (("Raschka", splits), ("stratified", even)):
 # %% [markdown]
 # In the stratified split each set is half spam, as closely as the sizes allow. The sizes do not change, only which
 # messages are in which set. On a balanced table the gain is small. It is larger for a rare class, because an unlucky
-# shuffle can leave a small set with very few examples of that class. We keep Raschka's split: only on the same test
-# messages can we compare our results with the published ones.
+# shuffle can leave a small set with very few examples of that class. We keep Raschka's split, because we need the
+# same test messages to compare our results with the published ones.
 #
 # The test set is small. How much does one message count?
 
@@ -346,11 +346,11 @@ print("out of", (test["label"] == 1).sum(), "test spams")
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# Nearly a third of the test spam stands in the training set, word for word or nearly so.
+# Nearly a third of the test spam has an exact copy or a near copy in the training set.
 # :::
 #
 # Copies across the sets are {term}`data leakage`: the test set contains what the model has already seen. Any accuracy
-# on this split is somewhat too good. Stratification does not prevent it, because it also assigns the rows one by one.
+# on this split is probably too good. A stratified split leaks too, because it also assigns the rows one by one.
 # We keep the split for the comparison with the published results; chapter 8 builds one without the leak.
 # `data.find_leakage` finds the copies for you, and with `ignore_details=True` the near copies too. Run it on your own
 # split before you trust an accuracy.
@@ -358,9 +358,9 @@ print("out of", (test["label"] == 1).sum(), "test spams")
 # %% [markdown]
 # ## Save the three tables
 #
-# The next chapters build the three tables again with one call, `data.prepare_sms()`. Save the tables in files too, for
-# programs of your own. A fast run (with the setting `LLMCLF_FAST=1`, as in our automatic tests) keeps only a few
-# messages of each set. It has its own folder, so it never overwrites the files of a full run.
+# The next chapters build the three tables again with one call, `data.prepare_sms()`. Save them as files too, so that
+# your own programs can read them. A fast run (with the setting `LLMCLF_FAST=1`, as in our automatic tests) keeps only
+# a few messages of each set. It has its own folder, so it never overwrites the files of a full run.
 
 # %%
 from pathlib import Path
@@ -378,7 +378,7 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
 
 # %% [markdown]
 # Reading back what you wrote is a cheap test. A comma, a quotation mark or a line break inside a message can break a
-# file format, as you saw above. Here every text came back letter by letter.
+# file format, as you saw above.
 
 # %% [markdown]
 # ## Exercises
@@ -388,10 +388,9 @@ for name, before, after in zip(splits._fields, saved, again, strict=True):
 #
 # ### Exercise 1: Another draw
 #
-# Another {term}`seed` keeps other ham messages. You draw `drawn` messages at random from `total`. Then you draw the
-# same number again from all `total` messages. Write `expected_overlap(drawn, total)`: how many messages do you expect
-# in both draws?
-# Return the number unrounded.
+# A different {term}`seed` keeps different ham messages. You draw `drawn` messages at random from `total`. Then you
+# draw the same number again from all `total` messages. Write `expected_overlap(drawn, total)`: how many messages do
+# you expect in both draws? Return the number unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -411,9 +410,8 @@ def expected_overlap(drawn, total):
 check(expected_overlap)
 
 # %% [markdown]
-# The second draw takes the share `drawn / total` of all messages. So you expect that it also takes this share of the
-# messages of the first draw. Does the
-# estimate hold for our table? (If this cell raises an error, run the solution first.)
+# The second draw takes the share `drawn / total` of all messages. So you expect it to take the same share of the
+# first draw. Does the estimate hold for our table? (If this cell raises an error, run the solution first.)
 
 # %% tags=["nbval-check-output"]
 other = data.undersample(table, seed=124)
@@ -423,8 +421,8 @@ expected = expected_overlap(len(ham), counts["ham"])
 print(f"ham kept again: {kept_ham}, expected about {expected:.0f}")
 
 # %% [markdown]
-# It does, because the second draw does not depend on the first. That the two numbers agree so well is luck. A
-# difference of ten messages would not be surprising.
+# It does, because the second draw does not depend on the first. Such close agreement is luck: a difference of ten
+# messages would not be surprising.
 #
 # ### Exercise 2: Copies within
 #
@@ -485,13 +483,13 @@ print(f"copies: {len(exact)}, near copies: {len(loose)}")
 #
 # <details><summary>3. Why must the test set stay closed while you choose between models?</summary>
 #
-# The model that you choose by its test result also fits the accidents of these messages. Its result then no longer
+# If you choose a model by its test result, it also fits chance details of these messages. Its result then no longer
 # tells you how well it does on new messages.
 #
 # </details>
 
 # %% [markdown]
-# <details><summary>4. No row of the split is in two sets, and still it leaks. How?</summary>
+# <details><summary>4. No row is in two sets, but the split still leaks. How?</summary>
 #
 # The collection holds the same text in several rows, and the split assigns the rows one by one.
 #

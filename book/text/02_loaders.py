@@ -23,12 +23,12 @@
 # > yet. The chapter runs in seconds on a laptop's CPU. You do not need a GPU, and we have not measured one. The
 # > chapter downloads GPT-2's list of tokens (1 MB) and SmolLM2's file (98 MB), unless another chapter has done so.
 #
-# Two {term}`tokenizers <tokenizer>` appear here, and they are not the same. `tokenizer` is GPT-2's
-# {cite}`radford2019`: the chapter measures with it, because it is available everywhere. `smollm2` is SmolLM2's
-# {cite}`allal2025`: the model of this edition, which you meet in chapter 3, reads its tokens. Two cells show what
-# changes with it.
+# Two {term}`tokenizers <tokenizer>` appear here. `tokenizer` belongs to GPT-2 {cite}`radford2019`. The chapter
+# measures with it, because it is available everywhere. `smollm2` belongs to SmolLM2 {cite}`allal2025`, the model of
+# this edition (chapter 3). Two cells show what changes with SmolLM2's tokens.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -65,8 +65,8 @@ print([tokenizer.decode([number]) for number in token_ids])
 
 # %% [markdown]
 # Four words, four tokens. A space belongs to the word after it: `" you"` and `"you"` are different tokens with
-# different ids. {cite:t}`raschka2024` prints the same four ids. This is a first sign that our tokenizer works as
-# GPT-2's does. (`encode_ordinary` reads every character as plain text. You see below why that matters.)
+# different ids. {cite:t}`raschka2024` prints the same four ids. (`encode_ordinary` reads every character as plain
+# text. You see below why that matters.)
 #
 # Is anything lost on the way? Turn every training message into ids and back.
 
@@ -99,8 +99,8 @@ for n in (256, 257, 5000, 50000):
 
 # %% [markdown]
 # The first merges made short, frequent pieces. The last ones made whole, rare words. To cut a new word, the tokenizer
-# repeats the merges in the same order: of all neighbours that form a token, it merges those with the smallest id
-# first. Watch this happen to a word that was too rare to become a token itself.
+# repeats the merges in the same order: of all neighbouring pairs that form a token, it first merges the pair with the
+# smallest id. Watch this happen to a word that was too rare to become a token itself.
 
 # %% tags=["nbval-check-output"]
 from itertools import pairwise
@@ -129,8 +129,8 @@ print("the tokenizer agrees:", theirs == ours)
 # Our small version leaves out one step. GPT-2's tokenizer first cuts the text into words, numbers and punctuation, and
 # no merge crosses these cuts.
 #
-# **Predict before you run.** Spam is full of telephone numbers. This real message ends with one of eleven digits. Does
-# GPT-2's tokenizer cut the number into one token, a few, or eleven?
+# **Predict before you run.** Spam is full of telephone numbers. This real message ends with a number of eleven
+# digits. Does GPT-2's tokenizer cut the number into one token, a few, or eleven?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 message = "You have 1 new voicemail. Please call 08719181503"
@@ -162,7 +162,7 @@ for cutter in (tokenizer, smollm2):
 
 # %% [markdown]
 # SmolLM2's tokenizer makes a token of every single digit, and of the space before a number. The message needs more
-# tokens, but a digit looks the same wherever it stands. Both vocabularies come from byte-pair encoding, but on
+# tokens, but a digit looks the same wherever it stands. Byte-pair encoding made both vocabularies, but from
 # different texts. So token 5,000 is one piece of text in GPT-2's list and another piece in SmolLM2's. A tokenizer and
 # a model belong together: `load_tokenizer` takes the name of the model. We go on with GPT-2's tokenizer.
 
@@ -215,7 +215,7 @@ for name, column in zip(splits._fields, counts, strict=True):
 #
 # {numref}`fig-lengths` shows the lengths of ham and spam separately.
 
-# %% mystnb={"figure": {"caption": "Lengths of the training messages in GPT-2's tokens. Most ham is short, with a long tail. Most spam has around forty tokens, about as many as fit into the 160 characters of one text message. The colours mix where the two groups overlap.", "name": "fig-lengths"}, "image": {"alt": "Two histograms over the length in tokens. Most ham lies at the left, below some twenty tokens, with a long thin tail to the right. Spam forms one hill in the middle, further right than most ham."}}
+# %% mystnb={"figure": {"caption": "Lengths of the training messages in GPT-2's tokens. Most ham is short, with a long tail. Most spam has around forty tokens. The colours mix where the two groups overlap.", "name": "fig-lengths"}, "image": {"alt": "Two histograms over the length in tokens. Most ham lies at the left, below about twenty tokens, with a long thin tail to the right. Spam forms one hill in the middle, further right than most ham."}}
 from llmclf.teaching import plots
 
 train_counts, is_spam = counts[0], splits.train["label"] == 1
@@ -257,9 +257,9 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# PyTorch refuses, because all rows of a tensor must have the same length. There are two ways. {term}`Truncation
-# <truncation>` cuts the rows to a given length, here that of the shortest. {term}`Padding <padding>` fills up the
-# short rows with a token that carries no meaning ({numref}`fig-padding`).
+# PyTorch refuses, because all rows of a tensor must have the same length. There are two solutions. {term}`Truncation
+# <truncation>` cuts the rows to a given length, here the length of the shortest. {term}`Padding <padding>` fills up
+# the short rows with a token that carries no meaning ({numref}`fig-padding`).
 
 # %% [markdown]
 # :::{figure-md} fig-padding
@@ -303,9 +303,7 @@ print("lengths:  ", batch.lengths.tolist())
 
 # %% [markdown]
 # Why store the lengths? A program can also find the end of a message by looking for the pad token. But then it
-# mistakes a real end-of-text token for padding, such as the one that stands for an empty message. The same happens
-# when the pad id is also the id of an ordinary token: wherever that token occurs in a message, the program takes it
-# for padding.
+# takes a real end-of-text token, such as the token of an empty message, for padding.
 
 # %% [markdown]
 # ## Is padding harmless?
@@ -313,18 +311,18 @@ print("lengths:  ", batch.lengths.tolist())
 # Mostly. A GPT reads from left to right, and a token sees only itself and the tokens before it. (Chapter 3 shows how
 # the {term}`causal mask` does this.) So padding on the right changes nothing at the real tokens. Two questions remain.
 #
-# **Where is the answer read?** Raschka's program reads it at the last *position* of the row. In nearly all rows a
-# padding token stands there. It has to gather the message, and all the padding before it competes for its
-# {term}`attention`.
+# **Where is the answer read?** Raschka's program reads it at the last *position* of the row. In nearly all rows this
+# is a padding token. That token has to collect information about the message, and all the padding before it competes
+# for its {term}`attention`.
 
 # %% [markdown]
 # How much does that harm? For GPT-2 the experiments of {cite:t}`raschka2024experiments` report a test {term}`accuracy`
 # (the share of right answers) of 95.00 % with rows of 120 tokens and of 78.33 % with rows of 1,024, in one run each.
-# Our own runs of SmolLM2 do not show this fall; chapter 10 has the numbers.
+# Our own runs of SmolLM2 do not show this drop; chapter 10 has the numbers.
 #
 # The library reads the answer at the last *real* token. The lengths say where it is, and padding cannot change it.
 #
-# **What does padding cost?** A model computes on padding exactly as it computes on text. How much work that is depends
+# **What does padding cost?** A model computes on padding exactly as it computes on text. The amount of work depends
 # on how you pad.
 
 # %% [markdown]
@@ -374,16 +372,15 @@ shortened = MessageDataset(splits.train, tokenizer, max_length=16)
 print("longest now:", max(len(tokens) for tokens, _ in shortened))
 
 # %% [markdown]
-# Narrow batches are cheap, but a small limit damages most messages. A limit as long as the longest message damages
-# none. Note that truncation removes the *end* of a message. In spam, that may be just where the telephone number
-# stands.
+# Narrow batches are cheap, but a small limit cuts most messages. Truncation removes the *end* of a message, and in
+# spam the telephone number may be there.
 
 # %% [markdown]
 # ## Two ways to pad
 #
 # Raschka's program pads every row of every batch to the longest *training* message, and cuts longer validation and
-# test messages to that length. This is {term}`fixed padding`. You must not take the width from the test table, because
-# the test stands for messages that nobody has seen yet. Is any message cut here?
+# test messages to that length. This is {term}`fixed padding`. You must not take the width from the test table,
+# because the test messages represent messages that nobody has seen yet. Is any message cut here?
 
 # %% tags=["nbval-check-output"]
 for name, column in zip(splits._fields, counts, strict=True):
@@ -393,8 +390,8 @@ for name, column in zip(splits._fields, counts, strict=True):
 # %% [markdown]
 # No message is cut in any table, so fixed padding loses nothing here.
 #
-# **Predict before you run.** Suppose you pad all training messages to the longest. You know its length and the mean.
-# What share of all these numbers is padding: a quarter, a half, or three quarters?
+# **Predict before you run.** Suppose you pad all training messages to the longest. You know its length and the mean
+# length. What share of all token ids is then padding: a quarter, a half, or three quarters?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 real = train_counts.sum()
@@ -444,7 +441,7 @@ batch = next(iter(loader))
 print([tuple(tensor.shape) for tensor in batch])
 
 # %% [markdown]
-# The batch has eight rows of the fixed width, eight labels and eight lengths. {numref}`fig-batch` shows the batch.
+# {numref}`fig-batch` shows the batch: eight rows of the fixed width, eight labels and eight lengths.
 #
 # :::{figure-md} fig-batch
 # ![Eight rows of equal width. In each row a filled bar, the message, covers the left part, and an empty frame, the padding, covers the rest. Each row has its label on one side and its length on the other. A dashed line marks the longest message. To the right of the line all rows are empty.](figures/batch.svg)
@@ -476,9 +473,9 @@ for name, loader in fixed._asdict().items():
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# {cite:t}`raschka2024` counts the same numbers of batches. Eight does not divide the training table, so the training
-# loader drops the last few messages. Because of the shuffling, it drops others in each epoch. The smaller last batches
-# of validation and test stay, because an evaluation should count every message.
+# {cite:t}`raschka2024` gets the same numbers of batches. The number of training messages is not a multiple of eight,
+# so the training loader drops the last few. Because of the shuffling, it drops different messages in each epoch. The
+# smaller last batches of validation and test stay, because an evaluation should count every message.
 # :::
 #
 # All rows of these loaders have one width. With dynamic padding the width changes from batch to batch.
@@ -490,7 +487,7 @@ for name, way in (("fixed", fixed), ("dynamic", dynamic)):
     print(f"{name:<8} {extremes}; the first six: {widths[:6]}")
 
 # %% [markdown]
-# A model accepts both. No weight of a GPT depends on the width of its input, up to the length of its {term}`context`.
+# A model accepts both: a GPT reads rows of any width, up to the length of its {term}`context`.
 #
 # These widths count GPT-2's tokens. The model of this edition reads SmolLM2's tokens, so here are its batches.
 # `make_loaders` takes SmolLM2's tokenizer and pads with SmolLM2's own end-of-text token.
@@ -506,15 +503,14 @@ mean = sum(lengths) / len(lengths)
 print(f"longest training message {max(lengths)}, mean {mean:.1f}")
 
 # %% [markdown]
-# The longest training message has 120 tokens with either tokenizer. That is a coincidence: SmolLM2's mean is larger
-# than GPT-2's, and with dynamic padding its first batch is wider, although it holds the same eight messages. Every
-# digit costs a token.
+# By coincidence, the longest training message has 120 tokens with either tokenizer. On average SmolLM2 needs more
+# tokens, because every digit costs one. So with dynamic padding its first batch is wider than GPT-2's, although it
+# holds the same eight messages.
 
 # %% [markdown]
 # ## What padding costs
 #
-# Now measure, again with GPT-2's tokens. Of all the numbers that a loader gives in one pass, what share is padding?
-# (The training loader leaves out a few messages, so its share can differ a little from the one above.)
+# Now measure, again with GPT-2's tokens. What share of the numbers that a loader gives in one pass is padding?
 
 
 # %%
@@ -594,8 +590,8 @@ print("second epoch the same: ", order(one) == first_epoch)
 # ### Exercise 1: The share of padding
 #
 # A batch is padded to its own longest message. Write `share_of_padding(lengths)`: given the lengths of its messages,
-# what share of its numbers is padding? For the lengths 1 and 3 it is one third. Every batch has a message, and every
-# message a token. Return the fraction unrounded.
+# what share of its numbers is padding? For the lengths 1 and 3 it is one third. Every batch has at least one message,
+# and every message has at least one token. Return the fraction unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -619,8 +615,8 @@ check(share_of_padding)
 # ### Exercise 2: Truncate or pad
 #
 # Write `truncate_or_pad(message, width, pad_token_id)`. It brings a message, a list of token ids, to exactly `width`
-# ids. Cut the end of a message that is too long. Fill up a message that is too short, on the right. An empty message
-# becomes padding alone. Return a new list.
+# ids. Cut the end of a message that is too long. Pad a message that is too short on the right. An empty message
+# becomes a row of padding. Return a new list.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -677,8 +673,8 @@ for batch_size in (1, 2, 8, 32):
     print(f"{batch_size:>2} messages in a batch: {share:.0%} padding")
 
 # %% [markdown]
-# The more messages a batch holds, the more likely is a long one among them, and all others are padded to it. A single
-# message needs no padding, but then the computer works on one message at a time.
+# A larger batch is more likely to contain a long message, and all its other messages are padded to that length. A
+# single message needs no padding, but then the computer works on one message at a time.
 
 # %% [markdown]
 # ## Questions
@@ -698,13 +694,13 @@ for batch_size in (1, 2, 8, 32):
 #
 # <details><summary>3. Why are validation and test messages padded to the longest <em>training</em> message?</summary>
 #
-# The width belongs to what was decided in training. You cannot know the lengths of the messages that the classifier
-# will meet later, and the test messages stand for them.
+# The width is fixed in training. You cannot know the lengths of the messages that the classifier will read later, and
+# the test messages represent them.
 #
 # </details>
 
 # %% [markdown]
-# <details><summary>4. The padding stands on the right. What would change on the left?</summary>
+# <details><summary>4. What would change if the padding stood on the left instead of the right?</summary>
 #
 # Every real token would have padding before it, and could see it. The message would begin after several end-of-text
 # tokens, at later positions. The results at the real tokens would change, unless the program hides the padding from
@@ -722,7 +718,7 @@ for batch_size in (1, 2, 8, 32):
 # %% [markdown]
 # ## What you have learnt
 #
-# A tokenizer turns a message into a list of token ids, by merges learnt from much text. Padding turns lists of
+# A tokenizer turns a message into a list of token ids, by merges learnt from many texts. Padding turns lists of
 # different lengths into a rectangle, and the lengths say where each message ends. You wrote the padding and the
 # dataset by hand, built loaders with fixed and with dynamic padding, and measured how much of each is padding.
 #

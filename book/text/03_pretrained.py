@@ -11,7 +11,7 @@
 #
 # A thousand text messages are far too few to learn a language from. So we take a {term}`pretrained model` that has
 # already read a great deal, and teach it our task later. In this chapter you write the model yourself, from one
-# attention head to the whole of it, and run it with the published weights. At the end you can
+# attention head up to the whole model, and run it with the published weights. At the end you can
 #
 # - **explain** what {term}`pretraining` teaches a model,
 # - **write** an attention head with a causal mask, and **build** a block and a model from it,
@@ -25,6 +25,7 @@
 # > the weights once: 98 MB for SmolLM2 (unpacked, half a gigabyte of disk), 548 MB for the smallest GPT-2.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -41,7 +42,8 @@ backbone, device = choose_backbone(), choose_device()
 print(provenance(backbone, device))
 
 # %% [markdown]
-# The line `backbone` names the model of this page and its {term}`device`. The book is written for GPT-2
+# The line `backbone` names the model of this page, its {term}`device` and the form in which its weights are stored
+# (`Q4_1` packs most of them into four bits, as you see below). The book is written for GPT-2
 # {cite}`radford2019`. This edition is printed with SmolLM2 {cite}`allal2025`, which the library uses where GPT-2's
 # weights are not available. Every cell runs with either model.
 
@@ -64,15 +66,15 @@ for place in range(1, len(token_ids)):
     print(f"{tokenizer.decode(seen):<18} →{tokenizer.decode(answer)}")
 
 # %% [markdown]
-# One short sentence gives three exercises with their answers. GPT-2 practised on about forty gigabytes of web pages
-# {cite}`radford2019`, perhaps ten billion tokens; SmolLM2-135M on two trillion tokens {cite}`allal2025`. To guess
-# well, a model has to pick up spelling, grammar, facts and tone. All of this ends up in its weights, which enter our
-# project as {numref}`fig-pretrained` shows.
+# One short sentence gives three exercises with their answers. GPT-2 learnt from about forty gigabytes of web pages
+# {cite}`radford2019`, perhaps ten billion tokens. SmolLM2-135M learnt from two trillion tokens {cite}`allal2025`. To
+# guess well, a model has to pick up spelling, grammar, facts and tone. All of this ends up in its weights.
+# {numref}`fig-pretrained` shows where they enter our project.
 #
 # :::{figure-md} fig-pretrained
 # ![Two boxes at the top: labelled messages, few, for this task; and pretrained weights, learnt by others from a great deal of text. Both lead down into stage 1, prepare, where the messages become batches and the weights become the model. From there both go to stage 2, fine-tune, and on to stage 3, use.](figures/pretrained.svg)
 #
-# Where the pretrained model comes in. Others have paid for its weights.
+# Where the pretrained weights enter the project.
 # :::
 
 # %% [markdown]
@@ -84,7 +86,7 @@ for place in range(1, len(token_ids)):
 # reads a copy that a {term}`norm` has brought to a common scale, and adds its result to the vectors.
 #
 # :::{figure-md} fig-gpt-block
-# ![On the left the whole model from top to bottom: token ids, embeddings, a pile of N blocks, final norm, vocabulary head, logits. On the right one block: a thick vertical line with two detours, each through a norm and then attention or MLP, whose result is added back onto the line. Below, a table of what differs: number of blocks, positions, norm, attention and MLP in GPT-2 and in SmolLM2.](figures/gpt_block.svg)
+# ![On the left the whole model from top to bottom: token ids, embeddings, a stack of N blocks, final norm, vocabulary head, logits. On the right one block: a thick vertical line with two detours, each through a norm and then attention or MLP, whose result is added back onto the line. Below, a table of what differs: number of blocks, positions, norm, attention and MLP in GPT-2 and in SmolLM2.](figures/gpt_block.svg)
 #
 # A GPT in the form of {cite:t}`radford2019`, and one of its blocks. The table names what differs in SmolLM2.
 # :::
@@ -108,7 +110,7 @@ print("vectors:  ", tuple(states.shape))
 
 # %% [markdown]
 # One message, four tokens, and a vector of 576 numbers for each (768 in GPT-2 124M). Such a vector is a
-# {term}`hidden state`, and its length is the {term}`hidden size`. It keeps this shape through all blocks.
+# {term}`hidden state`, and its length is the {term}`hidden size`. The vectors keep this shape through all blocks.
 #
 # ## One attention head
 #
@@ -127,8 +129,8 @@ value = attention.value(normed)[:, :size]
 print(f"{config.num_heads} heads, each of {size} numbers")
 
 # %% [markdown]
-# Every query is compared with every key by a product, the *score*. The scores of a token become weights that add up to one, and
-# the head returns the weighted sum of the values:
+# Each query is multiplied with each key, and their product is a *score*. The scores of a token become weights that
+# add up to one, and the head returns the weighted sum of the values:
 #
 # $$
 # \mathrm{attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}} + M\right) V,
@@ -157,8 +159,8 @@ pd.DataFrame(weights.tolist(), index=words, columns=words).round(2)
 # %% [markdown]
 # Each line shows how much one token takes from itself and from each earlier token. (The head still lacks the rotation
 # of the next section, so SmolLM2's real weights differ.) All numbers above the diagonal are zero. A token must not
-# see what comes later, because in pretraining the later tokens are the answers. So the sum for a token simply
-# contains no term for a later one.
+# see what comes later, because in pretraining the later tokens are the answers. So the sum for a token contains no
+# term for any later token.
 #
 # **Predict before you run.** We replace the last word. Which lines of the table change?
 
@@ -179,11 +181,10 @@ pd.DataFrame(changed.tolist(), index=words, columns=words).round(2)
 #
 # ## Two edits for SmolLM2
 #
-# Our head is GPT-2's. It has one gap: it knows the tokens, but not their order, because the product of two vectors
-# does not depend on their positions. GPT-2 added a vector for each position before the first block. SmolLM2 *rotates*
-# {cite}`su2024` queries and
-# keys: it takes their numbers in pairs and turns each pair by an angle that grows with the position. The
-# product of two rotated vectors then depends on how far apart they stand.
+# So far the head is GPT-2's. It has one gap: it knows the tokens, but not their order, because the product of two
+# vectors does not depend on their positions. GPT-2 closes this gap with its vector for each position. SmolLM2
+# *rotates* {cite}`su2024` queries and keys: it takes their numbers in pairs and turns each pair by an angle that
+# grows with the position. The product of two rotated vectors then depends on how far apart their tokens are.
 
 # %%
 def rotate(states, base=100_000.0):
@@ -198,9 +199,10 @@ def rotate(states, base=100_000.0):
 
 
 # %% [markdown]
-# The second edit is *grouped queries* {cite}`ainslie2023`: SmolLM2 has nine heads of queries and only three of keys and
-# values, so three heads share each. That saves weights, and memory when the model writes. Now all heads together: each works
-# on its slice, `torch.cat` puts the results side by side again, and one more linear layer mixes them.
+# The second edit is *grouped queries* {cite}`ainslie2023`. For each token SmolLM2 computes nine queries, one for each
+# head, but only three keys and three values. Three heads share a key and its value. That saves weights, and memory
+# when the model writes. Now put all heads together: each works on its slice, `torch.cat` puts the results side by
+# side again, and one more linear layer mixes them.
 
 # %%
 groups = getattr(config, "num_kv_heads", config.num_heads)
@@ -224,9 +226,10 @@ def all_heads(attention, normed):
 # %% [markdown]
 # ## A block, and the whole model
 #
-# The MLP widens each hidden state, applies a curved function and narrows it again. In GPT-2 the curve is a GELU; in SmolLM2 a
-# second path, the gate, decides how much passes (SwiGLU {cite}`shazeer2020`). GPT-2's norm, LayerNorm, subtracts the
-# mean and divides by the spread; SmolLM2's, RMSNorm {cite}`zhang2019`, only divides. Here is the block:
+# The MLP widens each hidden state, applies a nonlinear function and narrows the result again. In GPT-2 the function
+# is a GELU. In SmolLM2 a second path, the gate, controls how much passes (SwiGLU {cite}`shazeer2020`). GPT-2's norm
+# is LayerNorm: it subtracts the mean and divides by the spread. SmolLM2's norm is RMSNorm {cite}`zhang2019`: it only
+# divides. GPT-2's layers have biases, SmolLM2's have none. Here is the block:
 
 # %%
 from torch.nn import functional as F
@@ -245,8 +248,8 @@ def block_by_hand(block, states):
 
 # %% [markdown]
 # Both lines of the block have the form *old plus new*: this is the residual path. The model runs all blocks, then a
-# final norm. The output layer has no weights of its own: it compares each hidden state with the embedding of every
-# token, and the score is the {term}`logit`.
+# final norm. The output layer has no weights of its own: it multiplies each hidden state with the embedding of every
+# token, and the product is the {term}`logit` of that token.
 
 # %%
 hidden = states[0]
@@ -283,16 +286,14 @@ for _ in range(15):
 print(tokenizer.decode(longer[0].tolist()))
 
 # %% [markdown]
-# This is English, with some sense. For GPT-2 124M, {cite:t}`raschka2024` reports this continuation:
+# This is English and makes some sense. For GPT-2 124M, {cite:t}`raschka2024` reports this continuation:
 #
 # > Every effort moves you forward.
 # >
 # > The first step is to understand the importance of your work
 #
-# If your `backbone` line says `gpt2-124M`, you should see exactly this.
-#
-# **Predict before you run.** Now the same model with random weights, as it was before pretraining. What will it make of the
-# four words?
+# **Predict before you run.** The next cell gives the same model random weights, as before pretraining. How will it
+# continue the four words?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.generate import continue_text
@@ -307,8 +308,8 @@ print(continue_text(newborn.to(device).eval(), tokenizer, text, 10))
 #
 # Other tasks may need pretraining less. On our messages {cite:t}`raschka2024experiments` trained all layers of GPT-2
 # to a test accuracy of 93.67 % from random weights, and of 96.67 % from pretrained ones (one run each). Here are
-# chapter 10's three runs each of SmolLM2 (random weights at a rate of 2e-4, the only one tried for them; pretrained
-# ones at 5e-5):
+# our runs of SmolLM2, three of each (chapter 10). The learning rate is 2e-4 for random weights, the only one that we
+# tried for them, and 5e-5 for pretrained ones:
 
 # %%
 from llmclf.evaluation.predictions import tell_experiment
@@ -317,8 +318,8 @@ for name in ("random", "all-slower"):
     print(tell_experiment(name))
 
 # %% [markdown]
-# Spam can be recognised by its words, even by a model that has read nothing else. Pretraining adds the last few
-# points.
+# A model that has read nothing but our training messages labels most messages correctly. Pretraining adds about two
+# percentage points.
 
 # %% [markdown]
 # ## One design in four sizes
@@ -327,7 +328,7 @@ for name in ("random", "all-slower"):
 # weights: on PyTorch's *meta* device a model takes no memory.
 #
 # **Predict before you run.** The largest GPT-2 has four times as many blocks as the smallest, and about twice the
-# hidden size. How many times as many weights does it have?
+# hidden size. By what factor does the number of weights grow?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 from llmclf.weights import CONFIGS
@@ -353,10 +354,9 @@ sizes["weights"] = [f"{count:,}" for count in counts.values()]
 sizes
 
 # %% [markdown]
-# A block consists mostly of matrices. Twice the hidden size makes each four times as large, and there are four times
-# as many blocks: the blocks grow about seventeenfold. But nearly a third of the smallest model is the embedding
-# table, which only doubles, so the whole grows less. SmolLM2, in the last line, is about as large as the smallest
-# GPT-2, with more and narrower blocks.
+# A block consists mostly of matrices. A little more than twice the hidden size makes each matrix more than four times
+# as large. There are also four times as many blocks, so all blocks together grow about seventeenfold. But nearly a
+# third of the smallest model is the embedding table, which only doubles. So the whole model grows less.
 
 # %% [markdown]
 # ## From a file to a model
@@ -388,15 +388,15 @@ names[names.index.str.endswith("weight")].fillna("–")
 
 # %% [markdown]
 # GPT-2 has no gate, and keeps query, key and value side by side in one matrix. It also stores its matrices as
-# (inputs, outputs) instead of PyTorch's (outputs, inputs), so the library transposes them. Most are not square: a
-# forgotten transposition would be noticed at once.
+# (inputs, outputs) instead of PyTorch's (outputs, inputs), so the library transposes them. Most are not square, so a
+# forgotten transposition gives an error at once.
 
 # %% [markdown]
 # ### A fault that no shape check sees
 #
-# SmolLM2's file has a trap of another kind. It stores the two numbers that rotate together next to each other; our `rotate`
-# expects them half a head apart. The library reorders the rows of every query and key matrix. Suppose it forgot: all names and
-# shapes would be right.
+# SmolLM2's file has another kind of trap. It stores the two numbers of each rotated pair next to each other, but our
+# `rotate` expects them half a head apart. So the library reorders the rows of every query and key matrix. If it
+# forgot to do this, all names and shapes would still be right.
 #
 # **Predict before you run.** We put these rows back into the file's order. What is left of the English?
 
@@ -405,6 +405,7 @@ broken = load_pretrained(backbone, device=device)
 if is_rotary:
     for block in broken.blocks:
         for layer in (block.attention.query, block.attention.key):
+            # (heads, first or second half, pairs, hidden size)
             rows = layer.weight.unflatten(0, (-1, 2, size // 2))
             rows = rows.transpose(1, 2).flatten(0, 2).contiguous()
             layer.weight = torch.nn.Parameter(rows)
@@ -412,9 +413,13 @@ for start in (text, "The capital of France is"):
     print(repr(continue_text(broken, tokenizer, start, 10)))
 
 # %% [markdown]
-# The broken SmolLM2 still writes good English, and even knows the capital of France. A readable text rules out coarse
-# errors only. A number is a better witness: how well does each model predict a text that it did not write? We take
-# the mean {term}`cross-entropy` of the next token (chapter 5 explains it; less is better).
+# :::{admonition} What it shows
+# :class: dropdown
+# The broken SmolLM2 still writes good English, and even knows the capital of France.
+# :::
+#
+# A readable text rules out only coarse errors. A number tells you more: how well does each model predict a text that
+# it did not write? We take the mean {term}`cross-entropy` of the next token (chapter 5 explains it; less is better).
 
 # %%
 sample = "The first step in this recipe is to boil the potatoes in salted "
@@ -425,15 +430,14 @@ for name, one in (("loaded", model), ("file's order", broken)):
     print(f"{name:<12} {loss:.2f}")
 
 # %% [markdown]
-# The loss shows the fault at once. The best check compares logits with an independent implementation on the same
-# weights; the library's tests do that for both models.
+# The loss shows the fault at once. The library's tests compare the logits with an independent implementation.
 
 # %% [markdown]
 # ### Four bits for a weight
 #
-# SmolLM2's weights are packed by {term}`quantisation`. A group of 32 neighbours becomes whole numbers from 0 to 15
-# (four bits each), with the smallest weight of the group and the step from one number to the next. Here are six
-# weights:
+# SmolLM2's weights are packed by {term}`quantisation`. The file stores each group of 32 neighbouring weights as whole
+# numbers from 0 to 15 (four bits each). With them it stores the smallest weight of the group and the step from one
+# number to the next. Here are six weights:
 
 # %% tags=["nbval-check-output"]
 group = torch.tensor([0.31, -0.12, 0.05, 0.22, -0.27, 0.18])
@@ -444,9 +448,7 @@ unpacked = packed * step + least
 print("unpacked:", [round(weight, 2) for weight in unpacked.tolist()])
 
 # %% [markdown]
-# No weight moves by more than half a step. The library unpacks the file once. GPT-2's file stores four bytes for each
-# weight, as memory does. It is a tenth larger, because it also stores twelve causal masks, which the library computes
-# instead.
+# No weight moves by more than half a step.
 
 # %%
 count = count_weights(model)
@@ -456,8 +458,8 @@ print(f"in memory {count * 4 / 1e6:.0f} MB, four bytes each")
 # %% [markdown]
 # ## Does every message fit?
 #
-# A model reads a limited number of tokens, its {term}`context`. GPT-2 has learnt vectors for 1,024 positions and none
-# beyond. Does every message fit, also the ham that balancing left out?
+# A model reads a limited number of tokens, its {term}`context`. GPT-2 has vectors for 1,024 positions only. Does
+# every message fit, including the ham that balancing left out?
 
 # %%
 from llmclf import data
@@ -473,7 +475,7 @@ print(f"smallest context of the five models: {sizes['context'].min():,}")
 # ## Why not simply ask?
 #
 # Can we ask the model whether a message is spam, and do without the rest of this book? A text that we give a model to
-# continue is called a {term}`prompt`, here around an obvious advertisement:
+# continue is called a {term}`prompt`. This one contains an obvious advertisement:
 
 # %%
 question = 'Message: "{}"\nIs this message spam? Answer yes or no.\nAnswer:'
@@ -493,8 +495,8 @@ choices = [encode(tokenizer, word) for word in (" no", " yes")]
 print("tokens in each word:", [len(ids) for ids in choices])
 
 # %% [markdown]
-# We pack several prompts into a batch, padded on the right. What counts are the logits of the last *real* token of
-# each prompt.
+# We pack several prompts into a batch, padded on the right. We need the logits of the last *real* token of each
+# prompt.
 
 # %%
 from llmclf.loaders import pad_batch
@@ -507,6 +509,7 @@ def next_scores(prompts):
     states = model.embed(batch.input_ids.to(device))
     for block in model.blocks:
         states = block(states)
+    # (prompts, 1, hidden size): of each prompt the last real token
     last = select_position(states, batch.lengths.to(device) - 1)
     return model.head(model.final_norm(last))[:, 0]
 
@@ -517,14 +520,14 @@ alone, padded = next_scores([short])[0], next_scores([short, long])[0]
 print("alone or padded:", torch.allclose(alone, padded, atol=1e-3))
 
 # %% [markdown]
-# Padding changes nothing, because it stands to the right of the last real token, where the causal mask does not let it look. In
-# Hugging Face's `transformers` you pass an `attention_mask` with a batch, which marks the real tokens. Its
-# `AutoModelForSequenceClassification` finds the last real token by looking for `pad_token_id`. That goes wrong when no pad token is
-# set, or when a real token has the same number as the pad token. Our batches carry `lengths` instead.
+# Padding changes nothing: it stands to the right of the last real token, and the causal mask hides everything there.
+# In Hugging Face's `transformers` you pass an `attention_mask` that marks the real tokens. Its
+# `AutoModelForSequenceClassification` finds the last real token by looking for `pad_token_id`. That goes wrong when no pad token is set, or when a real token has the same number as the pad token. Our batches carry
+# `lengths` instead.
 
 # %% [markdown]
-# Now ask about every test message. The prompt may contain special tokens; the message is encoded as ordinary text, so
-# that nobody can forge one in it.
+# Now ask about every test message. The prompt may contain special tokens. The message is encoded as ordinary text, so
+# nobody can forge a special token in a message.
 
 # %%
 test = data.prepare_sms().test[:: 4 if data.is_fast() else 1]
@@ -577,14 +580,14 @@ table
 
 # %% [markdown]
 # SmolLM2 answers *no* to nearly everything. Could another {term}`threshold` for the margin help? The area under the
-# {term}`ROC curve` answers that for all thresholds at once: it is the chance that a random spam has a larger margin than a
-# random ham. One half would mean that the margin says nothing. It is smaller, so the margin points the wrong way: this model
-# says *yes* a little more readily to ham.
+# {term}`ROC curve` answers that for all thresholds at once: it is the chance that a random spam has a larger margin
+# than a random ham. One half would mean that the margin says nothing. SmolLM2's area is smaller, so the margin points
+# the wrong way: ham has the larger margin more often than spam has.
 
 # %% [markdown]
 # One objection is fair. SmolLM2's file holds the *instruction-tuned* version: after pretraining it was trained on
 # dialogues ({term}`instruction fine-tuning`). A dialogue has a fixed form, with special tokens that say whose turn it
-# is. So we ask again in the form that the file itself records, about every third message to save time.
+# is. So we ask again in the form that the file records. To save time, we use only a third of the messages.
 
 # %%
 turns = (
@@ -602,19 +605,17 @@ if "<|im_start|>" in tokenizer.special_tokens_set:
 
 # %% [markdown]
 # The form of a dialogue changes little: the answer is always *no*, and the margin still points the wrong way. Another
-# prompt could do better or worse. If you try ten and keep the best, make this choice on the validation set, not on
-# the test set. We chose nothing by these results.
+# prompt could do better or worse.
 #
-# Much larger models answer such questions well. What a model of this size has learnt is in its hidden states, and the
-# next chapter reads the answer from them.
+# What a model of this size has learnt is in its hidden states. The next chapters train a head that reads the answer
+# from them.
 
 # %% [markdown]
 # :::{admonition} What was not checked
 # :class: warning
-# The machine that made this page could not reach GPT-2's own weights. On random weights our GPT-2 gives the same
-# logits as an independent implementation, also through a file of exactly the published layout; the library's tests
-# show it. Whether it continues the four words as quoted above we have not yet seen; the test for it runs where the
-# published file is available.
+# The machine that made this page could not reach GPT-2's own weights. The library's tests show that our GPT-2 gives
+# the same logits as an independent implementation, on random weights. They also show this for weights from a file
+# with the published layout. We have not yet seen our GPT-2 continue the four words as quoted above.
 # :::
 
 # %% [markdown]
@@ -650,8 +651,6 @@ def parameters_of_block(hidden_size):
 check(parameters_of_block)
 
 # %% [markdown]
-# Twelve such blocks, the embeddings of tokens and positions and the final norm are all the weights of GPT-2 124M.
-#
 # ### Exercise 2: Attention without a loop
 #
 # Write `causal_weights(scores)`: given a square tensor of scores, one line for each
@@ -712,8 +711,8 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
     print(f"without block {missing}: {loss:.2f}")
 
 # %% [markdown]
-# The first block is needed most. A block in the middle is missed much less: each block only adds to the residual path, so the
-# others still find most of what they expect. That is why chapter 6 can cut a model short.
+# The model misses the first block most. A block in the middle matters much less: each block only adds to the residual
+# path, so the later blocks still get nearly their usual input.
 #
 # ## Questions
 #
@@ -723,10 +722,10 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 #
 # </details>
 #
-# <details><summary>2. All tensors of a file have the expected names and shapes. Why does that not prove that it was loaded correctly?</summary>
+# <details><summary>2. All tensors have the expected names and shapes. Has the file been loaded correctly?</summary>
 #
-# Rows can stand in another order, and two tensors of one shape can be exchanged. Only what the model computes shows
-# such faults, and a comparison of logits shows more than a readable text.
+# Not necessarily. Rows can be in the wrong order, and two tensors of the same shape can be swapped. Only the model's
+# outputs show such faults, and a comparison of logits shows more than a readable text.
 #
 # </details>
 #
@@ -747,8 +746,8 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 #
 # <details><summary>5. You try twenty prompts on the test set and report the best. What is wrong?</summary>
 #
-# The best of twenty fits the accidents of these messages too, so its accuracy is too good. Choose on the
-# validation set, and report the test accuracy of the chosen one.
+# The best of twenty prompts also fits chance details of these messages, so its accuracy is too good. Choose on the
+# validation set, and report the test accuracy of the chosen prompt.
 #
 # </details>
 
@@ -757,7 +756,8 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 #
 # Pretraining makes a model's scores for the next token good without any labels. You wrote an attention head, turned
 # it into SmolLM2's with two edits, built the model from it, and saw it agree with the library's. You counted weights,
-# loaded a file, and found a fault that readable text hides. Asking the model about spam gave you a number to beat.
+# loaded a file, and found a fault that readable text hides. You also asked the model about spam, and it did no better
+# than a coin.
 #
 # **Next:** the model scores tens of thousands of tokens, and we need two classes. [Chapter 4](04_head.ipynb) replaces its output
 # layer by a new {term}`head`.

@@ -24,6 +24,7 @@
 # > downloads nothing new. If you begin here, it downloads them once: 98 MB for SmolLM2, 548 MB for the smallest GPT-2.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -40,14 +41,13 @@ print(provenance(backbone))
 
 # %% [markdown]
 # The line `backbone` names the model of this page. (A pretrained model on which you build a classifier is called
-# its {term}`backbone`.) This edition is printed with SmolLM2. Every cell also runs with GPT-2. The chapter trains
-# nothing and reads only a few short messages, so the CPU is enough.
+# its {term}`backbone`.) This edition is printed with SmolLM2. Every cell also runs with GPT-2.
 
 # %% [markdown]
 # ## The end of the model
 #
-# A model in PyTorch is a tree of modules. If you print it, you can read it from top to bottom, in the order in
-# which a message passes through it.
+# A model in PyTorch is a tree of modules. Print the tree and read it from top to bottom: a message passes through the
+# modules in this order.
 
 # %% tags=["wide-output"]
 from llmclf.tokenizer import encode, load_tokenizer
@@ -62,7 +62,7 @@ print(pretrained)
 # embedding, for the positions.) The {term}`blocks <block>` all have the same form, and each adds to the hidden
 # states. The final {term}`norm` brings the hidden states to one scale. The last line is the {term}`head`, a single
 # linear layer. (In this chapter "head" always means this output layer, not the parts of attention.) What does the
-# head make of a hidden state?
+# head compute from a hidden state?
 
 # %%
 hidden_size = pretrained.config.hidden_size
@@ -74,8 +74,8 @@ print("head and token embedding share one matrix:", shared)
 
 # %% [markdown]
 # The head returns one number for each token of the vocabulary, a {term}`logit`. The higher the logit, the more
-# likely that token comes next. The head has no matrix of its own: it uses the token embedding a second time. Many
-# language models do this to save memory. You need this fact for a prediction further down.
+# likely that token comes next. The head has no matrix of its own: it uses the token embedding a second time. You need
+# this fact for a prediction further down.
 
 # %% [markdown]
 # ## Freeze everything
@@ -100,7 +100,7 @@ print(sum(may_learn), "tensors may learn")
 # :::{figure-md} fig-new-head
 # ![Embedding, blocks and final norm stay, drawn as one box. Below them, on the left, the vocabulary head with one output for each token comes off. On the right, a new head with the two outputs ham and spam goes on.](figures/new_head.svg)
 #
-# Replacing the output layer. The vocabulary head comes off, and a new head with one logit for each class goes on.
+# Replacing the output layer.
 # :::
 
 # %%
@@ -168,19 +168,33 @@ print("one logit: ", (pairs[:, 1] - pairs[:, 0]).sigmoid())
 # newsletter,"Our offers, this week only"
 # ```
 #
-# Type the commands in the project's folder, once `make lab` has installed everything, with `.venv/bin/python` for
-# `python` (on Windows `.venv\Scripts\python`). Fine-tuning wants some hundreds of texts of each label; with
-# `--method probe` some dozens are enough to begin. `--text-column` and `--label-column` name other columns.
-# `--class-weights balanced` helps where one label is rare, and `--keep-copies-together` keeps near copies out of the
-# test part (chapter 8). In the end the command prints the accuracy on the test part, from which it has not learnt. In
-# Python, `read_table` of `llmclf.files.tables` reads the file, `data.encode_labels(table, names)` and
-# `data.split(table, stratify=True)` prepare it, and `finetune(splits, names, backbone)` is the recipe (chapter 9). [Troubleshooting](troubleshooting.md) lists tables of other forms.
+# Run `make lab` once to install everything. Then type the commands in the project's folder, with `.venv/bin/python`
+# instead of `python` (on Windows `.venv\Scripts\python`). Fine-tuning needs a few hundred texts of each label; with
+# `--method probe` a few dozen are enough to start. `--text-column` and `--label-column` name other columns.
+# `--class-weights balanced` helps where one label is rare. `--keep-copies-together` puts near copies into the same
+# part (chapter 8). At the end the command prints the accuracy on the test part, which it has not used for training.
+#
+# The same in Python:
+#
+# ```python
+# from llmclf import data
+# from llmclf.files.tables import read_table
+# from llmclf.finetune import finetune
+#
+# names = ["ham", "newsletter", "spam"]
+# table = data.encode_labels(read_table("messages.csv"), names)
+# made = finetune(data.split(table, stratify=True), names)
+# made.classifier.save("output/three")
+# print(made.classifier.predict(["Our offers of this week"]))
+# ```
+#
+# [Troubleshooting](troubleshooting.md) lists tables of other forms.
 # :::
 
 # %% [markdown]
 # ## Let the last parts learn
 #
-# Is a new head enough? {cite:t}`raschka2024experiments` reports for GPT-2, read at a padded last position, a test
+# Is a new head enough? For GPT-2, read at a padded last position, {cite:t}`raschka2024experiments` reports a test
 # {term}`accuracy` of 72.00 % when only the head learns, and of 95.00 % when the last block and the final norm learn
 # too (one run each). Here are our runs of SmolLM2, read at the last real token (chapter 10):
 
@@ -192,8 +206,8 @@ for name in ("head", "last-token"):  # only the head; the last block too
 
 # %% [markdown]
 # With SmolLM2, a new head alone gets most messages right. The head can only weigh what the blocks have found. The
-# last block can still learn to look for something else. Here that gains about two percentage points, much less than
-# in the reference, but chapter 10 sees a gain in every one of its five runs. So you let these parts learn:
+# last block can still learn to look for something else. That gains about two percentage points, much less than in the
+# reference, but it is a gain in each of the five runs of chapter 10. So you let these parts learn:
 
 # %%
 for part in (model.blocks[-1], model.final_norm):
@@ -221,12 +235,10 @@ print(f"share that learns: {trainable / (frozen + trainable):.1%}")
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# Less than a tenth. The trainable number is the sum of last block, final norm and head:
+# Less than a tenth. The number is the sum of last block, final norm and head:
 #
 # - SmolLM2: 3,540,096 + 576 + 1,154 = 3,541,826,
 # - GPT-2 124M: 7,087,872 + 1,536 + 1,538 = 7,090,946, because its blocks are wider.
-#
-# Exercise 1 of chapter 3 computes GPT-2's block.
 # :::
 #
 # The library's `Classifier` does all this in one call: it replaces the head of a fresh model (from {term}`seed` 123),
@@ -241,7 +253,7 @@ table = parameter_table(classifier)
 table.tail(5).map("{:,}".format)
 
 # %% [markdown]
-# The sums are those of your own model. {numref}`fig-trainable` shows the parts for both models of this book.
+# The sums match those of your own model. {numref}`fig-trainable` shows the parts for both models of this book.
 #
 # :::{figure-md} fig-trainable
 # ![A stack of parts with their numbers of parameters for GPT-2 124M and SmolLM2-135M. Token embedding, position embedding and all blocks but the last are marked as frozen, with dashed edges and hatching. Last block, final norm and head are marked as learning, with solid edges.](figures/trainable.svg)
@@ -249,11 +261,10 @@ table.tail(5).map("{:,}".format)
 # What is frozen (hatched, dashed) and what learns (solid). SmolLM2 has no position embedding.
 # :::
 #
-# A larger GPT-2 needs no other code: start the notebooks with `LLMCLF_BACKBONE=gpt2-355M make lab`, or give a command
-# `--backbone gpt2-355M`.
-# It means a download of about 1.52 GB and, for each copy in float32 (this page holds three), roughly 1.4 GB of
-# memory. We could not run it. Its blocks hold 3.6 times as many weights as those of 124M (2.8 times SmolLM2's), so we
-# expect each pass to take about that many times as long.
+# A larger GPT-2 needs no other code: start the notebooks with `LLMCLF_BACKBONE=gpt2-355M make lab`, or add
+# `--backbone gpt2-355M` to a command. The download has about 1.52 GB. Each copy of the model in float32 takes roughly
+# 1.4 GB of memory, and this page holds several. Of its 355 million parameters 12.6 million learn. Its blocks hold 2.8
+# times as many weights as SmolLM2's, so we expect each pass to take about 2.8 times as long. We could not run it.
 
 # %% [markdown]
 # ## One row of logits for each token
@@ -268,9 +279,9 @@ print(input_ids)
 print(tokens)
 
 # %% [markdown]
-# Each word is one token here, together with the space before it. In GPT-2's vocabulary the four have the numbers
-# 5211, 345, 423 and 640, as {cite:t}`raschka2024` prints them. SmolLM2 has its own vocabulary. Now run them through
-# the library's classifier and through the model that you built. `token_logits` returns the logits at every token.
+# Each word is one token here, together with the space before it. (Chapter 2 and {cite:t}`raschka2024` print GPT-2's
+# ids for these tokens.) Now run them through the library's classifier and through the model that you built.
+# `token_logits` returns the logits at every token.
 
 # %% tags=["nbval-check-output"]
 logits = classifier.token_logits(torch.tensor([input_ids]))
@@ -345,18 +356,6 @@ print(which_rows_change(classifier, input_ids, new_end))
 # Only the last row changes. The first three rows cannot depend on a token that follows them.
 # :::
 #
-# **Predict before you run.** Now you replace the *first* token instead. Which rows change?
-
-# %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
-new_start = [other, *input_ids[1:]]
-print(which_rows_change(classifier, input_ids, new_start))
-
-# %% [markdown]
-# :::{admonition} What it shows
-# :class: dropdown
-# All four rows change, because each of them has seen the first token.
-# :::
-#
 # Do this for each place in turn. The next output has a line for each row, and a column for each place of the new
 # token. A one means that the row changes.
 
@@ -382,7 +381,7 @@ print(tell_experiment("first-token"))
 #
 # ## An answer after every word
 #
-# The mask also has a use. The second row has seen only the first two tokens. So it must be equal to the last row of
+# The mask is also useful. The second row has seen only the first two tokens. So it must be equal to the last row of
 # a message that ends there. Compare all four:
 
 # %% tags=["nbval-check-output"]
@@ -400,8 +399,7 @@ for token, probability in zip(tokens, spam, strict=True):
     print(f"{token:<6} spam {probability:.1%}")
 
 # %% [markdown]
-# The head is random, so these numbers mean nothing yet. Chapter 7 prints them for a trained classifier. There you
-# can see how its answer changes in the middle of a message.
+# The head is random, so these numbers mean nothing yet. Chapter 7 prints them for a trained classifier.
 
 # %% [markdown]
 # ## The trap of padding
@@ -438,7 +436,7 @@ pd.DataFrame(both.numpy(), ["short", "longer"], names).round(2)
 
 # %% [markdown]
 # For the short message, the last real token and the last position give different logits. The longer message has no
-# padding, so they are the same token.
+# padding, so its last real token is also at the last position.
 #
 # **Predict before you run.** Now you pad the short message more and more. Do the logits of its last real token
 # change? Do those of the last position change?
@@ -461,7 +459,7 @@ pd.DataFrame.from_dict(by_width, "index", columns=names).round(2)
 # :::
 #
 # You can train a classifier in both ways. {cite:t}`raschka2024experiments` reports for GPT-2 a test accuracy of
-# 98.33 % at the last real token and of 95.00 % at the last position (one run each, ten messages apart). SmolLM2
+# 98.33 % at the last real token and of 95.00 % at the last position (one run each). SmolLM2
 # reaches:
 
 # %%
@@ -469,9 +467,8 @@ for name in ("last-token", "last-position"):
     print(tell_experiment(name))
 
 # %% [markdown]
-# In both, the last real token is better. To read the last position, you also pad all messages to one fixed length,
-# and then most of the work goes into padding (chapter 6 measures both ways). Padding to a much greater length harmed
-# GPT-2 in the reference. It did not harm SmolLM2 in our runs (chapter 2).
+# For both models the last real token is better. To read the last position, you also pad all messages to one fixed
+# length, and then most of the work goes into padding (chapter 6 measures both ways).
 
 # %% [markdown]
 # ## Four ways to read
@@ -501,14 +498,14 @@ same = torch.allclose(answer, last_token, atol=1e-4)
 print("Classifier agrees:", same)
 
 # %% [markdown]
-# It agrees, up to rounding. The classifier needs one row, so it computes its last block in a shorter way: one query
-# and one pass of the {term}`MLP`, for the token that is read. (The query still looks at all tokens before it.)
+# It agrees, up to rounding. The classifier needs only one row. So its last block computes one query and one pass of
+# the {term}`MLP`, for the token that is read. (The query still looks at all tokens before it.)
 
 # %% [markdown]
 # ## What an untrained head says
 #
-# Finally, ask many heads, each from another seed, about an advertisement and a private message. All heads
-# read the same hidden states, so you compute these once, with `pretrained`.
+# Finally, ask many heads, each from a different seed, about an advertisement and a private message. All heads read
+# the same hidden states, so you compute these once, with `pretrained`.
 
 # %%
 advert = "You are a winner! You have been selected to receive 1000 cash"
@@ -536,7 +533,7 @@ seeds = [f"seed {seed}" for seed in range(5)]
 pd.DataFrame(chances[:5].numpy(), seeds, asked).round(2)
 
 # %% [markdown]
-# Another seed gives another answer, for both messages.
+# Different seeds give different answers, for both messages.
 #
 # **Predict before you run.** How many of the 200 heads find the advertisement more suspicious than the private
 # message?
@@ -551,8 +548,6 @@ print(f"the advertisement is ahead in {ahead} of {len(heads)} heads")
 # About half of them. The random weights are as often negative as positive, so neither message has an advantage. The
 # hidden states may contain a lot about spam, but a random head cannot use it.
 # :::
-#
-# Chapter 5 measures the untrained classifier on whole sets of messages.
 
 # %% [markdown]
 # ## Exercises
@@ -582,10 +577,10 @@ def head_parameters(hidden_size, classes):
 check(head_parameters)
 
 # %% [markdown]
-# ### Exercise 2: Foresee the mask
+# ### Exercise 2: Predict the mask
 #
-# A message has `count` tokens. You replace the one at `place` (counted from zero). Write
-# `changed_rows(count, place)`: a list of the places of those rows of the output that change, in ascending order.
+# A message has `count` tokens. You replace the token at `place` (counted from zero). Which rows of the output change?
+# Write `changed_rows(count, place)`. It returns the places of these rows as a list, in ascending order.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -659,7 +654,7 @@ for place in range(len(input_ids)):
 #
 # </details>
 #
-# <details><summary>3. Why is the row of the first token a bad one to judge a message by?</summary>
+# <details><summary>3. Why should a classifier not read the row of the first token?</summary>
 #
 # The causal mask hides everything after it. This row has seen one token, and is the same for all messages that
 # begin with that token.
@@ -676,15 +671,15 @@ for place in range(len(input_ids)):
 #
 # <details><summary>5. The last position of a padded message has seen all real tokens. Why not read it?</summary>
 #
-# It has seen the padding too, so its answer depends on how much padding there is. One fixed length in training and
-# in use, not much greater than the messages, makes the harm smaller. But then most of the work goes into padding.
+# It has seen the padding too, so its answer depends on how much padding there is. You can reduce the harm if you pad
+# to one fixed length, in training and in use. But then most of the work goes into padding.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A classifier is a pretrained model with another last layer. You froze a model, replaced its vocabulary head by one
+# A classifier is a pretrained model with a new last layer. You froze a model, replaced its vocabulary head by one
 # with two outputs, let the last parts learn, and counted both kinds of parameters. By replacing tokens you saw why
 # the classifier reads the last real token, and why padding to its right does no harm.
 #

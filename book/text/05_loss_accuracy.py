@@ -24,16 +24,16 @@
 # > a minute on a laptop's CPU; we have not measured a GPU. It uses the weights of chapter 3 (98 MB for SmolLM2, 548 MB
 # > for GPT-2) and downloads nothing else.
 #
-# {numref}`fig-evaluation` shows what this chapter adds to the three stages of the project. Nothing here trains the
-# model; you only measure it.
+# {numref}`fig-evaluation` shows what this chapter adds to the three stages of the project.
 #
 # :::{figure-md} fig-evaluation
 # ![On the left the three stages, prepare, fine-tune and use, one below the other. On the right three boxes of evaluation. Before training, a few batches of each set: no better than a coin? While training, training and validation set: does the loss still fall? After training, the whole test set: how good on new texts?](figures/evaluation.svg)
 #
-# Evaluation measures the model before, during and after training. Each measurement answers its own question.
+# Evaluation measures the model before, during and after training.
 # :::
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -47,9 +47,8 @@ print(provenance(backbone, device))
 
 # %% [markdown]
 # The line `backbone` names the model: this edition is printed with SmolLM2. The line also names the {term}`device`,
-# the processor that does the arithmetic. `choose_device` takes a graphics card (`cuda`) if there is one, else the
-# graphics part of an Apple chip (`mps`), else the ordinary processor (`cpu`). Model and data must be on the same
-# device, so the model moves there, and every batch follows it. (*Two switches*, below, explains `eval()`.)
+# the processor that does the arithmetic. Model and data must be on the same device, so you move the model there now
+# and every batch later. (*Two switches*, below, explains `eval()`.)
 
 # %%
 import torch
@@ -69,8 +68,8 @@ model = model.to(device).eval()
 # %% [markdown]
 # ## From two logits to a label
 #
-# The head gives each class one number, its {term}`logit`. {numref}`fig-logits` shows the way from the logits to a
-# label for a real message. The next cells go the same way.
+# The head gives each class one number, its {term}`logit`. {numref}`fig-logits` and the next cells show the way from
+# the logits to a label, for a real message.
 #
 # :::{figure-md} fig-logits
 # ![A message goes into the model with its untrained head. Out come two logits, one for 0 ham and one for 1 spam. Softmax turns them into two probabilities, argmax picks the place of the larger one, and this place is the label. A second arrow leads from the logits straight to the label: argmax gives the same place there.](figures/logits_to_label.svg)
@@ -90,7 +89,7 @@ with torch.inference_mode():  # see "Two switches"
 print("logits of ham and spam:", logits.tolist())
 
 # %% [markdown]
-# Logits have no unit. They may be negative, and they need not add up to anything. The {term}`softmax` turns the logits
+# Logits have no unit. They may be negative, and they have no fixed sum. The {term}`softmax` turns the logits
 # $z$ into probabilities $p$. It raises $e$ to the power of each logit, so that all numbers are positive. Then it
 # divides by the sum, so that they add up to one:
 #
@@ -106,10 +105,10 @@ print("probabilities:", probabilities.tolist())
 # %% [markdown]
 # The label is the place of the largest number, the {term}`argmax`: 0 stands for ham, 1 for spam. Logits and
 # probabilities have the same argmax, because $e^z$ grows with $z$, and all powers are divided by the same sum. So you
-# can leave the softmax out where only the label counts.
+# can leave out the softmax if you only need the label.
 #
-# **Predict before you run.** One message has the logits 1 and 3, another has 101 and 103. Which of the two does the
-# model think is more likely to be spam?
+# **Predict before you run.** One message has the logits 1 and 3, another has 101 and 103. Which of the two gets the
+# higher probability of spam?
 
 # %% tags=["hide-output", "nbval-check-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 two = torch.tensor([[1.0, 3.0], [101.0, 103.0]])
@@ -126,7 +125,7 @@ for ham, spam in two.softmax(dim=1).tolist():
 # ## Accuracy over a loader
 #
 # Accuracy is the share of messages that get the right label. The function below collects the logits and the labels of
-# all messages of a loader, or of its first `max_batches` batches. (`islice` takes the first few.)
+# all messages of a loader, or of its first `max_batches` batches.
 
 # %%
 from itertools import islice
@@ -144,7 +143,7 @@ def collect(loader, max_batches=None):
 
 # %% [markdown]
 # **Predict before you run.** The head is random, and the two classes are about equally common. What accuracy do you
-# expect on ten batches of eight messages? How far may it be from that, by luck alone?
+# expect on ten batches of eight messages? How far can luck alone move the accuracy?
 
 # %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 num_batches = 2 if data.is_fast() else 10
@@ -168,7 +167,7 @@ for name, loader in zip(names, loaders, strict=True):
 # ## How far to trust an accuracy
 #
 # Toss a coin for each of 80 messages, instead of asking a model. How often is the coin right? Let ten thousand coins
-# try. Then leave out the best fortieth and the worst fortieth of them, and look at the range of the others.
+# try. Then leave out the best and the worst coins, one in forty each, and look at the range of the others.
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -189,8 +188,8 @@ print(f"the middle 95 % of the coins: {low:.1%} to {high:.1%}")
 # \sigma = \sqrt{\frac{p\,(1-p)}{n}} .
 # $$
 #
-# About nineteen times in twenty they stay within $1.96\,\sigma$ of $p$. All candidates for $p$ that are this close to
-# the measured share form the {term}`Wilson interval` {cite}`wilson1927`.
+# About nineteen times in twenty they stay within $1.96\,\sigma$ of $p$. The {term}`Wilson interval`
+# {cite}`wilson1927` consists of all values of $p$ for which the measured share is this close.
 
 # %% [markdown]
 # **Predict before you run.** A classifier has labelled 285 of 300 messages correctly, 19 in 20. How far does its
@@ -212,8 +211,8 @@ print(f"true accuracy between {fitting[0]:.1%} and {fitting[-1]:.1%}")
 # measurements scatter more. So even a true accuracy that is further away can produce this result.
 # :::
 #
-# Overlapping intervals are not a test of whether two classifiers differ; chapter 8 has one. The library computes the
-# interval with a formula instead of a search:
+# Do not compare two classifiers by whether their intervals overlap: chapter 8 has a test for that. The library
+# computes the interval with a formula instead of a search:
 
 # %% tags=["nbval-check-output"]
 from llmclf.evaluate import wilson_interval
@@ -224,7 +223,7 @@ print(f"ten of ten right: {low:.1%} to {high:.1%}")
 # %% [markdown]
 # Many textbooks have a simpler rule: the measured share plus or minus $1.96\,\sigma$, with the measured share in place
 # of $p$. After ten right answers out of ten, $p\,(1-p)$ is zero, and this rule claims certainty. Wilson's interval is
-# more reliable for small sets and for shares near one {cite}`brown2001`. A good classifier has such a share.
+# more reliable for small sets and for shares near one, such as the accuracy of a good classifier {cite}`brown2001`.
 
 # %% [markdown]
 # ## How many messages make a good test
@@ -303,20 +302,9 @@ figure
 
 # %% [markdown]
 # The level parts of the staircase have no slope: the {term}`gradient` of the accuracy is zero there, and at the jumps
-# it does not exist. It never says which way is down. The loss has a slope everywhere but at its lowest point. PyTorch
-# shows the difference, too, because it records how each number was computed:
-
-# %% tags=["nbval-check-output"]
-leaf = four.clone().requires_grad_()
-accuracy = (leaf.argmax(dim=1) == truth).float().mean()
-loss = F.cross_entropy(leaf, truth)
-print("a gradient can flow through the accuracy:", accuracy.requires_grad)
-print("a gradient can flow through the loss:", loss.requires_grad)
+# it does not exist. It never says which way is down. The loss has a slope everywhere but at its lowest point.
 
 # %% [markdown]
-# `argmax` returns a whole number, and PyTorch's record ends there. No gradient reaches the weights through the
-# accuracy.
-#
 # ## Cross-entropy
 #
 # So we need a stand-in: a number that falls when the answers get better, and has a slope. Let $y$ be the true class of
@@ -379,8 +367,8 @@ print("autograd:", leaf.grad, "p - y:", p - y, sep="\n")
 # ## What a loss means
 #
 # A classifier that knows nothing should give each class one half. So you expect a loss of $\ln 2$ from an untrained
-# head. But the two logits of a random head are not equal: it has an opinion, without a reason. What does that cost?
-# Let two messages, one ham and one spam, get the same logits, with a gap between them.
+# head. But the two logits of a random head are not equal: the head prefers one class without a reason. What does that
+# cost? Suppose one ham and one spam get the same two logits, with a gap between the two.
 
 # %% tags=["nbval-check-output"]
 print(f"ln 2 is {math.log(2):.3f}")
@@ -391,11 +379,10 @@ for gap in (0.0, 1.0, 3.0, 5.0):
 
 # %% [markdown]
 # The accuracy is one half throughout, but the loss grows with the gap. A sure wrong answer costs more than a sure
-# right answer saves. A random head cuts the space of {term}`hidden states <hidden state>` in two at random. The gap
-# between its logits tells how far a message is from this cut, not which class the message has.
+# right answer saves.
 #
-# How large is SmolLM2's loss on the first five batches of each set? Raschka's losses, also on five batches, stand
-# beside it.
+# How large is SmolLM2's loss on the first five batches of each set? The cell also prints Raschka's losses, on five
+# batches too.
 
 # %%
 reference = {"training": 2.453, "validation": 2.583, "test": 2.322}
@@ -409,16 +396,17 @@ print(f"mean gap between the two logits: {gaps.abs().mean():.2f}")
 
 # %% [markdown]
 # The values in brackets are references {cite:p}`raschka2024`, not our results. All losses are larger than $\ln 2$.
-# What lies above $\ln 2$ is the cost of being sure without a reason. The accuracy does not show it. SmolLM2's mean gap
-# is about 1, and its losses are near that of `gap 1.0` in the table above. The size of the gap depends on
-# the size of the hidden states. So two models with equally ignorant heads can start with quite different losses.
+# The part above $\ln 2$ is the cost of being sure without a reason. The accuracy does not show it. SmolLM2's mean gap
+# is about 1, and its losses are near the loss for `gap 1.0` in the output above. The size of the gap depends on the
+# size of the {term}`hidden states <hidden state>`. So two models with untrained heads can start with quite different
+# losses.
 
 # %% [markdown]
 # ## Which average?
 #
 # The loss of a set is a mean over its *messages*. Many programs average over batches instead. That is the same only if
-# all batches are equally large, and the last one often is not. Here are four messages that cost little, and a fifth
-# that costs a lot, alone in its batch:
+# all batches are equally large, and the last one is often smaller. Here are four messages with a small loss. A fifth
+# message, with a large loss, is alone in its batch:
 
 # %% tags=["nbval-check-output"]
 costs = torch.tensor([0.1, 0.1, 0.1, 0.1, 2.0])
@@ -447,19 +435,19 @@ for name, (logits, labels) in outputs.items():
 
 # %% [markdown]
 # This is how the book reports results from now on. All three intervals contain one half. Read the width of an interval
-# before you read the accuracy. And remember that an interval covers luck, and nothing else: it gets no wider because
-# of the leak that you found in chapter 1, or because of near copies within the test set.
+# before you read the accuracy. An interval covers only chance in the choice of the messages. It does not account for
+# the leak that you found in chapter 1, or for near copies within the test set.
 #
-# The training loader shuffles, so a second measurement of ten batches sees other messages. It also drops an incomplete
-# last batch. To measure a whole set, use `every_message(loader)` from `llmclf.loaders`.
+# The training loader shuffles and drops an incomplete last batch. To measure a whole set, use `every_message(loader)`
+# from `llmclf.loaders`.
 
 # %% [markdown]
-# ## Something smaller to beat
+# ## A baseline to beat
 #
-# The trained model must beat more than a coin. Something much smaller can learn from the same training set.
+# The trained model must beat more than a coin. A much smaller model can learn from the same training set.
 # {term}`TF-IDF` counts the words of a message and gives rare words more weight. A {term}`logistic regression` then
-# learns how much each word speaks for spam. Such a simple opponent is called a *baseline*. Measure it on the
-# validation set; the test set stays closed until chapter 6.
+# learns how strongly each word points to spam. Such a simple opponent is called a *baseline*. Measure it on the
+# validation set. We keep the test set for the trained model in chapter 6.
 
 # %%
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -521,14 +509,13 @@ untrained.by_class(["ham", "spam"]).round(2)
 # %% [markdown]
 # SmolLM2's untrained head calls nearly every message ham (the first column). So the recall of ham is high, the recall
 # of spam is low, and the accuracy is still near one half. Another random head may do the opposite and reach the same
-# accuracy. (A precision of NaN would mean that a class was never predicted.)
+# accuracy.
 
 # %% [markdown]
 # ## Two switches
 #
-# An evaluation should not change the model, and its result should not depend on chance. Two switches take care of
-# this. The first is `eval()`. Some networks use {term}`dropout`: while training, they set random values to zero.
-# During evaluation that would only add noise.
+# Set two switches before you evaluate. The first is `eval()`. Some networks use {term}`dropout`: while training, they
+# set random values to zero. During evaluation that would only add noise.
 
 # %% tags=["nbval-check-output"]
 dropout = torch.nn.Dropout(0.5)
@@ -537,8 +524,8 @@ print("zeros while training:", (dropout.train()(values) == 0).any().item())
 print("zeros in evaluation: ", (dropout.eval()(values) == 0).any().item())
 
 # %% [markdown]
-# Our two models have no dropout, so `eval()` changes nothing here. In your next project it may. `evaluate` switches by
-# itself, and afterwards puts the model back into the mode in which it found it.
+# Our two models have no dropout, so `eval()` changes nothing here. `evaluate` calls `eval()` itself, and afterwards
+# it restores the model's mode.
 #
 # The second switch is `torch.inference_mode()`. Normally PyTorch records each operation and keeps the intermediate
 # results, because you may ask for a gradient later. A measurement needs no gradient. Without the record it takes less
@@ -552,7 +539,8 @@ with torch.inference_mode():
 print("recorded in inference mode:", logits.requires_grad)
 
 # %% [markdown]
-# The two switches are independent. `eval()` changes what the model computes, `inference_mode` what PyTorch records.
+# The two switches are independent: `eval()` changes what the model computes, and `inference_mode` changes what
+# PyTorch records.
 
 # %% [markdown]
 # ## Exercises
@@ -593,7 +581,7 @@ check(balanced_accuracy)
 # Write `cross_entropy(logits, labels)`, the mean over the messages, for any number of classes. Do not use
 # `F.cross_entropy`, `log_softmax` or `logsumexp`. Take care with large logits: $e^{1000}$ is too large for a float.
 # Only differences between logits matter, so you may subtract the largest logit of each message first. The logarithm of
-# a quotient is a difference: compute it as one. No messages give NaN.
+# a quotient is a difference: compute it as a difference. If there are no messages, return NaN.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -619,11 +607,11 @@ check(cross_entropy)
 # So $-\log p_y$ is the logarithm of the sum minus the logit of the true class. The quotient itself may be too small
 # for a float, and is never computed.
 #
-# ### Exercise 3: A test set to order
+# ### Exercise 3: How large a test set?
 #
-# Write `messages_needed(half_width)`: how many messages must a test set have, so that the interval of an accuracy of
-# one half (`count // 2` of `count` right) reaches at most `half_width` to each side? `half_width` is a share such as
-# 0.05. Find the smallest even number with `wilson_interval`.
+# A classifier is right on `count // 2` of `count` test messages. Write `messages_needed(half_width)`: how many
+# messages do you need so that the interval reaches at most `half_width` to each side? `half_width` is a share such as
+# 0.05. Find the smallest even `count` with `wilson_interval`.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check

@@ -24,6 +24,7 @@
 # > GPU. It uses the weights of chapter 3 and downloads nothing else.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -36,10 +37,9 @@ backbone, device = choose_backbone(), choose_device()
 print(provenance(backbone, device))
 
 # %% [markdown]
-# The line `backbone` names the model: this edition is printed with SmolLM2. A few lines bring back what earlier
-# chapters prepared: the three tables, the {term}`tokens <token>`, the loaders with {term}`batches <batch>` of eight
-# messages, and the pretrained model with its new head. Only the last block, the final norm and the head can learn.
-# `untrained` makes such a model.
+# The line `backbone` names the model: this edition is printed with SmolLM2. The next cell prepares the three tables,
+# the {term}`tokens <token>`, and the loaders with {term}`batches <batch>` of eight messages. `untrained` makes a
+# pretrained model with a new head. Only the last block, the final norm and the head can learn.
 
 # %%
 from llmclf import data
@@ -127,7 +127,7 @@ print(f"loss {loss.item():.3f} after a step of rate {learning_rate:g}")
 #
 # The {term}`learning rate` says how far a step moves the weights. Raschka uses 5e-5 for GPT-2, and a weight decay of
 # 0.1 {cite:p}`raschka2024`. For SmolLM2 we tried several learning rates, each for five epochs, and compared the loss
-# on the whole validation set. The test set would be the wrong set: it cannot judge a choice that was made with it.
+# on the whole validation set.
 
 # %%
 import json
@@ -149,16 +149,16 @@ table.style.format("{:.3f}", na_rep="").format_index("{:g}")
 # %% [markdown]
 # Each column is one seed. In the columns `last_block`, 2e-4 has the smallest loss for two of three seeds, and on
 # average. It is the library's default for SmolLM2. In the column `all` everything learns, and smaller rates do better.
-# The default there is 5e-5; one seed is too little to prefer it to 1e-5 or 2e-5.
+# The default there is 5e-5, and for every GPT-2 Raschka's 5e-5. One seed does not show that it is better than 1e-5 or 2e-5.
 #
 # `llmclf train --learning-rate 1e-4 2e-4 4e-4` makes such a comparison with a table of your own, and keeps the best.
 
 # %% [markdown]
 # ## The loop
 #
-# Many steps make a loop. Gradients add up until they are cleared, so `zero_grad` belongs before each `backward`. To
-# see quickly that the loop works, give it only a piece of the data. The next cells compare results to many digits, so
-# their models compute in float32, with numbers of 32 bits.
+# Gradients add up until they are cleared, so `zero_grad` belongs before each `backward`. To see quickly that the loop
+# works, give it only a piece of the data. The next cells compare results to many digits, so their models compute in
+# float32, with numbers of 32 bits.
 
 # %%
 def fit(model, loader):
@@ -185,8 +185,8 @@ for loss in fit(by_hand, few.train):
     print(f"loss {loss:.2f}")
 
 # %% [markdown]
-# Three batches, three steps, three losses. They jump, because every batch holds other messages. So the library
-# averages over several batches whenever it reports a loss.
+# The three losses jump, because every batch holds different messages. So the library averages over several batches
+# whenever it reports a loss.
 #
 # `llmclf.train.train` is the same loop with measurements, a progress bar, and a {term}`checkpoint` after each epoch if
 # you name a file for it. It shuffles the messages with the seed 123 unless you choose another. So here it gets the
@@ -235,8 +235,8 @@ print("same output before and after training:", torch.equal(*outputs))
 # %% [markdown]
 # The two outputs are equal in every bit. So the frozen part has to be computed only once. {numref}`fig-frozen` shows
 # how much work this saves. There is one condition: nothing in the frozen part may be random. A model with
-# {term}`dropout` drops other values each time. `cache_features` refuses such a model with an error, and `train` then
-# computes everything in each step.
+# {term}`dropout` drops different values each time. `cache_features` refuses such a model with an error, and then
+# `train` computes everything in each step.
 #
 # :::{figure-md} fig-frozen
 # ![Two grids, twelve blocks from top to bottom, five epochs from left to right. In the plain way every cell is filled: all blocks run in all epochs. With cached features the frozen blocks are filled in one single column that stands before the first epoch, and only the bottom row, the last block, is filled in each epoch.](figures/frozen.svg)
@@ -270,13 +270,12 @@ close = torch.allclose(
 print("same losses with and without cached features:", close)
 
 # %% [markdown]
-# The mathematics is the same, and the work is much less. Four more ideas help:
+# Four more ideas save work. Two of them have their own sections below. The other two are short:
 #
 # - **Similar lengths together.** While the frozen part is computed, and in every evaluation, messages of similar length
 #   share a batch (chapter 2). So there is almost no padding.
 # - **One token in the last block.** The classifier reads one token of a message, so the last block is computed only for
 #   this token.
-# - **Products in another order**, and **shorter numbers**: see below.
 
 # %% [markdown]
 # ### Products in another order
@@ -298,15 +297,15 @@ print("query first:", size**2 + tokens * size)
 
 # %% [markdown]
 # The values allow the same trick. So GPT-2's last block computes no key and no value. (SmolLM2 needs its keys, because
-# it rotates each by another angle.)
+# it rotates each by a different angle.)
 #
 # ### Shorter numbers
 #
 # A {term}`bfloat16` has 16 bits instead of 32 and is exact to two or three digits. That is enough for the matrices of
 # frozen blocks, and for the hidden states between them. Recent processors multiply such numbers faster. On such a
 # processor `Classifier` converts the frozen blocks once; with `precision="float32"` or `precision="bfloat16"` you
-# decide yourself. What learns stays in float32, and so do the sums in the norms, the final norm, the head and the
-# loss.
+# decide yourself. The trainable parts, the final norm and the head stay in float32. The sums in the norms and the
+# loss use float32, too.
 
 # %% [markdown]
 # Does bfloat16 cost accuracy? We trained SmolLM2 from three seeds in each precision. One trained model also read the
@@ -324,8 +323,8 @@ print(f"other answers: {found['other answers']}")
 print(f"largest change of a probability: {largest:.3f}")
 
 # %% [markdown]
-# (The whole collection was read here, with every line of the file.) For each seed, both precisions get the same number of test messages right. Of the messages that were read twice, a
-# few have a probability near one half and get another answer.
+# For each seed, both precisions get the same number of test messages right. Of the messages that were read twice,
+# only a few get a different answer: their probability is near one half.
 
 # %% [markdown]
 # How much time does all of this save? We measured five ways side by side, with SmolLM2:
@@ -337,9 +336,9 @@ print(f"largest change of a probability: {largest:.3f}")
 # - *d*: ours in the precision that suits the processor.
 #
 # Most of the difference comes from caching the frozen blocks, and you could add a cache to `transformers`, too. The
-# ratio `epoch b/d` compares one epoch without the frozen part. Memory is the peak of each way, from an older
-# measurement; `nothing` only imports the libraries. `python -m benchmarks speed --quick` repeats the times on your
-# machine.
+# ratio `epoch b/d` compares one epoch of *b* with one epoch of *d*, in which the frozen part is already computed. The
+# peak memory comes from an older measurement; `nothing` only imports the libraries.
+# `python -m benchmarks speed --quick` repeats the times on your machine.
 
 # %%
 measured = stored("training smollm2-135M")
@@ -355,12 +354,11 @@ print("peak memory:", *(f"{way} {peak}," for way, peak in peaks.items()))
 # :::{figure-md} fig-why-fast
 # ![Five bars of measured seconds for fine-tuning in five epochs. The plain algorithm takes by far the longest, then the transformers library, then the same in bfloat16; ours are a small fraction of these, and in bfloat16 the smallest. Most of ours is the frozen part computed once.](figures/why_fast.svg)
 #
-# Seconds for five epochs with all measurements, SmolLM2 on two CPU cores. For *a*, *b* and *b2* a few steps were timed
-# and multiplied up. The figure is drawn from the file that the cell above reads.
+# Seconds for five epochs with all measurements, SmolLM2 on two CPU cores. For *a*, *b* and *b2* we timed a few steps
+# and scaled the result up.
 # :::
 #
-# {numref}`fig-why-fast` shows the seconds behind these ratios. Most of the time that is left goes into the frozen
-# part, which is computed once.
+# {numref}`fig-why-fast` shows the seconds behind these ratios.
 
 # %% [markdown]
 # ## Five epochs
@@ -397,17 +395,17 @@ losses = plots.plot_losses(history)
 losses
 
 # %% [markdown]
-# The model learns most in the first epoch. The curves are rough because each point rests on a few batches only. As
-# long as the validation loss does not rise, what the model learns helps with other messages, too.
+# The model learns most in the first epoch. The curves are rough because each point comes from only a few batches. As
+# long as the validation loss falls, the model still learns something that helps with other messages.
 # {numref}`fig-accuracy-curves` shows the accuracy. It tells less, because it counts whole messages.
 
-# %% mystnb={"figure": {"caption": "Accuracy on five batches of eight messages of each set after every epoch: one message more or less is a step of the curve. The upper axis counts messages seen.", "name": "fig-accuracy-curves"}, "image": {"alt": "Two curves of accuracy over epochs, for some training and some validation batches. Both are high after the first epoch already; the validation curve has some single messages wrong at first and none at the end."}}
+# %% mystnb={"figure": {"caption": "Accuracy on five batches of eight messages of each set after every epoch. One message more or less visibly moves a curve. The upper axis counts messages seen.", "name": "fig-accuracy-curves"}, "image": {"alt": "Two curves of accuracy over epochs, for some training and some validation batches. Both are high after the first epoch already; the validation curve starts with a few messages wrong and ends with none."}}
 per_epoch = len(loaders.train) * loaders.train.batch_size
 accuracies = plots.plot_accuracies(history, examples_per_epoch=per_epoch)
 accuracies
 
 # %% [markdown]
-# You can keep both figures. `savefig` writes a file, and the ending of the file's name decides on the format.
+# Save both figures: the file extension tells `savefig` which format to write.
 
 # %%
 folder = Path("output", "fast" if data.is_fast() else "full")
@@ -420,8 +418,8 @@ for name, figure in (("loss", losses), ("accuracy", accuracies)):
 # ## How good is it?
 #
 # A few batches are enough to watch the training. To judge the classifier, take every message of each set. The trained
-# classifier meets the test set here for the first time. (Chapters 3 and 5 measured untrained models on it, and nothing
-# was chosen by that.)
+# classifier meets the test set here for the first time. (Chapters 3 and 5 used the test set before fine-tuning, and
+# we chose nothing by these results.)
 
 # %%
 from llmclf.evaluate import evaluate
@@ -438,8 +436,8 @@ for name, result in results.items():
 # Read the intervals first. The test set is small, so the true accuracy may be about two percentage points lower than
 # the measured one, or one point higher. Raschka's reference for GPT-2 is 97.21 % on the training, 97.32 % on the
 # validation and 95.67 % on the test set, measured on the same split {cite:p}`raschka2024`. And remember from chapter 1
-# that part of the test spam has near copies in the training set. So the test result is somewhat too good. You can
-# compare the validation line with the baseline of chapter 5. Chapter 8 compares properly.
+# that part of the test spam has near copies in the training set. So the test result is probably too good. Compare the
+# validation line with the baseline of chapter 5.
 
 # %% [markdown]
 # ## Overfitting
@@ -456,10 +454,10 @@ step = history.steps[history.validation_losses.index(lowest)]
 print(f"lowest on a few validation batches: {lowest:.3f}, step {step}")
 
 # %% [markdown]
-# (The last line rests on a few batches only. Do not compare it with the second line.) The validation loss does not
-# clearly rise, so five epochs are not too many. But the test loss is several times as large. A few wrong answers of
-# which the model is sure make up most of it. And the learning rate was chosen on the validation
-# set, so the validation loss is a little too good.
+# (The last line comes from a few batches. Do not compare it with the loss on the whole validation set.) The
+# validation loss does not clearly rise, so five epochs are not too many. But the test loss is several times as large
+# as the validation loss. A few wrong answers of which the model is sure can explain most of it. Also, we chose the
+# learning rate on the validation set, so the validation loss is a little too good.
 
 # %% [markdown]
 # Against overfitting, try these, from the least effort to the most:
@@ -468,18 +466,14 @@ print(f"lowest on a few validation batches: {lowest:.3f}, step {step}")
 #   `TrainingSettings(patience=2)`),
 # - let fewer parts learn,
 # - raise the weight decay, or switch on dropout (then the library cannot cache features),
-# - collect more messages, which helps most.
-#
-# For a table of your own the settings have more: `class_weights="balanced"` where one class is rare, a `schedule` for
-# the learning rate, `max_gradient_norm`.
+# - collect more messages, which often helps most.
 
 # %% [markdown]
 # ## Two recipes
 #
-# Raschka's program pads every message to the length of the longest and reads the last *position*, which for most
-# messages is padding. This book reads the last *real* token and pads no more than a batch needs. Does the accuracy
-# differ? Train once more in Raschka's way, and compare. (We had decided for our way before, so this comparison chooses
-# nothing.)
+# Raschka's program pads every message to the length of the longest and reads the last *position*. This book reads the
+# last *real* token and pads no more than a batch needs. Does the accuracy differ? Train once more in Raschka's way,
+# and compare. (We chose our way before this comparison.)
 
 # %%
 padded = make_loaders(splits, tokenizer, padding="fixed")
@@ -505,13 +499,10 @@ table
 
 # %% [markdown]
 # The two intervals do not touch. This is not a test (chapter 8 has one), but luck in the choice of the test messages
-# hardly explains so large a difference. Luck in training may explain a part of it: this is one run of each, and the
-# learning rate was chosen for ours. (Over the five folds of chapter 10 the padded recipe is right far more often than in
-# this run, and still behind ours.) The last column says that our way is cheaper, too.
-#
-# For GPT-2, {cite:t}`raschka2024experiments` reports 95.00 % at the last position (another run of the recipe that gave
-# 95.67 % above) and 98.33 % at the last real token, one run each. There is a reason to expect this order. At a padding
-# token the model has to learn to look back to a message that ended long before.
+# can hardly explain such a large difference. Luck in training may explain a part of it: this is one run of each, and
+# the learning rate was chosen for ours. In the five folds of chapter 10 the padded recipe gets far more messages
+# right than in this run, but still fewer than ours. The last column shows that our way is cheaper, too. For GPT-2 the
+# reference reports the same order {cite:p}`raschka2024experiments` (chapter 4 quotes the numbers).
 
 # %% [markdown]
 # ## Sixteen labels, and no training
@@ -541,8 +532,8 @@ print(evaluate(small, every_message(few_labels.test)))
 # other three. Then it cuts the model off after the chosen block and makes the regression its head. So `small` is an
 # ordinary classifier with fewer blocks.
 #
-# Sixteen messages hardly show which of two blocks is better. In that case `fit_probe` takes the middle of the model.
-# What does it choose with the whole training set?
+# Sixteen messages are too few to show which block is better. Among blocks that cross-validation cannot distinguish,
+# `fit_probe` takes the one nearest the middle of the model. What does it choose with the whole training set?
 
 # %%
 whole = untrained()
@@ -555,23 +546,21 @@ by_block = plots.plot_probe(probe.table)
 by_block
 
 # %% [markdown]
-# {numref}`fig-probe` shows why the mean was chosen. A likely reason: single words give spam away, and the first blocks
-# know words already. For another question, such as whether a review is positive, deeper blocks or the last token may
-# do better.
+# {numref}`fig-probe` shows why the mean was chosen. A likely reason is that single words give spam away, and the
+# first blocks know words already.
 #
-# If you choose the best of many results, its number is usually too good, because luck helped. Where you have no test
-# set, `probe.accuracy` estimates
-# how good the *whole* procedure is: it chooses by some of the texts and judges by the others, five hundred times
-# {cite:p}`tsamardinos2018`. Here even this estimate may be too high, because near copies of a message can stand on
-# both sides (chapter 8). The command below keeps them together.
+# If you choose the best of many results, its number is usually too good, because luck helped. If you have no test
+# set, `probe.accuracy` estimates how good the *whole* procedure is. Five hundred times, it chooses with some of the
+# texts and judges with the others {cite:p}`tsamardinos2018`. Here even this estimate may be too high, because near
+# copies of a message can be among both (chapter 8). The command below keeps them together.
 
 # %%
 low, high = probe.interval
 print(f"estimated: {probe.accuracy:.1%}, {low:.1%} to {high:.1%}")
 
 # %% [markdown]
-# The command is `python -m llmclf train --method probe`. It needs a table with four labelled texts of each class, or
-# more. Fine-tuning needs more labels and more time, and can learn what frozen blocks do not offer.
+# The command is `python -m llmclf train --method probe`. It needs a table with at least four labelled texts of each
+# class. Fine-tuning needs more labels and more time, but it can learn what the frozen blocks lack.
 
 # %% [markdown]
 # ## Save it
@@ -619,11 +608,11 @@ def number_of_steps(messages, batch_size, epochs):
 check(number_of_steps)
 
 # %% [markdown]
-# ### Exercise 2: Times less work
+# ### Exercise 2: What the cache saves
 #
-# One epoch costs `frozen` operations in the frozen blocks and `trained` operations in the rest. Write
-# `times_less_work(frozen, trained, epochs)`: how many times less work is it to compute the frozen part once in all,
-# instead of once in each epoch? Return the quotient unrounded.
+# One epoch costs `frozen` operations in the frozen blocks and `trained` operations in the rest. With a cache, you
+# compute the frozen part only once, not in each epoch. Write `times_less_work(frozen, trained, epochs)`: the work
+# without a cache, divided by the work with one. Return the quotient unrounded.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 def times_less_work(frozen, trained, epochs):
@@ -661,7 +650,7 @@ for factor in (0.1, 1, 10):
 # %% [markdown]
 # With a tenth of our rate, one epoch does not move the weights far enough. Ten times our rate gives the smallest loss
 # here, after one epoch and on one small set. After five epochs the order can be different, because large steps may
-# overshoot. So the best rate depends on the model and on the number of epochs.
+# overshoot.
 
 # %% [markdown]
 # ## Questions

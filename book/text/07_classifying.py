@@ -34,6 +34,7 @@
 # :::
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 
@@ -93,7 +94,7 @@ print("read at:", classifier.model.pooling)
 #
 # The chapter uses two messages from {cite:t}`raschka2024`: an advertisement, and a note between friends. First the
 # text becomes tokens. We keep at most `max_length` of them. This limit is stored with the classifier, and the model
-# can hold that many.
+# can hold that many. (By default it is GPT-2's 1,024 tokens for either model. No message here is nearly as long.)
 
 # %% tags=["nbval-check-output"]
 messages = [

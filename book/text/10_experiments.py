@@ -23,6 +23,7 @@
 # > themselves take hours, so their results come in a file with this page. The page downloads nothing new.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 

@@ -28,6 +28,7 @@
 # > processes. We ran nothing here on a GPU, or on more than one machine. The page downloads nothing new.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 

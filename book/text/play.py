@@ -36,6 +36,7 @@
 # > downloads nothing new.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 

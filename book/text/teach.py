@@ -24,6 +24,7 @@
 # > have not measured a GPU. It downloads nothing new.
 
 # %% tags=["remove-cell"]
+# No module named llmclf? Unzip the book's code and type there: make lab
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 

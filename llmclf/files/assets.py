@@ -168,7 +168,7 @@ def resolve(name: str) -> tuple[Asset, Path]:
     if asset.substitute:
         lesser = ASSETS[asset.substitute]
         if path := find_local(lesser, failures) or _fetch_into_cache(lesser, failures):
-            notice(f"{asset.name} could not be had; using the smaller {lesser.name}, so counts will differ")
+            notice(f"{asset.name} is not available; using the smaller {lesser.name}, so counts will differ")
             return lesser, path
     raise AssetError(_how_to_help(asset, failures))
 
@@ -183,7 +183,7 @@ def find_local(asset: Asset, failures: list[str]) -> Path | None:
                 return path
             failures.append(f"{path}: no such file")
         except (AssetError, OSError) as error:
-            notice(f"{path} is passed over: {error}")
+            notice(f"{path} is ignored: {error}")
             failures.append(f"{path}: {error}")
     return None
 
@@ -219,7 +219,7 @@ def _how_to_help(asset: Asset, failures: list[str]) -> str:
     tried = "\n".join(f"  - {failure}" for failure in failures)
     proof = f"SHA-256 {asset.sha256}" if asset.sha256 else "no published hash"
     return (
-        f"{asset.name} ({asset.size_text}) could not be had. Tried:\n{tried}\n"
+        f"{asset.name} ({asset.size_text}) is not available. Tried:\n{tried}\n"
         f"To place it by hand, save the file ({proof}) as {cache_folder() / asset.path}, "
         f"or point LLMCLF_KIT to a folder that holds {asset.path}."
     )

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 4.0, 10.0  # seconds: a dead host is given up be
 
 
 class AssetError(LlmclfError):
-    """A file could not be had, or is not the file it claims to be."""
+    """A file is not available, or is not the file it claims to be."""
 
 
 # Each source has one method, `download(folder, size)`: it puts the file into the folder and returns its path there. The
