@@ -114,6 +114,11 @@ def undersample(table: pd.DataFrame, *, seed: int = SEED) -> pd.DataFrame:
     return pd.concat(part if len(part) == smallest else part.sample(smallest, random_state=seed) for part in parts)
 
 
+def training_only(table: pd.DataFrame) -> Splits:
+    """All rows to train on, none to validate or to test."""
+    return Splits(table, table[:0], table[:0])
+
+
 def split(
     table: pd.DataFrame,
     *,

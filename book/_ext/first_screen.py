@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -35,13 +36,19 @@ PROMISES = {
 }
 
 
+def outputs_of(notebook: Path, tag: str | None = None) -> Iterator[str]:
+    """What the cells of a page printed, or those that carry this tag."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if tag is None or tag in cell.metadata.get("tags", []):
+            for output in cell.get("outputs", []):
+                yield output.get("text") or output.get("data", {}).get("text/plain", "")
+
+
 def printed(folder: Path, page: str, pattern: str) -> str:
     """A number that a cell of the page printed; the build stops where it no longer does."""
-    for cell in nbformat.read(folder / f"{page}.ipynb", as_version=4).cells:
-        for output in cell.get("outputs", []):
-            text = output.get("text") or output.get("data", {}).get("text/plain", "")
-            if found := re.search(pattern, text):
-                return found[1]
+    for text in outputs_of(folder / f"{page}.ipynb"):
+        if found := re.search(pattern, text):
+            return found[1]
     raise ValueError(f"{page}: no cell prints {pattern!r}, which the opening page promises")
 
 

@@ -12,8 +12,8 @@ import shutil
 import zlib
 from pathlib import Path
 
-import nbformat
 from docutils import nodes
+from first_screen import outputs_of
 from sphinx.application import Sphinx
 
 from llmclf.interactive.demo import WHY_WRONG
@@ -42,9 +42,7 @@ def write_scripts(app: Sphinx) -> None:
 
 def measured(notebook: Path) -> list[str]:
     """The lines that the page's own cells printed about the student."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    outputs = [output for cell in cells if "measured" in cell.metadata.get("tags", []) for output in cell.outputs]
-    return [line for output in outputs for line in output.text.splitlines()]
+    return [line for text in outputs_of(notebook, "measured") for line in text.splitlines()]
 
 
 def load_script(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:

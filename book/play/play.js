@@ -155,7 +155,7 @@ class Stage {
   }
 
   /** What the student brings along: examples, what was measured, and its answers. */
-  fill_in({ examples, measured, why }, name) {
+  fillIn({ examples, measured, why }, name) {
     for (const [words, message] of Object.entries(examples))
       this.chips.append(button(words, message, () => this.put(message)));
     const heads = ["token", `${name} so far`, "moved by, points"].map((word) => element("th", { scope: "col" }, word));
@@ -218,7 +218,7 @@ async function play(place) {
   const classifier = await loadStudent((share) => { stage.progress.value = share; });
   const index = classifier.names.length - 1, name = classifier.names[index];
   const other = classifier.names.length === 2 ? classifier.names[0] : `not ${name}`;
-  stage.fill_in(STUDENT, name);
+  stage.fillIn(STUDENT, name);
   let reading = null, waiting, speaking, staying;
 
   function show() {

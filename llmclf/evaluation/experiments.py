@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from torch.utils.data import DataLoader
 
 from llmclf.console import notice
-from llmclf.data import Splits
+from llmclf.data import Splits, training_only
 from llmclf.evaluate import collect_logits
 from llmclf.evaluation.ablations import EXPERIMENTS, FOLDS, Experiment, features_key
 from llmclf.evaluation.baselines import BASELINES, balanced_regression, choose_strength
@@ -151,7 +151,7 @@ class Runner:
     def features_of_every_block(self) -> np.ndarray:
         backbone = load_pretrained(self.model.backbone, device=self.model.device, seed=SEED)
         classifier = Classifier(backbone, trainable="head", precision=self.model.precision)
-        loader = make_loaders(alone(self.table), load_tokenizer(self.model.backbone)).train
+        loader = make_loaders(training_only(self.table), load_tokenizer(self.model.backbone)).train
         depths = range(1, len(backbone.blocks) + 1)
         return block_features(classifier, dataset_of(loader).messages, collate_of(loader), depths, TRIED_POOLINGS)
 
@@ -182,7 +182,7 @@ class Runner:
 
         def predict(rows: pd.DataFrame) -> np.ndarray:
             few = options | {"batch_size": min(experiment.batch_size, len(rows))}
-            loader = make_loaders(alone(rows), tokenizer, **few).train
+            loader = make_loaders(training_only(rows), tokenizer, **few).train
             if features is not None:
                 loader = with_features(loader, features.select(rows.index))
             return collect_logits(classifier.model, unshuffled(loader))[0].double().softmax(dim=1).numpy()
@@ -201,7 +201,7 @@ class Runner:
             pretrained, pooling=experiment.pooling, trainable=experiment.trainable, precision=self.model.precision
         )
         adapt(experiment, SEED, classifier)
-        loader = make_loaders(alone(self.table), load_tokenizer(self.model.backbone), **options).train
+        loader = make_loaders(training_only(self.table), load_tokenizer(self.model.backbone), **options).train
         [loader] = try_to_cache(classifier, loader, quiet=True)
         return loader.dataset if isinstance(loader.dataset, FeatureDataset) else None
 
@@ -236,11 +236,6 @@ def settings_for(experiment: Experiment, task: str, messages: int, seed: int) ->
         ignore_index=experiment.ignore_index,
         class_weights=None if task == "balanced" else "balanced",  # as for all who can have them
     )
-
-
-def alone(rows: pd.DataFrame) -> Splits:
-    """These rows as a training table, with nothing to validate or to test."""
-    return Splits(rows, rows[:0], rows[:0])
 
 
 def unshuffled(loader: DataLoader) -> DataLoader:

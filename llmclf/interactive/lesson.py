@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,9 @@ from llmclf.probe import (
     smoothed,
 )
 from llmclf.weights import load_pretrained
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 RULES = ("least sure", "random")
 CHOOSE_AT = (32, 64, 128, 256, 512)  # numbers of labels at which block and pooling are chosen anew
@@ -160,13 +164,17 @@ class Lesson:
             return None
         features = self.pool.features
         with threadpool_limits(1):  # a second thread would have to wait for the one that computes features
-            model = regression(STRENGTH).fit(features[list(given)].astype(float), list(given.values()))
+            model = self.regression_of(given, list(given.values()))
             weight, bias = folded(model)
             logits = features @ weight.T.astype(np.float32) + bias  # (texts, classes with an example)
         probabilities = np.zeros((len(features), len(self.classes)))
         probabilities[:, [self.classes.index(name) for name in model.classes_]] = softmax(logits, axis=1)
         probabilities[~self.pool.ready] = 0
         return probabilities
+
+    def regression_of(self, given: Mapping[int, str], targets: Sequence[str | int]) -> Pipeline:
+        """Fitted to the features of these texts."""
+        return regression(STRENGTH).fit(self.pool.features[list(given)].astype(float), targets)
 
     def measure(self, given: Mapping[int, str], before: np.ndarray | None, now: np.ndarray) -> dict[str, float]:
         """A point of the curve."""
@@ -252,6 +260,6 @@ class Lesson:
         model = Classifier(backbone, len(self.classes), pooling=pool.pooling, trainable="head", precision="auto")
         cut_after(backbone, pool.blocks)
         numbers = [self.classes.index(name) for name in self.given.values()]
-        set_head(model, regression(STRENGTH).fit(pool.features[list(self.given)].astype(float), numbers))
+        set_head(model, self.regression_of(self.given, numbers))
         record = {"method": "probe", "blocks": pool.blocks, "regularisation": STRENGTH, "labels": len(numbers)}
         return TextClassifier(model, pool.tokenizer, self.classes, pool.backbone, training=record)

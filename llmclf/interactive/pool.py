@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llmclf.classify import LONGEST_MESSAGE
-from llmclf.data import Splits
+from llmclf.data import training_only
 from llmclf.evaluation.baselines import tfidf_characters
 from llmclf.evaluation.near_duplicates import near_duplicate_groups
 from llmclf.head import Classifier
@@ -79,8 +79,7 @@ class Pool:
     def read(self, rows: Sequence[int], depths: Sequence[int], poolings: Sequence[str]) -> np.ndarray:
         """Features (depths, poolings, rows, n) of these texts, see `block_features`."""
         table = pd.DataFrame({"text": [self.texts[row] for row in rows], "label": 0})
-        splits = Splits(table, table[:0], table[:0])
-        loader = make_loaders(splits, self.tokenizer, batch_size=1, max_length=self.max_length).train
+        loader = make_loaders(training_only(table), self.tokenizer, batch_size=1, max_length=self.max_length).train
         dataset = dataset_of(loader)
         self.cut |= {row for row, length in zip(rows, dataset.whole_lengths, strict=True) if length > self.max_length}
         return block_features(self.model, dataset.messages, collate_of(loader), depths, poolings)

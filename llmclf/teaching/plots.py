@@ -53,11 +53,12 @@ def label_lines(axes: Axes) -> None:
     axes.autoscale_view()  # which matplotlib else puts off until it draws
     places = []
     for line in lines:
-        points = line.get_xydata()
+        points = np.asarray(line.get_xydata())
         at_end = axes.transData.transform(points[points[:, 0].argmax()])
         x, y = axes.transAxes.inverted().transform(at_end)
         places.append((float(np.clip(y, 0, 1)), float(x), line))
-    step = SIZE / 50 / axes.figure.get_size_inches()[1]  # of the height of the axes, three quarters of the figure's
+    inches = axes.figure.bbox.height / axes.figure.dpi
+    step = SIZE / 50 / inches  # of the height of the axes, which is three quarters of the figure's
     lowest = -step
     for y, x, line in sorted(places, key=lambda place: place[0]):
         lowest = max(y, lowest + step)
