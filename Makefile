@@ -39,7 +39,8 @@ pdf: .venv/installed
 	$(BUILD) --path-output output/print --builder singlehtml
 	$(CHROMIUM) --headless --disable-gpu --no-first-run --no-pdf-header-footer --generate-pdf-document-outline \
 	  $(if $(filter 0,$(shell id -u)),--no-sandbox) --user-data-dir=output/print/browser --virtual-time-budget=20000 \
-	  --print-to-pdf=output/from-gpt-to-classifier.pdf file://$(CURDIR)/output/print/_build/singlehtml/index.html
+	  --print-to-pdf=output/from-gpt-to-classifier.pdf file://$(CURDIR)/output/print/_build/singlehtml/index.html \
+	  2> output/print/browser.log || (cat output/print/browser.log; exit 1)
 	@echo "The book is ready: output/from-gpt-to-classifier.pdf"
 
 epub: .venv/installed

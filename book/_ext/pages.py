@@ -85,6 +85,7 @@ def lighten(app: Sphinx, error: Exception | None) -> None:
     for page in out.glob("**/*.html"):
         text = re.sub(UNUSED, "", page.read_text(encoding="utf-8"))
         text = re.sub(r"<title>(.*?) &#8212; \1</title>", r"<title>\1</title>", text)
+        text = text.replace('role="doc-biblioentry"', 'role="listitem"')  # the old one is out of fashion
         if page.name != "search.html":
             text = re.sub(SEARCH, "", text)
         page.write_text(text, encoding="utf-8")
