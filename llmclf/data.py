@@ -33,7 +33,7 @@ class Splits(NamedTuple):
 
 
 def read_sms(path: Path | None = None, *, every_row: bool = False) -> pd.DataFrame:
-    """The SMS Spam Collection: one message a line, label and text parted by a tab, no header.
+    """The SMS Spam Collection: one message a line, label and text separated by a tab, no header.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ def test_frozen_features_from_64_sentences_do_what_counting_does_from_all(errors
     for labels in (0, *SIZES, 4096):
         assert (
             errors.loc["films", labels, "probe"]
-            == errors.loc["films", labels].drop("sixteen-blocks", errors="ignore").min()
+            == errors.loc["films", labels].drop(["sixteen-blocks", "lora"], errors="ignore").min()
         )
     assert errors.loc["films", 0, "last-token"] - errors.loc["films", 0, "probe"] < 0.01  # "comes close"
     assert errors.loc["films", 64, "last-token"] - errors.loc["films", 64, "probe"] > 0.05
@@ -246,6 +246,16 @@ def test_random_weights_are_not_told_apart_from_all_and_come_near_the_last_block
     assert pair("random", "all").p_value > 0.05
     assert pair("random", "last-token").only_second > 2 * pair("random", "last-token").only_first
     assert pooled(rows("random"))["accuracy"] > 0.94  # "as near as it does"
+
+
+def test_lora_from_a_thousand_sentences_makes_the_fewest_mistakes_on_each_draw(decided):
+    some = decided[(decided["task"] == "films") & (decided["part"] == "test")]
+    wrong = (some["predicted"] != some["label"]).groupby([some["labels"], some["experiment"], some["seed"]]).mean()
+    lora = wrong.loc[1024, "lora"]
+    assert len(lora) == 5
+    for other in ("tfidf-words", "tfidf-characters", "sentence-encoder", "last-token", "probe"):
+        assert (lora < wrong.loc[1024, other].reindex(lora.index)).all()
+    assert lora.mean() < wrong.loc[0, "last-token"].mean()
 
 
 def test_lora_is_not_told_apart_from_the_last_block_and_takes_many_times_as_long():

@@ -52,7 +52,7 @@ def test_a_table_of_another_form_is_refused_with_the_option_that_reads_it(
 ):
     table = tmp_path / "mine.csv"
     table.write_bytes(content.encode(encoding))
-    part = 2 if "tab" in help_ else 0  # that the columns are parted by tabs is told first
+    part = 2 if "tab" in help_ else 0  # that the columns are separated by tabs is told first
     assert train(backbone, tmp_path, "--table", table, *help_[2:]) == 2
     error = capsys.readouterr().err
     option = " ".join(help_[:2]) if part else f'{help_[0]} "{help_[1]}"' if help_[1] == ";" else " ".join(help_)

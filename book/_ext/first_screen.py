@@ -17,8 +17,8 @@ PROMISES = {
         [("06_fine_tuning", r"(\d+) s of training, after the frozen part")],
     ),
     "truth": (
-        "Every number comes from code on its page. Of 5,574 messages the fine-tuned model gets {} wrong, and counting "
-        "characters gets {} wrong: [chapter 8](08_how_good.ipynb) says so.",
+        "Every result comes from code that you can run. Of 5,574 messages the fine-tuned model gets {} wrong, and "
+        "counting characters gets {} wrong ([chapter 8](08_how_good.ipynb)).",
         [
             ("08_how_good", r"last-token +(\d+) +\d+ +\d+ +99"),
             ("08_how_good", r"tfidf-characters +(\d+) +\d+ +\d+ +99"),

@@ -50,10 +50,10 @@ print(provenance(backbone, device))
 # %% [markdown]
 # ## Text holds its own answers
 #
-# A {term}`language model` reads the beginning of a text and gives every {term}`token` of its vocabulary a score: how likely
-# is this token to come next? In {term}`pretraining` the model guesses the next token, again and again, in a huge
-# amount of text, and after each guess its weights move a little towards the right answer. Nobody has to label
-# anything, because the text itself contains the answers:
+# A {term}`language model` reads the beginning of a text and gives every {term}`token` of its vocabulary a score: how
+# likely is this token to come next? In {term}`pretraining` the model guesses the next token, again and again, in a huge
+# amount of text, and after each guess its weights move a little towards the right answer. Nobody has to label anything,
+# because the text itself contains the answers:
 
 # %% tags=["nbval-check-output"]
 from llmclf.tokenizer import encode, load_tokenizer
@@ -114,8 +114,8 @@ print("vectors:  ", tuple(states.shape))
 #
 # ## One attention head
 #
-# Attention lets a token look at other tokens. Three linear layers turn each hidden state into a *query* (what am I looking
-# for?), a *key* (what do I offer?) and a *value* (what do I pass on?). A *head* does this with a slice of the
+# Attention lets a token look at other tokens. Three linear layers turn each hidden state into a *query* (what am I
+# looking for?), a *key* (what do I offer?) and a *value* (what do I pass on?). A *head* does this with a slice of the
 # vector. We take the first head of the first block.
 
 # %%
@@ -520,10 +520,10 @@ alone, padded = next_scores([short])[0], next_scores([short, long])[0]
 print("alone or padded:", torch.allclose(alone, padded, atol=1e-3))
 
 # %% [markdown]
-# Padding changes nothing: it stands to the right of the last real token, and the causal mask hides everything there.
-# In Hugging Face's `transformers` you pass an `attention_mask` that marks the real tokens. Its
-# `AutoModelForSequenceClassification` finds the last real token by looking for `pad_token_id`. That goes wrong when no pad token is set, or when a real token has the same number as the pad token. Our batches carry
-# `lengths` instead.
+# Padding changes nothing: it stands to the right of the last real token, and the causal mask hides everything there. In
+# Hugging Face's `transformers` you pass an `attention_mask` that marks the real tokens. Its
+# `AutoModelForSequenceClassification` finds the last real token by looking for `pad_token_id`. That goes wrong when no
+# pad token is set, or when a real token has the same number as the pad token. Our batches carry `lengths` instead.
 
 # %% [markdown]
 # Now ask about every test message. The prompt may contain special tokens. The message is encoded as ordinary text, so
@@ -625,9 +625,9 @@ if "<|im_start|>" in tokenizer.special_tokens_set:
 #
 # ### Exercise 1: Weigh a block
 #
-# Write `parameters_of_block(hidden_size)`: the number of weights of one GPT-2 block. Its
-# attention has four square layers (query, key, value, output), its MLP two layers (to four times the size, and
-# back), each with biases. Each of its two norms has two numbers for each value of the vector.
+# Write `parameters_of_block(hidden_size)`: the number of weights of one GPT-2 block. Its attention has four square
+# layers (query, key, value, output), its MLP two layers (to four times the size, and back), each with biases. Each of
+# its two norms has two numbers for each value of the vector.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -653,8 +653,8 @@ check(parameters_of_block)
 # %% [markdown]
 # ### Exercise 2: Attention without a loop
 #
-# Write `causal_weights(scores)`: given a square tensor of scores, one line for each
-# token, it returns the attention weights. Each line adds up to one, and no token gives weight to a later one.
+# Write `causal_weights(scores)`: given a square tensor of scores, one line for each token, it returns the attention
+# weights. Each line adds up to one, and no token gives weight to a later one.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -675,8 +675,8 @@ check(causal_weights)
 # %% [markdown]
 # ### Exercise 3: The favourites
 #
-# Write `most_likely(logits, k)`: given the logits of one text, of shape (tokens, vocabulary), it
-# returns the numbers of the `k` tokens that are most likely to come next, the best one first, as a list.
+# Write `most_likely(logits, k)`: given the logits of one text, of shape (tokens, vocabulary), it returns the numbers of
+# the `k` tokens that are most likely to come next, the best one first, as a list.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -696,8 +696,8 @@ check(most_likely)
 # %% [markdown]
 # ### Exercise 4: A model without a block
 #
-# Change the model: run it without one of its blocks, and measure the loss on `sample`. Try the
-# first block, one in the middle, and the last. Which one does the model miss most? (This one is not checked.)
+# Change the model: run it without one of its blocks, and measure the loss on `sample`. Try the first block, one in the
+# middle, and the last. Which one does the model miss most? (This one is not checked.)
 
 # %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 4", "code_prompt_hide": "Hide solution 4"}
 whole = list(model.blocks)
@@ -739,8 +739,8 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
 # %% [markdown]
 # <details><summary>4. How does SmolLM2's block differ from GPT-2's?</summary>
 #
-# It rotates queries and keys instead of adding a vector for each position. Several heads share keys and values. Its MLP has a
-# gate. Its norm only divides, and its layers have no biases.
+# It rotates queries and keys instead of adding a vector for each position. Several heads share keys and values. Its MLP
+# has a gate. Its norm only divides, and its layers have no biases.
 #
 # </details>
 #

@@ -421,9 +421,9 @@ last_ids = batch.input_ids[:, -1].tolist()
 print([tokenizer.decode([number]) for number in last_ids])
 
 # %% [markdown]
-# The short message ends with the padding token `<|endoftext|>`. A classifier that reads the last
-# position, with `[:, -1]`, reads the row of a token that nobody wrote. You find the last *real* token with the
-# lengths that the loader returns. Compare the two:
+# The short message ends with the padding token `<|endoftext|>`. A classifier that reads the last position, with
+# `[:, -1]`, reads the row of a token that nobody wrote. You find the last *real* token with the lengths that the loader
+# returns. Compare the two:
 
 # %%
 batch_logits = classifier.token_logits(batch.input_ids)  # (2, tokens, 2)
@@ -458,9 +458,8 @@ pd.DataFrame.from_dict(by_width, "index", columns=names).round(2)
 # information from the padding before it too.
 # :::
 #
-# You can train a classifier in both ways. {cite:t}`raschka2024experiments` reports for GPT-2 a test accuracy of
-# 98.33 % at the last real token and of 95.00 % at the last position (one run each). SmolLM2
-# reaches:
+# You can train a classifier in both ways. {cite:t}`raschka2024experiments` reports for GPT-2 a test accuracy of 98.33 %
+# at the last real token and of 95.00 % at the last position (one run each). SmolLM2 reaches:
 
 # %%
 for name in ("last-token", "last-position"):

@@ -149,7 +149,8 @@ table.style.format("{:.3f}", na_rep="").format_index("{:g}")
 # %% [markdown]
 # Each column is one seed. In the columns `last_block`, 2e-4 has the smallest loss for two of three seeds, and on
 # average. It is the library's default for SmolLM2. In the column `all` everything learns, and smaller rates do better.
-# The default there is 5e-5, and for every GPT-2 Raschka's 5e-5. One seed does not show that it is better than 1e-5 or 2e-5.
+# The default there is 5e-5, and for every GPT-2 Raschka's 5e-5. One seed does not show that it is better than 1e-5 or
+# 2e-5.
 #
 # `llmclf train --learning-rate 1e-4 2e-4 4e-4` makes such a comparison with a table of your own, and keeps the best.
 

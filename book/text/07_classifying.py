@@ -9,12 +9,12 @@
 # %% [markdown]
 # # 7 · Classifying messages
 #
-# A trained model is only half of a tool. You want to give it a message and get a word back: today and next month, on
-# this computer and on another. At the end you can
+# You want to give your trained model a message and get a word back: today and next month, on this computer and on
+# another. At the end you can
 #
 # - **classify** any text with a function that you wrote yourself, and many texts with the library,
 # - **foresee** what happens to empty, very long and strange input,
-# - **read along**, {term}`token` by token, and say what such a curve does not explain,
+# - **follow** the answer {term}`token` by token, and say what the curve of these answers does not explain,
 # - **save** a {term}`classifier`, **load** it in another process, and **export** it,
 # - **judge** when to trust its answers, and when not to use them at all.
 
@@ -78,7 +78,8 @@ if is_fast():
 # needs the names of the classes, in the order of the outputs. One object holds all of this.
 #
 # This page compares probabilities to four decimal places, so it loads the classifier with `precision="float32"`. If
-# you trained it in {term}`bfloat16`, a message near the border may get another label than in chapter 6.
+# you trained it in {term}`bfloat16`, a message with a probability near one half may get another label than in chapter
+# 6.
 
 # %% tags=["nbval-check-output"]
 classifier = TextClassifier.load(folder, precision="float32")
@@ -93,8 +94,8 @@ print("read at:", classifier.model.pooling)
 # ## One message by hand
 #
 # The chapter uses two messages from {cite:t}`raschka2024`: an advertisement, and a note between friends. First the
-# text becomes tokens. We keep at most `max_length` of them. This limit is stored with the classifier, and the model
-# can hold that many. (By default it is GPT-2's 1,024 tokens for either model. No message here is nearly as long.)
+# text becomes tokens. We keep at most `max_length` of them. The classifier stores this limit. By default it is 1,024
+# tokens for both models, the {term}`context` of GPT-2.
 
 # %% tags=["nbval-check-output"]
 messages = [
@@ -175,8 +176,8 @@ for width in (60, 120):
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# The answer stays the same. The padding stands after the token that is read, and the causal mask hides it. The
-# arithmetic may differ in a far decimal, so we compare to four places.
+# The answer stays the same. The padding stands after the token that is read, and the causal mask hides it. Rounding
+# may change later decimal places, so the cell compares to four.
 # :::
 #
 # ## Many messages at once
@@ -195,7 +196,7 @@ print(classifier.predict_proba(messages).round(4))
 #
 # ## Whatever people send
 #
-# A message may be empty, very long or full of pictures. It may contain the characters `<|endoftext|>`, the name of
+# A message may be empty, very long or full of emoji. It may contain the characters `<|endoftext|>`, the name of
 # the special token that only our code may set.
 #
 # **Predict before you run.** How many tokens does each of these texts have, and how many of them does the model read?
@@ -217,7 +218,7 @@ table
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# The empty text becomes one special token. The picture is spelt in bytes. The characters `<|endoftext|>` are ordinary
+# The empty text becomes one special token. The emoji is spelt in bytes. The characters `<|endoftext|>` are ordinary
 # text, spelt in several tokens. The long text is cut, and `predict` says so. It does not read what stands after the
 # cut: a sender who knows the limit can hide an offer there.
 # :::
@@ -255,9 +256,7 @@ def read_along(text):
 
 
 # %% [markdown]
-# At each token, `read_along` gives the probability that `predict_proba` would give if the message ended there. The
-# library's version is
-# {py:func}`~llmclf.interactive.token_probabilities.token_probabilities`.
+# The library's version of `read_along` is {py:func}`~llmclf.interactive.token_probabilities.token_probabilities`.
 #
 # **Predict before you run.** Look at the two messages once more. Which tokens move the probability of spam most?
 # Write down three. The cell lists the five largest moves in the advertisement. A `change` of 0.5 means fifty
@@ -273,7 +272,8 @@ advert.loc[sorted(largest)].round(3)
 # :::{admonition} What it shows
 # :class: dropdown
 # The number on the left is the place of the token, counted from zero. SmolLM2 spells numbers digit by digit, and a
-# space can be a token of its own. The first digit of the first sum moves the probability most. The word *cash* moves
+# space can be a token of its own. The first digit of the first amount of money moves the probability most.
+# The word *cash* moves
 # it back down, and the next word up again.
 # :::
 #
@@ -297,7 +297,7 @@ def plot_reading(reading, color, marker):
     return figure
 
 
-# %% mystnb={"figure": {"caption": "The advertisement, token by token from top to bottom. Each point is the probability of spam if the message ended there. At the dotted line, one half, the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "The tokens of the advertisement from top to bottom, and beside each the probability of spam. The probability stays near zero through the opening words, winner and selected included, jumps up at the first digit, falls back at the word cash, rises again at once and ends well above one half."}}
+# %% mystnb={"figure": {"caption": "The advertisement, token by token from top to bottom. Each point is the probability of spam if the message ended there. At the dotted line, one half, the answer changes.", "name": "fig-read-advert"}, "image": {"alt": "The tokens of the advertisement from top to bottom, and beside each the probability of spam. The probability stays near zero through the opening words, including winner and selected, jumps up at the first digit, falls back at the word cash, rises again at once and ends well above one half."}}
 plot_reading(advert, plots.COLORS[1], "o")
 
 # %% mystnb={"figure": {"caption": "The private message, drawn in the same way. It begins and ends as ham.", "name": "fig-read-dinner"}, "image": {"alt": "The tokens of the private message from top to bottom, and beside each the probability of spam. The probability stays close to zero from the first word to the last, far below one half."}}
@@ -306,8 +306,8 @@ plot_reading(dinner, plots.COLORS[0], "s")
 # %% [markdown]
 # ## What the two curves teach
 #
-# **There is no list of bad words.** *Winner* and *selected* leave the first curve near zero. The first digit of a sum
-# lifts it, and *cash* pulls it down again. The model reads each token in the light of all earlier ones.
+# **There is no list of bad words.** *Winner* and *selected* leave the first curve near zero. The model reads each
+# token together with all earlier ones.
 #
 # **The middle is guesswork.** In training the head read only the last token of a whole message. At any other token it
 # judges a text that breaks off in mid-sentence, and it has seen few of those. So the curve does not measure how
@@ -445,18 +445,18 @@ print(f"largest difference of a probability: {largest:.1e}")
 #
 # | format | what reads it | when |
 # | --- | --- | --- |
-# | our folder | this library | you want to train on, choose a threshold, or read along |
+# | our folder | this library | you want to train it further, choose a threshold, or follow it token by token |
 # | `llmclf export FOLDER DIR` | ONNX Runtime, in many languages | servers, apps, browsers; works for every classifier of this book |
 # | `… --int8` | ONNX Runtime, too | the file must be small and fast; {term}`quantisation` changes some answers, so measure |
 # | `… --format transformers` | `pipeline("text-classification", DIR)` | your team uses `transformers`, and the head reads the last token |
 #
-# In `transformers` the head has no {term}`bias`. GPT-2's final norm can take over ours. SmolLM2's norm cannot, so
-# train with `--no-head-bias` if you need the last format.
+# In `transformers` the head has no {term}`bias`. With GPT-2, the export moves our bias into the final norm. SmolLM2's
+# norm has no bias either, so train with `--no-head-bias` if you need the last format.
 
 # %% [markdown]
 # ## How good is it?
 #
-# We choose nothing by the test set any longer, so we can look at its results closely.
+# All choices have been made, so we can now look closely at the results on the test set.
 
 # %%
 from llmclf.evaluate import score
@@ -527,8 +527,8 @@ for text, name in zip(today, classifier.predict(today), strict=True):
 #
 # Right or wrong, treat these answers as guesses: the model has learnt from other messages. Do not use the classifier
 #
-# - to **delete** or hide messages unseen: a lost code, alarm or appointment can do harm; at most sort, and let a
-#   person look;
+# - to **delete** or hide messages that nobody has read, because a lost code, alarm or appointment can do harm (let it
+#   sort messages, and let a person look);
 # - on **other texts**: other languages, e-mail, chats, or newer kinds of fraud than the collection holds;
 # - **against people**: to judge a sender, to censor, or to read mail that is not yours to read.
 
@@ -638,10 +638,10 @@ for share in (1, 0.5, 0):  # of the trained weights
 # </details>
 
 # %% [markdown]
-# <details><summary>3. The reading after the third token is close to zero. Does the third word speak for ham?</summary>
+# <details><summary>3. The probability of spam after the third token is close to zero. Is the third word evidence for ham?</summary>
 #
-# No. It is the answer to a message of these three tokens, and the head has seen few such texts in training. It does
-# not weigh a single word.
+# No. The probability is the answer to a message of these three tokens, and the head has seen few such texts in
+# training. It does not rate single words.
 #
 # </details>
 #
@@ -668,4 +668,4 @@ for share in (1, 0.5, 0):  # of the trained weights
 
 # %% [markdown]
 # **Next:** does the classifier deserve your trust? [Chapter 8](08_how_good.ipynb) measures it. On the page
-# [Play](play.ipynb) a small copy of it answers inside the browser.
+# [Play](play.ipynb) a small model that imitates such a classifier answers inside the browser.

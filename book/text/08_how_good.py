@@ -19,8 +19,8 @@
 
 # %% [markdown]
 # > **Before you start.** You need the ideas of chapters 5 to 7. The page runs in about three minutes on two CPU
-# > cores; we have not measured a GPU. It downloads the same files as chapter 3. Longer runs are stored beside the
-# > page.
+# > cores; we have not measured a GPU. It downloads the same files as chapter 3. The results of longer runs are stored
+# > in a file beside the page.
 
 # %% tags=["remove-cell"]
 # No module named llmclf? Unzip the book's code and type there: make lab
@@ -38,9 +38,9 @@ print(provenance(backbone, device))
 # %% [markdown]
 # ## A leak
 #
-# Some test messages of chapter 1 are also in its training set, apart from digits, capitals and punctuation.
-# Advertisements are sent in thousands, so this is no accident of our {term}`seed`. Now take a rule that knows nothing
-# else: it calls a message spam exactly when the message copies a training spam.
+# Some test messages of chapter 1 are also in its training set, with at most other digits, capitals or punctuation.
+# One advertisement goes to thousands of people, so another {term}`seed` would not help. Now take a rule that only
+# remembers: it calls a message spam if the message is a copy of a training spam, and ham otherwise.
 #
 # **Predict before you run.** Half of the test messages are spam. How often will this rule be right?
 
@@ -58,8 +58,7 @@ print(f"memory alone: {right / len(splits.test):.1%} of the test set right")
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# The rule is right well above half of the time, from memory alone. It has learnt nothing that helps with a new
-# message.
+# The rule is right well over half of the time, from memory alone.
 # :::
 #
 # This is {term}`data leakage`. The reference results of the earlier chapters share it: they were measured on this
@@ -98,14 +97,13 @@ counts.columns = ["messages", "groups"]
 counts
 
 # %% [markdown]
-# There are far fewer different advertisements than spams. Ham repeats itself less.
+# There are far fewer different advertisements than spams.
 #
 # ### A split without the leak
 #
 # So we assign whole groups to a part, not single messages.
 # {py:func}`~llmclf.evaluation.near_duplicates.split_by_groups` also gives every part the same share of spam: the
-# split is {term}`stratified <stratification>`. From now on we keep all ham and every line of the file. (The
-# provenance above counts two messages fewer: chapter 1's way of reading merges lines.)
+# split is {term}`stratified <stratification>`. From now on we keep all ham and every line of the file.
 
 # %%
 from llmclf.evaluation.near_duplicates import split_by_groups
@@ -121,8 +119,8 @@ pd.DataFrame.from_dict(
 )
 
 # %% [markdown]
-# No copy is left in validation or test. Every part has the collection's own share of spam, its {term}`prevalence`;
-# yours may differ.
+# No copy is left in validation or test. Every part has the collection's own share of spam, its {term}`prevalence`.
+# Your mail may have another.
 #
 # Two leaks remain that no split closes. The collection has been public for years, so the pretrained model may have
 # read it. And SmolLM2's learning rate was chosen on messages of chapter 1, some of which are now test messages.
@@ -133,7 +131,7 @@ pd.DataFrame.from_dict(
 # %% [markdown]
 # ## Train again
 #
-# The recipe is that of chapter 6. Only the tables are new.
+# The recipe is that of chapter 6, on the new tables.
 
 # %%
 from llmclf.evaluate import evaluate
@@ -147,8 +145,8 @@ fine_tuned = evaluate(model, loaders.test)
 print(fine_tuned)
 
 # %% [markdown]
-# The accuracy is high. But most messages are ham, and a classifier that always says *ham* is right on all of these.
-# When one {term}`class` is rare, the {term}`confusion matrix` says more:
+# Most messages are ham, and a classifier that always says *ham* is right on all of these. When one {term}`class` is
+# rare, the {term}`confusion matrix` says more:
 
 # %%
 pd.DataFrame(
@@ -158,8 +156,7 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# The top right cell counts the {term}`false alarms <false alarm>`, ham that was called spam. The bottom left cell
-# counts the misses, spam that was called ham. Three
+# The top right cell counts the {term}`false alarms <false alarm>`, and the bottom left cell counts the misses. Three
 # numbers describe spam alone. {term}`Precision <precision>`: of all messages called spam, how many are spam?
 # {term}`Recall <recall>`: of all spam, how much was found? {term}`F1 <f1>` is the harmonic mean of the two. It is high
 # only when both are high.
@@ -171,8 +168,9 @@ fine_tuned.by_class(names).round(3)
 # ### What if other messages had been drawn?
 #
 # These numbers rest on few spams. Precision and recall are shares, so the Wilson interval of chapter 5 fits them. For
-# any other number, such as F1, there is the {term}`bootstrap` {cite}`efron1979`: draw the test set anew, with
-# repetition, compute the number, and repeat. Near copies are one piece of evidence, so we draw whole groups:
+# any other number, such as F1, there is the {term}`bootstrap` {cite}`efron1979`: draw a new test set from the old
+# one, with repetition, and compute the number; do this many times. Near copies are not independent, so we draw whole
+# groups:
 
 # %%
 import numpy as np
@@ -233,8 +231,8 @@ for name, make in BASELINES.items():
     said[name] = fitted[name].predict(texts)
 
 # %% [markdown]
-# The fifth baseline is the pretrained model itself. Asked as in chapter 3, it answers with two logits, those of
-# `" no"` and `" yes"`. So we give a classifier exactly these two outputs as its head, and train nothing. Using a
+# The fifth baseline is the pretrained model itself. We ask it as in chapter 3, and it answers with two logits, those
+# of `" no"` and `" yes"`. So we give a classifier exactly these two outputs as its head, and train nothing. Using a
 # model that has seen no example of the task is called {term}`zero-shot <zero-shot classification>`.
 
 # %%
@@ -276,10 +274,10 @@ for name, theirs in said.items():
 pd.DataFrame.from_dict(rows, orient="index")
 
 # %% [markdown]
-# Always saying *ham* gives a high accuracy and an F1 of zero. The keyword rule finds most of the spam. Zero-shot,
+# Always saying *ham* gives a high accuracy and an F1 of zero. The keyword rule finds most of the spam. The pretrained
 # SmolLM2 does no better than always saying *ham*, at least with this question and a threshold of one half. The TF-IDF
-# models come near the fine-tuned model. (The interval is Wilson's, for a smaller number of messages, because near
-# copies are not independent evidence.)
+# models come near the fine-tuned model. (The interval is Wilson's, for a smaller number of messages because of the
+# near copies.)
 #
 # ### Two classifiers on the same messages
 #
@@ -300,7 +298,7 @@ print(f"p = {min(1, 2 * tail):.2f}")
 
 # %% [markdown]
 # The library's function counts near copies as one, and says on how many groups of messages the two disagree. With
-# fewer than six groups, even the most uneven split would pass for luck. Then the honest answer is *too few to tell*.
+# fewer than six groups, even the most uneven split could be luck. Then the answer is *too few to tell*.
 
 # %%
 from llmclf.evaluation.statistics import mcnemar
@@ -316,17 +314,17 @@ for name, theirs in said.items():
     print(f"on {pair.groups:>3} groups, {verdict}")
 
 # %% [markdown]
-# A difference is called *significant* when $p$ is below one in twenty. A thousand test messages settle the easy
-# cases; close ones need more evidence.
+# A difference is called *significant* when $p$ is below one in twenty. This test set is too small to separate the
+# fine-tuned model from TF-IDF.
 
 # %% [markdown]
-# ## Five folds for everybody
+# ## Five folds for every method
 #
-# You can also test on the training messages, if each time the model learns from other messages. Cut the collection
+# You can also test on the training messages, if you train a new model without them. Cut the collection
 # into ten parts, and keep each group in one part. Two parts judge the model, one validates it, and seven train it.
 # Then the next two parts judge, and so on ({numref}`fig-folds`).
-# After five {term}`folds <fold>` every message has been a test message once, and the model that it tested had seen
-# neither this message nor a near copy of it. This is {term}`cross-validation`.
+# After five {term}`folds <fold>` every message has been a test message once. No model was tested on a message that it
+# had learnt from, or on a near copy of one. This is {term}`cross-validation`.
 #
 # :::{figure-md} fig-folds
 # ![Five rows of ten boxes. In each row two boxes judge, one chooses, and seven teach. Every box judges once.](figures/folds.svg)
@@ -335,13 +333,13 @@ for name, theirs in said.items():
 # :::
 
 # %% [markdown]
-# Every method gets the same messages, the same class weights and the same rule for the threshold. The tuning is not the
-# same: the regressions choose their settings on each fold, while fine-tuning has one learning rate, chosen earlier on
-# messages of chapter 1. Two more methods join. The {term}`probe` of chapter 6 fits a regression to frozen features of
-# SmolLM2. A {term}`sentence encoder`, all-MiniLM-L6-v2 {cite:p}`reimers2019`, is the usual choice when labels are few:
-# it gives sentences of similar meaning similar vectors, again for a regression. And SmolLM2 is fine-tuned in four
-# ways: as in chapter 6, reading the mean over the tokens, with two blocks that learn, and with only sixteen blocks
-# kept. (The last way was added later, for the reason that chapter 9 gives.) All were run by
+# Every method gets the same messages, the same class weights and the same rule for the threshold. The tuning is not
+# the same: the regressions choose their settings on each fold, while fine-tuning has one fixed learning rate.
+# Two more methods join. The {term}`probe` of chapter 6 fits a regression to frozen features of
+# SmolLM2. A {term}`sentence encoder`, all-MiniLM-L6-v2 {cite:p}`reimers2019`, is a common choice when labels are few.
+# It gives similar vectors to sentences of similar meaning, and a regression learns from these vectors. We fine-tune
+# SmolLM2 in four ways: as in chapter 6; with the mean over all tokens; with two blocks that learn; and with only the
+# first sixteen blocks. (We added the last way later. Chapter 9 says why.) This command ran all methods:
 #
 # ```sh
 # python -m llmclf experiments --task spam --draws 1 2 3 4 5 \
@@ -350,8 +348,7 @@ for name, theirs in said.items():
 #
 # First, the measures that need no threshold. {term}`AUC` is the chance that a random spam gets a higher probability
 # than a random ham: one is perfect, one half is guessing. {term}`Average precision <average precision>` is the mean
-# precision over all thresholds. *Log loss* is the {term}`cross-entropy` of chapter 5. (Class weights in training
-# shift the probabilities, and with them the log loss.)
+# precision over all thresholds. *Log loss* is the {term}`cross-entropy` of chapter 5.
 
 # %%
 from llmclf.evaluation.predictions import read_predictions, read_runs
@@ -405,15 +402,15 @@ pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 # %% [markdown]
 # Which differences count? We wrote the questions down before these runs were made
-# ({py:mod}`llmclf.evaluation.questions`). With many questions, luck answers some: Holm's rule {cite:p}`holm1979`,
-# which chapter 10 explains, allows for that. Everything else in the tables was looked at afterwards. Earlier runs on
-# these same messages had suggested most of the answers: this is a repetition under fairer rules, not a test on new data.
+# ({py:mod}`llmclf.evaluation.questions`). Among many questions, some get a clear answer by luck. Holm's rule
+# {cite:p}`holm1979`, which chapter 10 explains, guards against that. We looked at everything else in the tables
+# afterwards. Earlier runs on these same messages had suggested most of the answers, so these runs repeat them under
+# fairer rules and are not a test on new data.
 #
 # Luck enters twice: in the choice of the test messages, and in the choice of the training messages. $p$ covers only
 # the test messages. The column *draws ahead* counts the draws of training messages on which the first method is
 # better. For a verdict, a paired t-test over these draws must be significant, too. (We added the t-test later. It can
-# only
-# take a verdict away.)
+# only remove a verdict.)
 
 # %%
 from llmclf.evaluation.questions import SPAM, answer
@@ -422,12 +419,12 @@ table = answer(SPAM, decided)
 table.style.format({"p": "{:.2g}"}, na_rep="")
 
 # %% [markdown]
-# With all labels of this collection, we asked about three forms of the fine-tuned GPT. None of them differs measurably
-# from counted characters, which learn in seconds. That does not prove them equal. We looked at the rest only
-# afterwards. Counted characters and the GPT make fewer mistakes than counted words and the sentence encoder. Against
-# the probe it depends on the threshold, as the next
-# section shows. Is the GPT's higher AUC, or the lower log loss of counted characters, more than luck? Draw groups again, and take
-# the difference, GPT minus characters, each time:
+# Trained on all labels, none of three forms of the fine-tuned GPT differs measurably from counted characters, which
+# learn in seconds. With 1,024 labels {term}`LoRA`, which trains a little in every block (chapter 10), does not differ
+# from them either. That does not prove them equal. On all labels, both make fewer mistakes than counted words and the
+# sentence encoder. Whether they also beat the probe depends on the threshold, as the next section shows. The GPT has
+# the higher AUC, and counted characters have the lower log loss. Is that more than luck? Draw groups again, and compute
+# the difference, GPT minus characters, for each draw:
 
 # %%
 both = by_name["last-token"].merge(
@@ -451,19 +448,17 @@ for measure in (metrics.roc_auc_score, metrics.log_loss):
     print(f"{measure.__name__}: {low:+.4f} to {high:+.4f}")
 
 # %% [markdown]
-# Both intervals contain zero. (SmolLM2 means chapter 3's file with its rounded weights; the unrounded model was not
-# run.) Raschka's reference of 95.67 % {cite:p}`raschka2024` was measured on other, balanced messages. Like any
-# accuracy, it says little until something simpler has been tried on the same messages.
+# Both intervals contain zero, so both differences may be luck. Raschka's reference of 95.67 % {cite:p}`raschka2024`
+# was measured on other, balanced messages.
 
 # %% [markdown]
 # ## How many labels does it take?
 #
-# The same command has trained on sixteen messages, on twice as many, and so on: the cheap methods on ten draws of
-# each size, fine-tuning on five. (The GPT repeats few messages until it has made a hundred steps.) With few labels
-# there is no validation set, so here we use another threshold rule at every size: call the same share of the messages
-# spam as in the training messages. The draws keep the collection's share of spam, so this rule knows how common spam
-# is. A truly
-# random sixteen would not: one in ten would hold no spam at all. The result is a {term}`learning curve`.
+# The same command has trained on sixteen messages, on twice as many, and so on: the cheap methods on ten draws of each
+# size, fine-tuning on five. (If there are few messages, fine-tuning repeats them until it has made a hundred steps.)
+# With few labels there is no validation set, so here we use another threshold rule at every size: call the same share
+# of the messages spam as in the training messages. The draws keep the collection's share of spam, so this rule knows
+# how common spam is. The result is a {term}`learning curve`.
 
 # %%
 from llmclf.evaluation.predictions import error_rates
@@ -484,16 +479,15 @@ plot_learning_curve(errors, {name: name for name in drawn})
 
 # %% [markdown]
 # At the left end of {numref}`fig-learning-curve` the *frozen* features win: with sixteen labels the probe makes about
-# three mistakes where the next best method makes five, in the mean over ten draws. The draws differ a lot, and on two of
-# them the probe was far worse than its mean. Compare fine-tuning with the column *probe, same five*, because
+# three mistakes where the next best method makes five, in the mean over ten draws. The draws differ a lot, and on two
+# of them the probe was far worse than its mean. Compare fine-tuning with the column *probe, same five*, because
 # fine-tuning ran on these five draws only. Fine-tuning has too little to learn from at first: it is about as good as
-# the sentence encoder. From
-# 64 labels up to a thousand, counted characters make fewer mistakes than fine-tuning. With all labels
-# fine-tuning, counted characters and the probe are close together.
+# the sentence encoder. From 64 labels up to a thousand, counted characters make fewer mistakes than fine-tuning, also
+# on the same five draws. With all labels fine-tuning, counted characters and the probe are close together.
 #
-# So, for a task of this kind: with some dozens of labels, up to a hundred or two, fit a probe. From 256 labels on we cannot show
-# that it is better than counted characters. With thousands, try counted characters first. At no size was the
-# fine-tuned GPT clearly the best choice: single words give spam away.
+# For a task of this kind, fit a probe if you have at most one or two hundred labels. From 256 labels on we cannot
+# show that the probe is better than counted characters. With thousands, try counted characters first. The fine-tuned
+# GPT was not clearly the best choice at any size: single words give spam away.
 
 # %% [markdown]
 # ## A threshold with a price
@@ -564,18 +558,18 @@ print(f"saved: between {low:.0f} and {high:.0f}")
 # %% [markdown]
 # :::{admonition} What it shows
 # :class: dropdown
-# The threshold lies above one half: the more a false alarm costs, the surer you want to be. (With honest
-# probabilities, ten elevenths would be best.) But the interval reaches from a loss to a gain: so few test messages
+# The threshold lies above one half: the more a false alarm costs, the surer you want to be.
+# But the interval reaches from a loss to a gain: so few test messages
 # cannot say whether this threshold saves anything.
 # :::
 
 # %% [markdown]
 # ## Are the probabilities honest?
 #
-# With honest probabilities you need no search: you call a message spam as soon as a false alarm is expected to cost
-# less than a miss. Take all messages to which an honest model gives a probability of about nine tenths: nine in ten of
-# them are spam. This is
-# called {term}`calibration`. Sort the test messages into bins by their predicted probability, and compare.
+# Take all messages to which a model gives a probability of about nine tenths. If its probabilities are honest, nine in
+# ten of these messages are spam. This is called {term}`calibration`. With honest probabilities you need no search for
+# the threshold: it follows from the costs (here it is ten elevenths). Sort the test messages into bins by their
+# predicted probability, and compare.
 
 # %%
 from llmclf.evaluation.statistics import calibration_table
@@ -583,10 +577,11 @@ from llmclf.evaluation.statistics import calibration_table
 calibration_table(scores["fine-tuned"], labels, bins=5).round(3)
 
 # %% [markdown]
-# Nearly all messages are in the first and the last bin: the model is very sure. The other bins hold so few that their
-# intervals (`low` to `high`) span half of the scale. The mean distance between predicted and observed share, weighted
-# by messages, is the {term}`calibration error`. Training drives logits apart long after the answers are right, so
-# fine-tuned models tend to be too sure. {term}`Temperature scaling <temperature scaling>` {cite}`guo2017` divides all
+# Nearly all messages are in the first and the last bin: the model is very sure. The other bins hold so few messages
+# that their intervals (`low` to `high`) cover at least half of the scale. The mean distance between predicted and
+# observed share, weighted by messages, is the {term}`calibration error`. Training keeps pushing the logits apart after
+# the answers are right, so fine-tuned models tend to be too sure.
+# {term}`Temperature scaling <temperature scaling>` {cite}`guo2017` divides all
 # logits by one number, chosen for the lowest cross-entropy on the validation set. The order of the messages stays the
 # same, and so does every answer.
 
@@ -637,9 +632,9 @@ again = TextClassifier.load(folder)
 print("the decision was kept:", again.decision == decision)
 
 # %% [markdown]
-# From now on `predict`, the command line, the demo and the scoring of files decide like this. In a terminal,
+# From now on `predict`, the command line, the demo and the scoring of files use this decision. In a terminal,
 # `llmclf tune FOLDER validation.csv --cost-false-positive 10` does the same for a saved classifier. With
-# `--abstain-below 0.9` the classifier answers "unsure" where it is not sure enough.
+# `--abstain-below 0.9` the classifier answers "unsure" if no class has a probability of at least 0.9.
 
 # %% [markdown]
 # ## When spammers adapt
@@ -695,12 +690,12 @@ table.style.format({columns[0]: "{:.0%}", columns[2]: "{:.0%}"})
 
 # %% [markdown]
 # Capitals and typing errors cost our model a few spams. In leetspeak our model misses more spam; TF-IDF does not. But
-# both now raise more false alarms, TF-IDF more of them: digits are a mark of spam. With dots between the letters,
-# most of the spam gets past our model, and nearly all of it past TF-IDF.
+# both now raise more false alarms, and TF-IDF raises more of them, perhaps because digits are common in spam. With dots
+# between the letters, most of the spam gets past our model, and nearly all of it past TF-IDF.
 #
 # ### Messages from another time
 #
-# Most of the collection is older than smartphones. These six newer messages are made up, three frauds and three hams.
+# The collection was published in 2011. We made up six newer messages, three frauds and three hams.
 
 # %%
 unseen = {
@@ -718,25 +713,25 @@ for text, one, other in zip(unseen, ours, theirs, strict=True):
     print(f"{unseen[text]:<5}{chances}  {text[:40]}")
 
 # %% [markdown]
-# Two of the three modern frauds pass: the parcel raises some doubt, the plea for money none. Our model catches the
-# third, and is just as sure that a harmless verification code is spam. TF-IDF lets all three pass, and gives its
-# highest probability to the dentist. Six made-up messages do not measure an error rate. But they show that a good
-# result on old messages need not hold for new ones.
+# Our model lets two of the three modern frauds pass: the parcel raises some doubt, and the request for money raises
+# none. It catches the third, and is just as sure that a harmless verification code is spam. TF-IDF lets all three pass,
+# and gives its highest probability to the dentist. Six made-up messages do not measure an error rate. But they show
+# that a good result on old messages need not hold for new ones.
 #
 # ## What it must not be used for
 #
 # All this was measured on one collection: English, partly Singaporean, of one decade. Do not use this classifier to
-# delete messages unseen, to judge people by what they write, for other languages, or as the only guard against fraud.
-# The [model card](model_card.md) says what a classifier for real messages needs.
+# delete messages that nobody has read, to judge people by what they write, for other languages, or as the only guard
+# against fraud. The [model card](model_card.md) says what a classifier for real messages needs.
 
 # %% [markdown]
 # ## Exercises
 #
 # ### Exercise 1: Another prevalence
 #
-# A classifier finds the share `recall` of all spam. Of all ham, it wrongly calls the share `alarms` spam. Write
-# `precision_at(recall, alarms, prevalence)`: the precision where spam makes up the share `prevalence` of all
-# messages. Where nothing would be called spam, return 0.
+# `recall` is the share of all spam that a classifier finds, and `alarms` is the share of all ham that it wrongly
+# calls spam. Write `precision_at(recall, alarms, prevalence)`: the precision if the share `prevalence` of all
+# messages is spam. If nothing would be called spam, return 0.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -773,9 +768,8 @@ for prevalence in (0.5, messages["label"].mean(), 0.01):
     print(f"prevalence {prevalence:.1%}: precision {precision:.1%}")
 
 # %% [markdown]
-# The recall is the same, but the precision falls with the prevalence. (All three rest on a handful of false alarms, so the
-# last one is rough.) A result on balanced data promises too much for
-# real mail.
+# The recall is the same, but the precision falls with the prevalence. (All three numbers depend on a handful of false
+# alarms, so the last one is rough.) A precision measured on balanced data is too high for real mail.
 #
 # ### Exercise 2: What it costs
 #
@@ -805,7 +799,8 @@ check(cost)
 # ### Exercise 3: A threshold inside the model
 #
 # Change the model: move the spam bias of its head, `model.backbone.head.bias[1]`, so that an answer *spam* needs a
-# probability of $q$. (Subtract $\log\frac{q}{1-q}$.) Try $q = 0.1$ and $q = 0.9$, and look at the confusion matrix.
+# probability of $q$. (Subtract $\log\frac{q}{1-q}$ from it.) Try $q = 0.1$ and $q = 0.9$, and look at the confusion
+# matrix.
 # (Not checked.)
 
 # %% tags=["hide-cell"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 3", "code_prompt_hide": "Hide solution 3"}
@@ -820,12 +815,12 @@ with torch.no_grad():
     bias.copy_(trained)  # as it was
 
 # %% [markdown]
-# The bias moves all messages alike, so this is a threshold in another place. A higher $q$ never gives more false
-# alarms or fewer misses.
+# The bias moves the logits of all messages by the same amount, so it acts as a threshold. With a higher $q$, false
+# alarms can only get fewer, and misses can only get more.
 #
 # ## Questions
 #
-# <details><summary>1. Why may no near copy of a training message be in the test set?</summary>
+# <details><summary>1. Why must the test set not contain a near copy of a training message?</summary>
 #
 # The model may remember it. Then the test measures memory, and its result is too good.
 #
@@ -841,7 +836,7 @@ with torch.no_grad():
 # <details><summary>3. Two classifiers differ on eight messages; one is right five times, the other three times. Which
 # is better?</summary>
 #
-# Nobody knows. Two equally good classifiers split eight messages at least this unevenly most of the time.
+# You cannot tell. Two equally good classifiers would split eight messages at least this unevenly most of the time.
 #
 # </details>
 

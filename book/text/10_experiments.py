@@ -18,8 +18,9 @@
 # - **name** the choices that matter here, and those that only cost time.
 
 # %% [markdown]
-# > **Before you start.** You need chapters 4 to 6 and 8, or their ideas: the head, freezing, and the comparison of two
-# > classifiers in pairs. The page runs in a few minutes on two CPU cores; we have not measured a GPU. The experiments
+# > **Before you start.** You need the ideas of chapters 4 to 6 and 8: the head, freezing, and how to compare two
+# > classifiers on the same messages.
+# > The page runs in a few minutes on two CPU cores; we have not measured a GPU. The experiments
 # > themselves take hours, so their results come in a file with this page. The page downloads nothing new.
 
 # %% tags=["remove-cell"]
@@ -42,9 +43,9 @@ print(provenance(backbone, device))
 #
 # If two recipes differ in one choice only, a difference between their results comes from this choice, or from luck.
 # Such a comparison is called an {term}`ablation`. Everything else stays the same: the balanced messages, the
-# {term}`seeds <seed>`, five epochs, the learning rate. The author whom this book follows has published nineteen such
-# experiments for GPT-2 {cite:p}`raschka2024experiments`. The library lists the same nineteen. About half of them
-# change our recipe. The others change his, which the table calls "the source's way".
+# {term}`seeds <seed>`, five epochs, the learning rate. Raschka has published nineteen such experiments for GPT-2
+# {cite:p}`raschka2024experiments`, and the library lists the same nineteen. About half of them change our recipe. The
+# others change Raschka's, which the table calls "the source's way".
 
 # %%
 import pandas as pd
@@ -60,10 +61,10 @@ columns = ["what", "compared with"]
 pd.DataFrame(words, index=list(ablations), columns=columns)
 
 # %% [markdown]
-# Each row of this table is one experiment. Two rows are the bases of most comparisons. `last-token` is the library's
-# recipe: it pads only to the longest message of the batch and reads the last real token. `last-position` is
-# Raschka's: it pads all messages to one length and reads the last position, padding or not. Most other rows change
-# one thing in one of these two. The code defines each row by what it changes. Here is `accumulated`:
+# Each row of this table is one experiment. Most rows are compared with one of two rows, their *base*. `last-token` is
+# the library's recipe: it pads only to the longest message of the batch and reads the last real token. `last-position`
+# is Raschka's: it pads all messages to one length and reads the last position, even if that is padding. Most other rows
+# change one thing in one of these two. The code defines each row by what it changes. Here is `accumulated`:
 
 # %% tags=["nbval-check-output"]
 from dataclasses import fields
@@ -82,9 +83,9 @@ for field in fields(recipe):
 # as in chapter 8: near copies stay together, and each {term}`fold` tests on another fifth of the table.
 
 # %% [markdown]
-# All rows use the same folds. Each fold starts with another random head and another order of the messages. Within a
-# row, each test message is judged once. One thing may favour some rows: SmolLM2's learning rate was chosen on some of
-# these messages, and for training the last block (chapter 8). Rows that train just this block may profit from that.
+# All rows use the same folds. Each fold starts with another random head and another order of the messages.
+# One thing may favour some rows: SmolLM2's learning rate was chosen on some of
+# these messages, and for training the last block (chapter 8).
 
 # %% [markdown]
 # ## Run one yourself
@@ -114,23 +115,22 @@ print(f"{first.record['trained_parameters']:,} parameters trained")
 # So the frozen state of the last token already shows, for most messages, whether they are spam.
 # :::
 #
-# In the shell the same run is one command. It writes every prediction to `predictions.parquet`, and one line about the
-# run to `runs.csv`:
+# In the shell, one command runs three folds of this row. It writes every prediction to `predictions.parquet`, and one
+# line about each run to `runs.csv`:
 #
 # ```bash
 # python -m llmclf experiments --rows head --draws 1 2 3 --output output/experiments
 # ```
 
 # %% [markdown]
-# The command saves each run as soon as it is done. If you interrupt it, it continues with the next fold that is
-# missing. Without `--rows` it runs everything, for hours. We made the files of this page in this way, with
+# The command saves each run as soon as it is done. If you interrupt it and start it again, it continues with the
+# first missing fold. Without `--rows` it runs everything, for hours. We made the files of this page in this way, with
 # `--backbone smollm2-135M` and `--precision bfloat16`, which saves time ({term}`bfloat16`). Most rows have five
 # folds. The rows in which every block learns, and the row with 1,024 tokens for each message, have three. We decided
 # that by their running time, not by their results.
 
 # %% [markdown]
-# For most of these runs the file holds only the predicted labels, which is all that this chapter needs. Does the lower
-# precision change the answers? For one row the file holds the predictions in float32 as well:
+# Does the lower precision change the answers? For one row the file holds the predictions in float32 as well:
 
 # %%
 from llmclf.evaluation.predictions import compare, read_predictions
@@ -226,7 +226,7 @@ figure
 
 # %% [markdown]
 # The dashed line in {numref}`fig-experiments` is the rival from chapter 8, trained and tested on the same folds. Half
-# of the messages are spam here, so the numbers of this rival also differ from those in chapter 8.
+# of the messages are spam here, so its numbers differ from those in chapter 8.
 
 # %% [markdown]
 # ### How to read so many comparisons
@@ -234,14 +234,15 @@ figure
 # Rows with different numbers of folds were judged by different messages. Compare their `+` and `-`, not their
 # accuracies.
 #
-# Each $p$ answers one question: if two classifiers were equally good, how often would luck alone give a split at
-# least this uneven? Below one in twenty, people begin to believe in a difference. But the table makes many
+# Each $p$ answers one question: if two classifiers were equally good, how often would luck alone give a split at least
+# this uneven? If $p$ is below one in twenty, people usually call the difference significant. But the table makes many
 # {term}`comparisons <multiple comparisons>`. With a dozen independent ones, luck alone brings at least one $p$ below
 # one in twenty in nearly half of all cases.
 
 # %% [markdown]
-# {cite:t}`holm1979` gives the remedy. Sort the p-values. The smallest must be at most one twentieth divided by the
-# number of comparisons, the next at most one twentieth divided by one less, and so on. Stop at the first that fails.
+# {cite:t}`holm1979` gives a stricter rule. Sort the p-values. The smallest must be at most one twentieth divided by
+# the number of comparisons. For the next one, divide by that number minus one, and so on.
+# Stop at the first that fails.
 # A row that never disagrees with its base is not a comparison and does not count.
 #
 # **Predict before you run.** Which rows will turn out better than their base, and which worse?
@@ -267,13 +268,13 @@ for name, row in differing.iterrows():
 #
 # $p$ covers one kind of luck: which messages happen to be judged. It does not cover the luck of training, such as
 # another random head or another order. The folds show some of that luck, because each fold was trained on its own.
-# Trust most what passes Holm's rule *and* points the same way in every fold.
+# A difference deserves most trust if it passes Holm's rule *and* points the same way in every fold.
 
 # %% [markdown]
-# What did each row cost? The next table shows how many parameters were trained, what share of its own training
-# messages the row learnt in its worst fold, and how many seconds a fold took. The seconds are the median of the later
-# folds, most of which found the frozen part already computed. The machine had other work at the time: rows that do
-# the same work differ here by a factor of two.
+# What did each row cost? The next table shows how many parameters were trained, what share of its own training messages
+# the row learnt in its worst fold, and how many seconds a fold took. The seconds are the median of the later folds,
+# because most of these could reuse the frozen part that an earlier fold had computed. The machine had other work at the
+# time: rows that do the same work differ here by a factor of two.
 
 # %%
 from llmclf.evaluation.predictions import read_runs
@@ -296,8 +297,8 @@ costs.style.format(forms | {"seconds": "{:,.0f}"})
 # ### Where the answer is read
 #
 # **last-position** is the base for the next row. After five epochs, Raschka's recipe had not yet learnt all its
-# training messages. **last-token** gets more messages right, in every fold. Presumably a padding token has to look
-# back to a message that ended long before, while the last real token belongs to the message. (The two rows also
+# training messages. **last-token** gets more messages right, in every fold. A possible reason: Raschka's recipe often
+# reads a padding token, which has to look back to a message that ended long before. (The two rows also
 # differ in their padding. The row `accumulated` shows that padding itself changes nothing when the last real token is
 # read.)
 
@@ -315,17 +316,16 @@ costs.style.format(forms | {"seconds": "{:,.0f}"})
 # %% [markdown]
 # ### What learns
 #
-# **head.** Only a weighted sum is trained, and most answers are right. But in every fold, fewer answers are right than
-# when the last block learns. So the frozen states already hold much of what the sum needs, and training the last block
-# brings out
-# more. GPT-2 lost far more in its single run, but it read a padded last position.
+# **head.** Only a weighted sum is trained, and most answers are right. But in every fold, fewer answers are right
+# than when the last block learns. GPT-2 lost far more in its single run, but it read a padded last position.
 #
 # **two-blocks.** One more block doubles the number of trained weights. Wherever the two rows disagree, `two-blocks` is
 # right. But they disagree on too few messages to be sure among so many comparisons.
 
 # %% [markdown]
-# **all.** When every weight learns, more messages go wrong. In one of the folds, even many training messages are not
-# learnt. GPT-2 lost nothing by it in its single run. We suspected the learning rate, which was chosen for the last
+# **all.** When every weight learns, more answers are wrong. In one of the folds, the model does not even learn all
+# its training messages.
+# GPT-2 lost nothing by it in its single run. We suspected the learning rate, which was chosen for the last
 # block alone. So we ran one more row, `all-slower`, at a quarter of that rate. It is the rate that we use for GPT-2,
 # and we chose it before looking. (It has become the library's default for training everything; chapter 6 compares
 # more rates.)
@@ -345,21 +345,18 @@ for base in ("all", "last-token", "random"):
 # %% [markdown]
 # As far as three folds can tell, the learning rate was the reason. At a quarter of it, every training message is
 # learnt. More test messages are right than with `all`, in every fold, though in one fold by little. Counted among the
-# comparisons above, this one still passes Holm's rule. The row is not clearly different from the last block, at many
-# times the work. A row that looks bad may only be badly tuned.
+# comparisons above, this one still passes Holm's rule. The row is not clearly different from `last-token`, but takes
+# many times the work. So a row that looks bad may only be badly tuned.
 
 # %% [markdown]
 # **random.** From random weights, at the larger rate, the result is not clearly different from `all`. But this row
-# gets fewer messages right than `all-slower`, which trains pretrained weights at the rate that suits them. We did not
-# try whether
-# another rate suits random weights better. Even so, this row gets most messages right: the words alone give much
-# away.
+# gets fewer messages right than `all-slower`, which trains pretrained weights at the lower rate. We did not test
+# whether another rate suits random weights better. Even so, this row gets most messages right.
 
 # %% [markdown]
 # **lora.** LoRA trains narrow corrections in every block; you build them [below](lora-from-scratch). It gets about as
-# many messages right as training the whole last block, or a few more, which may well be luck. It computes many times
-# as long. Look at the column `trained`, too: these are few weights compared with the whole model, but more than the
-# last block has.
+# many messages right as training the whole last block, or a few more, which may well be luck. It takes many times as
+# long. It trains few weights compared with the whole model (column `trained`), but more than the last block has.
 
 # %% [markdown]
 # ### Padding and steps
@@ -384,7 +381,7 @@ for base in ("all", "last-token", "random"):
 #
 # **no-mask.** Without the causal mask every token sees the whole message and all padding. The pretrained blocks have
 # never met that. Many answers change, more of them for the worse. Among so many comparisons this may be luck. The
-# model copes surprisingly well, but nothing here speaks for removing the mask.
+# model copes surprisingly well, but these results give no reason to remove the mask.
 
 # %% [markdown]
 # (lora-from-scratch)=
@@ -441,9 +438,9 @@ add_lora(model, rank=16)
 print(parameter_table(model).loc["sum"].to_string())
 
 # %% [markdown]
-# Only a small share of the parameters learns, the head included, but it reaches every block. `finetune` does all this
-# with `trainable="lora"`: it adds the corrections, trains, and merges. Here it learns from a few of chapter 1's
-# messages:
+# Only a small share of the parameters learns, but every block has some of them. (The head learns, too.) `finetune` does
+# all this with `trainable="lora"`: it adds the corrections, trains, and merges. Here it learns from a few of chapter
+# 1's messages:
 
 # %%
 from llmclf import data
@@ -465,9 +462,10 @@ print(f"trained in {made.history.seconds:.0f} s")
 
 # %% [markdown]
 # SmolLM2 learns from few messages in few steps, but each step takes long. The corrections begin in the lowest block,
-# so no hidden states can be kept from one epoch to the next: each step runs the whole model, forward and back. For a
-# model of this size, training the last block alone is far cheaper. LoRA pays for models with billions of weights,
-# when memory for the optimizer is short.
+# so no hidden states can be kept from one epoch to the next: each step runs the whole model, forward and back. On this
+# task the last block alone is far cheaper and about as good. On film reviews it was not: there LoRA made the fewest
+# mistakes from the same labels (chapter 9). People use LoRA mostly for models with billions of weights, when memory
+# for the optimizer is short.
 #
 # (About the scale: the paper {cite:p}`hu2021` multiplies the correction by alpha divided by the rank, and so do we.
 # With sixteen for both, the scale is one. Raschka multiplies by alpha itself, which is sixteen times as much.)
@@ -487,14 +485,14 @@ with torch.no_grad():
     beside = model(ids, lengths)
     merge_lora(model)
     merged = model(ids, lengths)
-print("merged or beside:", torch.allclose(beside, merged, atol=1e-3))
+print("the same answers:", torch.allclose(beside, merged, atol=1e-3))
 
 # %% [markdown]
 # ## What was not run
 #
 # Five rows need larger models, whose weights could not be reached from the machine that made this page. If your
 # network reaches them, the command runs these rows too, and with `--backbone gpt2-124M` also the rows that they are
-# compared with. The table shows the published reference only. It holds no number of ours, and no guess.
+# compared with. The table shows the published reference only.
 
 # %%
 missing = {}
@@ -507,22 +505,20 @@ pd.DataFrame.from_dict(missing, orient="index", columns=columns)
 # %% [markdown]
 # ## What these experiments cannot say
 #
-# They cover one task, one collection and one small model. All rows but one share one learning rate, chosen for the
-# last block. A row that trains more of the model might do better with another rate. Each fold was trained once, and
-# when a whole model learns, another seed may change many answers.
+# They cover one task, one collection and one small model. All rows but one share one learning rate, chosen for the last
+# block. Each fold was trained once, and when a whole model learns, another seed may change many answers.
 
 # %% [markdown]
-# How small a difference can you see? That depends on how often two recipes disagree. If they disagree often, the
-# difference must be a few messages in a hundred. If they hardly ever disagree, less is enough. Test what the tables
-# leave open on a task of your own.
+# How small a difference can you see? That depends on how often two recipes disagree. If they disagree often, you can
+# only see a difference of at least a few messages in a hundred. If they hardly ever disagree, you can see a smaller
+# one. Test what the tables leave open on a task of your own.
 
 # %% [markdown]
 # ## Exercises
 #
 # ### Exercise 1: How much LoRA trains
 #
-# Write `lora_parameters(inputs, outputs, rank)`: the number of trained values in the
-# correction of one linear layer.
+# Write `lora_parameters(inputs, outputs, rank)`: the number of trained values in the correction of one linear layer.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -545,24 +541,24 @@ check(lora_parameters)
 # ### Exercise 2: Where they disagree
 #
 # Two classifiers judged the same messages. You know the set of messages that each got wrong. Write
-# `parted(wrong_first, wrong_second)`: it returns a pair, how many messages only the first got right, and how many
-# only the second.
+# `only_right(wrong_first, wrong_second)`: it returns two numbers as a pair: how many messages only the first got right,
+# and how many only the second.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
-def parted(wrong_first, wrong_second):
+def only_right(wrong_first, wrong_second):
     ...  # your code
 
 
-check(parted)
+check(only_right)
 
 # %% tags=["hide-cell", "solution", "nbval-check-output"] jupyter={"source_hidden": true, "outputs_hidden": true} mystnb={"code_prompt_show": "Show solution 2", "code_prompt_hide": "Hide solution 2"}
-def parted(wrong_first, wrong_second):
+def only_right(wrong_first, wrong_second):
     only_first = len(wrong_second - wrong_first)
     only_second = len(wrong_first - wrong_second)
     return only_first, only_second
 
 
-check(parted)
+check(only_right)
 
 # %% [markdown]
 # ### Exercise 3: Train less of the model

@@ -9,9 +9,9 @@
 # %% [markdown]
 # # 11 · Growing up
 #
-# So far every table fitted into memory, and training took minutes. What if a billion messages wait, or a model trains
-# for days? Most of what you know stays the same. In this chapter you try what changes on a small scale, and then plan
-# a large job on paper.
+# So far every table fitted into memory, and training took minutes. What if you have a billion messages, or a model
+# that trains for days? Most of what you know stays the same. In this chapter you try out the rest on a small scale,
+# and then plan a large job on paper.
 
 # %% [markdown]
 # At the end you can
@@ -46,8 +46,8 @@ print(provenance(backbone, choose_device()))
 # ## How far does the laptop reach?
 #
 # Measure before you buy. Load the {term}`classifier` that chapter 6 saved and count how many messages it reads in a
-# second, on the CPU alone. Do the same with its *student*, the much smaller model of the page [Play](play.ipynb). The
-# student has learnt to give the same answers.
+# second, on the CPU alone. Do the same with the *student*, the much smaller model of the page [Play](play.ipynb). The
+# student has learnt to imitate such a classifier.
 
 # %%
 from pathlib import Path
@@ -111,8 +111,9 @@ for count in (10_000, 10**6, 10**9):
 # into memory, or the messages must stay where they are kept. Large data alone is not a reason, because you can read
 # large files in parts.
 #
-# You can compute the second reason. A weight takes four bytes. To train it takes four more for its {term}`gradient`,
-# and eight for the two averages that {term}`AdamW` keeps. The intermediate results of the layers come on top.
+# You can compute how much memory a model needs. A weight takes four bytes. If it is trained, its {term}`gradient` takes
+# four more, and the two averages that {term}`AdamW` keeps take eight. The intermediate results of the layers come on
+# top.
 
 # %%
 weights = classifier.model.parameters()
@@ -122,8 +123,8 @@ print(f"{16 * count / 1e9:.1f} GB to train all of them")
 
 # %% [markdown]
 # SmolLM2 fits easily. Most of it stays {term}`frozen <freeze>`, so our training needs less than the second number.
-# You can still use a model ten times as large on a laptop. To train all of it takes more memory than many laptops
-# have. {numref}`fig-reach` draws the first reason.
+# You can still use a model ten times as large on a laptop. Training all of it takes more memory than many laptops
+# have. {numref}`fig-reach` shows the first reason, the time.
 
 # %% mystnb={"figure": {"caption": "The time that the computer of this page needs for a given number of messages, computed from the two rates above. Both axes are logarithmic.", "name": "fig-reach"}, "image": {"alt": "Two parallel straight lines on logarithmic axes: messages from a thousand to a billion, and time with marks at a minute, an hour, a day, a month and a year. The line of the student runs well below the line of the classifier, so it reaches each mark only after many times as many messages."}}
 from llmclf.teaching.plots import COLORS, label_lines, new_figure
@@ -145,9 +146,9 @@ figure
 # %% [markdown]
 # ## Files larger than memory
 #
-# `predict` takes a list, and a list must fit into memory. The way out is to work in parts: read a part of the file,
-# classify it, write the result, and drop it ({numref}`fig-parts`). To try this, you make a folder as a company might
-# have it, with three kinds of files: CSV, {term}`JSON Lines` and {term}`Parquet`.
+# `predict` takes a list, and a list must fit into memory. So you work in parts: read a part of the file,
+# classify it, write the result, and drop it ({numref}`fig-parts`). To try this, you make a folder like one that a
+# company might have, with three kinds of files: CSV, {term}`JSON Lines` and {term}`Parquet`.
 #
 # :::{figure-md} fig-parts
 # ![Two files on the left are cut into parts. Two workers in the middle, each with a classifier, take the parts. On the right there is a folder for each file, and in it one file for each part that is done; the last part is still to do.](figures/parts.svg)
@@ -272,17 +273,15 @@ def read(folder):
 
 alone, both = read(scored), read(shared)
 spam = "probability_spam"
-print("labels:", alone["predicted"].equals(both["predicted"]))
-print("numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
+print("same labels:", alone["predicted"].equals(both["predicted"]))
+print("same numbers:", np.allclose(alone[spam], both[spam], atol=1e-4))
 
 # %% [markdown]
-# The answers are the same, up to rounding. It makes no difference which worker took which part.
+# The answers are the same, up to rounding.
 #
 # Was it faster? Not on so few messages: the start takes longer than the work. If one process already uses all cores of
 # a computer, a second worker adds little. A second worker pays if it has a processor of its own, on a second machine
-# or a second GPU. (`python -m benchmarks scoring` measures the engines side by side; its last results are in the
-# project's
-# folder.)
+# or a second GPU.
 #
 # On a cluster the command is the same. The environment variable `RAY_ADDRESS` names the cluster. Its machines need the
 # library, and the classifier under the same full path. We have tried this on one machine only.
@@ -321,15 +320,15 @@ def gradient(rows):
 
 whole = gradient(range(8))
 shares = [gradient(range(0, 8, 2)), gradient(range(1, 8, 2))]
-print(torch.allclose(whole, sum(shares) / 2, atol=1e-6))
+print("equal:", torch.allclose(whole, sum(shares) / 2, atol=1e-6))
 
 # %% [markdown]
-# With shares of the same size, a plain mean is enough. If the sizes differ, the library weights each gradient by its
-# number of messages. If blocks are frozen, each worker computes the frozen states of its share of the messages, once,
-# and the workers exchange them.
+# If the shares have the same size, a plain mean is enough. If the sizes differ, the library weights each gradient by
+# its number of messages. If blocks are frozen, each worker computes the frozen states of its share of the messages,
+# once, and the workers exchange them.
 #
 # Now you train with two workers. The program `torchrun` starts the processes and tells each one its number. The rest
-# is the command of chapter 6. The table is small and only the head learns, so that it is quick. With
+# is the command of chapter 6. The table is small and only the head learns, so this is quick. With
 # `--precision float32` you can compare both trainings to four decimal places:
 
 # %%
@@ -418,8 +417,8 @@ for share in (0, 0.02, 0.1, 1):
 # :::{admonition} What it shows
 # :class: dropdown
 # Fewer, by a handful, and also fewer than TF-IDF alone. We did not test this small difference: it may be luck. For
-# the plan it is enough that the cascade loses nothing, although the GPT reads only a tenth of the messages. Here even
-# a fiftieth does as well.
+# the plan it is enough that the cascade makes no more mistakes here, although the GPT reads only a tenth of the
+# messages. If it reads only a fiftieth, the number of mistakes is the same.
 # :::
 #
 # Now the rates. Time TF-IDF in the same way as the other two models, on the same messages:
@@ -443,9 +442,9 @@ for name, per_second in plans.items():
     print(f"a billion in {duration(10**9 / per_second)}")
 
 # %% [markdown]
-# With a cascade, one computer can classify the billion in days or weeks, without any rent. Suppose that the GPT has
-# to read every message. Then count the work first. Each token of a message meets each weight of the blocks once, in
-# one multiplication and one addition. In the last block we count only the token that is read.
+# With this cascade, one computer can classify the billion in weeks, and you rent nothing. Now suppose that the GPT has
+# to read every message. Then you need to know how much work that is. Each token of a message meets each weight of the
+# blocks once, in one multiplication and one addition. In the last block we count only the token that is read.
 
 # %%
 from llmclf.tokenizer import encode
@@ -491,10 +490,10 @@ print(f"one core cuts {cut:,.0f} messages a second into tokens")
 # %% [markdown]
 # Compare the last two rates. Here one core cuts more messages into tokens than the GPU reads in this plan, so the
 # cutting does not slow the GPU down. If it did, the expensive chip would wait. Then you would give each GPU several
-# workers (`--workers`), or a machine of its own with a folder of its own.
+# workers (`--workers`).
 #
-# The plan ignores slow disks, shared machines, and long messages among short ones. Before you rent for long, rent for
-# minutes: classify a million messages on the machine that you mean to use. That turns the guesses into measurements.
+# The plan ignores slow disks, shared machines, and long messages among short ones. Before you rent a machine for
+# long, rent it for some minutes and classify a million messages on it. Then you have measured what you assumed.
 
 # %% [markdown]
 # ## What changes, and what does not
@@ -515,8 +514,8 @@ print(f"one core cuts {cut:,.0f} messages a second into tokens")
 #
 # ### Exercise 1: One after the other
 #
-# Several stages follow each other in one worker, each with a rate in messages a second.
-# Write `rate_of_all(rates)`: how many messages a second go through all of them?
+# Several stages follow each other in one worker, each with a rate in messages a second. Write `rate_of_all(rates)`: how
+# many messages a second go through all of them?
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -576,7 +575,7 @@ for missing in (0, 2, 6):
 classifier.model.backbone.blocks = torch.nn.ModuleList(blocks)
 
 # %% [markdown]
-# Each block that is missing saves about the same amount of work. If you want to use a shorter model, cut it first and
+# Each block that you remove saves about the same amount of work. If you want to use a shorter model, cut it first and
 # train it afterwards, as chapter 9 does with sixteen blocks.
 #
 # ## Questions
@@ -627,5 +626,5 @@ classifier.model.backbone.blocks = torch.nn.ModuleList(blocks)
 # measurements apart.
 
 # %% [markdown]
-# **Next:** a table of your own. The box in [chapter 4](04_head.ipynb) says how, and the [reference](api.md) has the rest. The first question to
-# ask of any result is the one of [chapter 8](08_how_good.ipynb): what would something simpler have done?
+# **Next:** a table of your own. The box in [chapter 4](04_head.ipynb) says how, and the [reference](api.md) has the
+# rest. Ask of any result the question of [chapter 8](08_how_good.ipynb): would something simpler do as well?

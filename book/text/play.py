@@ -12,18 +12,18 @@
 # Type a message. A small {term}`GPT` reads it here, in your browser. Nothing that you type leaves this page. The
 # answer is {term}`spam` for unwanted advertising and {term}`ham` for everything else.
 #
-# <div id="play"><p>(In the HTML edition a field to type in stands here; it needs JavaScript. In a notebook it is at
-# the end of this page.)</p></div>
+# <div id="play"><p>(The HTML edition shows a field to type in here; it needs JavaScript. In a notebook the field is
+# above the exercises.)</p></div>
 
 # %% [markdown]
-# The bar shows the probability of spam. The mark on it is the {term}`threshold`: from this probability on, the
-# message is called spam. Each {term}`token`, a word or a part of a word, has a background that shows how it moved the
-# probability: orange up, blue down. Arrows mark the three strongest moves, where they are ten percentage points or more. The line below
-# shows the probability from the first token to the last. The dashed line is the threshold.
+# The bar shows the probability of spam. The mark on it is the {term}`threshold`: from this probability on, the message
+# is called spam. Each {term}`token`, a word or a part of a word, has a background that shows how it moved the
+# probability: orange up, blue down. Arrows mark at most three moves: the strongest ones of ten percentage points or
+# more. The line below shows the probability from the first token to the last. The dashed line is the threshold.
 
 # %% [markdown]
 # The model in this page is not the {term}`classifier` of chapter 6, which is far too large for a page. It is a small
-# model that has learnt from a classifier like it. At the end you can
+# model that has learnt from such a classifier. At the end you can
 #
 # - **explain** how a small model learns to answer like a large one ({term}`distillation`),
 # - **say** why texts without labels are enough for this,
@@ -81,12 +81,12 @@ own = fingerprint(teacher.model.parameters())
 print("its own teacher:", own == student.training["teacher's weights"])
 
 # %% [markdown]
-# The last line says `False`: the student learnt from another teacher than the one loaded here, so the two agree a
+# The last line says `False`: the student learnt from another classifier of the same kind, so these two may agree a
 # little less.
 #
 # We ask both about the {term}`test set`. The student was taught nothing that resembles a test message, not even a
-# text that shares five consecutive words with one. The teacher's training was less strict: chapter 1 counts the
-# copies.
+# text that shares five consecutive words with one. The teacher was trained on copies of some test messages: chapter 1
+# counts them.
 
 # %% tags=["measured"]
 import torch
@@ -242,7 +242,7 @@ for place in (0, 1, 2, 3, 4, 5, -2, -1):
 # :class: dropdown
 # The small tokenizer does the same merges in the same order and stops earlier. Every further merge of the large
 # tokenizer only removes boundaries. Inside a token of the teacher there is no new answer, so the last one stays the
-# target. Before the teacher's first answer there is none, and the lesson has weight zero.
+# target. Before the teacher's first answer there is no target, and the weight is zero.
 # :::
 #
 # The tokens share half of all weight equally, and the other half goes to the last token: its answer is the one that
@@ -292,10 +292,10 @@ for epochs in (1, 15):
 # %% [markdown]
 # ## One byte a weight
 #
-# In memory a weight of 32 bits takes four bytes. In the file it takes one byte, because the file stores a whole
-# number. In each row of a matrix the weight of the largest size becomes the largest whole number, and the others
-# follow in proportion. With eight bits the whole numbers reach from -127 to 127. One factor for each row turns them
-# back into weights.
+# In memory a weight of 32 bits takes four bytes. In the file it takes one byte, because the file stores a whole number.
+# In each row of a matrix the weight with the largest absolute value becomes the largest whole number, with its own
+# sign, and the others follow in proportion. With eight bits the whole numbers reach from -127 to 127. One factor for
+# each row turns them back into weights.
 
 # %% tags=["nbval-check-output"]
 from llmclf.interactive.student import quantise
@@ -331,8 +331,8 @@ for bits in (8, 6, 4, 3, 2):
 #
 # ## Side by side
 #
-# {numref}`fig-play-both` draws how both read one message. The horizontal axis is the share of its characters that has
-# been read.
+# {numref}`fig-play-both` shows how both read one message. The horizontal axis is the share of its characters read so
+# far.
 
 
 # %% mystnb={"figure": {"caption": "One message, read by the teacher and by the student. Each point is the probability of spam if the message ended there. The dotted line is one half.", "name": "fig-play-both"}, "image": {"alt": "Two lines from the beginning of a message to its end: the probability of spam that the teacher and the student give. Both stay near zero over the first half and rise at the telephone number, the teacher's at once, the student's over several digits. After the number both fall, waver, and end above one half, the teacher's higher."}}
@@ -370,7 +370,7 @@ for name, classifier in both.items():
 # %% [markdown]
 # The web page has no PyTorch. There a script in plain JavaScript does the same computations, `book/play/gpt2.js`, and
 # a test compares its probabilities with PyTorch's. The script is slower, but fast enough to keep up with your typing.
-# Here are its milliseconds, as the benchmark of this book measured them on the machine that the first line names:
+# The next cell prints what the book's benchmark measured, on the machine that its first line names:
 
 # %%
 import json
@@ -401,7 +401,7 @@ shown = [render(reading, "spam") for reading in readings]
 HTML("".join(shown))
 
 # %% [markdown]
-# One table shows all examples beside the teacher's answers:
+# The next table shows both models' answers to all examples:
 
 # %%
 import pandas as pd
@@ -415,9 +415,9 @@ for name, classifier in both.items():
 pd.DataFrame(columns, index=list(EXAMPLES))
 
 # %% [markdown]
-# Look at the short code in the second row, which you need to log in. The teacher is sure that it is spam, and the student leans that
-# way. This mistake would be harmful, because you are waiting for the message. Where does it come from? Search the
-# teacher's training messages:
+# Look at the second row: you need this code to log in. The teacher is sure that the message is spam, and the student
+# leans that way. This mistake would be harmful, because you are waiting for the message. Where does it come from?
+# Search the teacher's training messages:
 
 # %%
 train = prepare_sms().train
@@ -428,10 +428,10 @@ for label, text in train[alike][["label", "text"]].to_numpy():
 
 # %% [markdown]
 # The messages that the search finds came from paid services, and they are labelled spam. The login codes of today are
-# not among them. The teacher learnt this lesson well and passed it on. Agreement on the test set says nothing about
-# messages of another kind.
+# not among them. The teacher probably learnt from these messages that a code means spam, and the student learnt it from
+# the teacher. Agreement on the test set says nothing about messages of another kind.
 #
-# In a notebook the last cell puts teacher and student side by side. (On a page without a kernel, use the field at the
+# In a notebook the next cell puts teacher and student side by side. (On a page without a kernel, use the field at the
 # top, where the student answers.)
 
 # %% tags=["remove-output"]
@@ -479,7 +479,8 @@ check(soft_cross_entropy)
 # ### Exercise 2: To whole numbers
 #
 # Write `to_bytes(row)`. It gets a list of numbers that are not all zero. It returns a list of whole numbers from -127
-# to 127 in proportion to them, each rounded to the nearest. The number of the largest size becomes 127 or -127.
+# to 127 in proportion to them, each rounded to the nearest. The number with the largest absolute value becomes 127 or
+# -127.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -508,7 +509,7 @@ check(to_bytes)
 #
 # :::{admonition} What to look for
 # :class: dropdown
-# With small steps the student has to take more of them to come as close. With fewer messages it has less to fit, but
+# With smaller steps, the student needs more of them to come as close. With fewer messages it has less to fit, but
 # it learns less about other messages. The distance on `few` does not show that.
 # :::
 
@@ -517,7 +518,7 @@ check(to_bytes)
 #
 # <details><summary>1. Why can the student learn from messages that nobody has labelled?</summary>
 #
-# It learns what the teacher says of them. The teacher can read any text, so no label is needed.
+# It learns what the teacher says about them. The teacher can read any text, so no label is needed.
 #
 # </details>
 #
@@ -528,7 +529,7 @@ check(to_bytes)
 #
 # </details>
 #
-# <details><summary>3. The student sees no labels. Why did we keep all that resembles a test message out of its lessons?</summary>
+# <details><summary>3. The student sees no labels. Why did we remove everything that resembles a test message from its lessons?</summary>
 #
 # Because it sees the teacher's answers, after every token. If it has been told the answer to a question, the question
 # tests nothing. A text that only begins like a test message gives that answer away, too.
@@ -554,9 +555,9 @@ check(to_bytes)
 # ## What you have learnt
 #
 # A large classifier can teach a small one without a single label, by answering after every token. A vocabulary can
-# lose its last tokens and still work. Weights can take one byte each, or less, and you measured the harm. A model
-# that small runs anywhere, even inside the page that explains it. You measured on the test set how far you can trust
-# it, for messages of that kind only.
+# lose its last tokens and still work. Weights can take one byte each, or less, and you measured how much accuracy
+# that costs. Such a small model runs even inside a web page. You measured on the test set how far you can trust it,
+# but only for messages of that kind.
 
 # %% [markdown]
 # **Next:** if you came here first, begin with [chapter 1](01_dataset.ipynb). The [reference](api.md) shows the

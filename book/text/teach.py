@@ -39,8 +39,9 @@ print(provenance(backbone, choose_device()))
 # %% [markdown]
 # ## Features first
 #
-# Labelling must not wait for the model. So the pretrained model reads every message once, before you begin, and we keep
-# what it computes: the hidden states after block 8, averaged over the tokens. These numbers are the
+# You should not have to wait for the model while you label. So the pretrained model reads every message once, before
+# you begin, and we keep what it computes: the hidden states after block 8, averaged over the tokens. These numbers are
+# the
 # {term}`features <feature>` of a message, and they never change. A `Pool` holds the messages and their features.
 
 # %%
@@ -66,7 +67,7 @@ print("features:", pool.features.shape)
 # (chapter 8). You label messages from the rest.
 
 # %%
-print(f"{pool.judging.sum():,} messages to judge by")
+print(f"{pool.judging.sum():,} test messages")
 print(f"{len(pool.order):,} messages to label")
 print(f"{pool.left_out} empty or repeated messages left out")
 
@@ -94,19 +95,19 @@ columns = ["classifier thought", "label", "message"]
 pd.DataFrame(session, index=range(1, 11), columns=columns)
 
 # %% [markdown]
-# The first message is a random one. As long as all labels are of one class there is no classifier, so the lesson asks
-# for the message whose features point away from those it knows: probably another kind of text. That finds a first
-# spam quickly, although spam is rare. From then on the lesson asks for the message whose two most probable
-# classes are closest together. For two classes that means: a probability near one half.
+# The first message is a random one. As long as all labels are of one class there is no classifier. So the lesson asks
+# for the message whose features are most unlike those of the labelled messages, because it is probably another kind of
+# text. That finds a first spam quickly, although spam is rare. From then on the lesson asks for the message whose two
+# most probable classes are closest together. For two classes that means: a probability near one half.
 #
 # This is {term}`active learning`: the model chooses what it wants to learn from.
 
 # %% [markdown]
 # ## What is fitted
 #
-# The model itself does not learn. Its features are fixed, and each label adds one row to a table that a
-# {term}`logistic regression` is fitted to, with the same weight for both classes. That takes less time than
-# you need to read the next message:
+# The model itself does not learn. Its features are fixed, and each label adds one row to a table. A
+# {term}`logistic regression` is fitted to this table, with the same weight for both classes. That takes less time
+# than you need to read the next message:
 
 # %%
 import numpy as np
@@ -117,8 +118,8 @@ print(f"fit, and read {len(pool.texts):,} messages again:", end=" ")
 print(f"{time.perf_counter() - start:.2f} s")
 
 # %% [markdown]
-# **Predict before you run.** The classifier has seen ten labelled messages. How many of the messages to judge by will it
-# get right? Most of them are ham, so note first what you would get by always answering "ham".
+# **Predict before you run.** The classifier has seen ten labelled messages. How many of the test messages will it get
+# right? Most of them are ham, so note first what you would get by always answering "ham".
 
 # %% tags=["hide-output", "measured"] mystnb={"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
 print(f"always ham:  {(pool.known[pool.judging] == 'ham').mean():.1%}")
@@ -128,9 +129,10 @@ for point in lesson.curve[-1:]:
     print(f"TF-IDF, from the same labels: {point['TF-IDF']:.1%}")
 
 # %% [markdown]
-# {term}`TF-IDF` on characters, the strongest rival of chapter 8, learns from the same ten labels. Both give the more
-# probable class, and for TF-IDF that is a bad {term}`threshold` when labels are few (chapter 8 sets it better, from
-# a sample with the right share of spam). The messages were chosen for the classifier, not for TF-IDF. So compare the ranking as well: the area under the {term}`ROC curve` needs no threshold.
+# {term}`TF-IDF` on characters, the strongest rival of chapter 8, learns from the same ten labels. Both answer with
+# the more probable class, and for TF-IDF that is a bad {term}`threshold` when labels are few. (Chapter 8 sets it
+# better, from a sample with the right share of spam.) The messages were chosen for the classifier, not for TF-IDF. So
+# compare the ranking as well: the area under the {term}`ROC curve` needs no threshold.
 
 # %% tags=["measured"]
 from sklearn.metrics import roc_auc_score
@@ -148,11 +150,11 @@ for name, score in scores.items():
     print(f"{name}: area under the curve {area:.3f}")
 
 # %% [markdown]
-# The classifier leads in the ranking, too. Ten messages contain few of the character runs that matter, and the features of a
-# pretrained model bring knowledge of language with them. Now go on to 48 labels, and watch the curve that the notebook
-# draws while you click.
+# The classifier leads in the ranking, too. Probably ten messages contain few of the character runs that matter, while
+# the features of a pretrained model bring knowledge of language with them. Now the session goes on to 48 labels. (In
+# the notebook, this curve grows while you click.)
 
-# %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers on the messages to judge by, after each label of one session, on a logarithmic axis. The band is the 95 % interval.", "name": "fig-teach-session"}, "image": {"alt": "Two falling lines over the number of labels, up to 48, on a logarithmic axis of wrong answers. The line of the classifier falls to about one in a hundred and lies far below that of TF-IDF everywhere; the line of TF-IDF jumps about at first."}}
+# %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers on the test messages, after each label of one session, on a logarithmic axis. The band is the 95 % interval.", "name": "fig-teach-session"}, "image": {"alt": "Two falling lines over the number of labels, up to 48, on a logarithmic axis of wrong answers. The line of the classifier falls to about one in a hundred and lies far below that of TF-IDF everywhere; the line of TF-IDF jumps about at first."}}
 from llmclf.teaching import plots
 
 while len(lesson.given) < 48:
@@ -174,10 +176,9 @@ figure
 # %% [markdown]
 # ## Does choosing help?
 #
-# One session proves little. With another first message, or with other messages to judge by, the curve looks different.
-# So we repeat
-# it ten times for each of the two rules, *least sure* and *random*. As long as a session has met one class only, we let
-# it give the most common answer.
+# One session proves little. With another first message, or with other test messages, the curve looks different. So we
+# repeat it ten times for each of two rules, *least sure* and *random*. As long as a session has only one class, it
+# answers with the most common class.
 
 # %%
 from llmclf.data import is_fast
@@ -213,8 +214,8 @@ rows = spam.loc[[8, 16, 32]].T.groupby(level=0).agg(["mean", "min"])
 rows.map("{:.1%}".format)
 
 # %% [markdown]
-# Choosing pays here in two ways: it finds the rare class sooner, and it spends few labels on the many hams that the
-# classifier already knows. From sixteen labels on, the worst session (`min`) gains most.
+# Choosing helps here, probably in two ways: it finds the rare class sooner, and it spends few labels on the many hams
+# that the classifier already knows. From sixteen labels on, the worst session (`min`) gains most.
 
 # %% tags=["measured"] mystnb={"figure": {"caption": "Share of wrong answers after each label, mean of the draws, on a logarithmic axis; the bands reach from the best draw to the worst.", "name": "fig-teach-rules"}, "image": {"alt": "Two lines with bands over the number of labels, up to 32, on a logarithmic axis of wrong answers. From the eighth label on the line of the least sure rule lies well below that of the random rule, and its band is narrower."}}
 def plot_rules(runs):
@@ -254,16 +255,18 @@ rows = film.loc[[12, 24, 48]].T.groupby(level=0).agg(["mean", "min"])
 rows.map("{:.1%}".format)
 
 # %% [markdown]
-# Here the two rules are about equally good on average, and the worst session is worse with *least sure*. A possible reason:
-# a sentence that leaves the classifier in doubt is often one that people would argue about, too. Choosing does not always
-# help, so the demo has a switch. (Block and pooling are those that chapter 9 found, with labels of the same sentences.)
+# Here the two rules are about equally good on average, and the worst session is worse with *least sure*. A possible
+# reason: a sentence that leaves the classifier in doubt is often one that people would argue about, too. Choosing does
+# not always help, so the demo has a switch. (Block and pooling are those that chapter 9 found, with labels of the same
+# sentences.)
 
 # %% [markdown]
 # ## Which block?
 #
-# You do not have to know that films need block 15. From 32 labels on the demo tries every block and both ways of pooling
-# on your labels, by {term}`cross-validation`, as the {term}`probe` of chapter 6 does. It changes the features only if others
-# are clearly better: by more than one {term}`standard error` of the loss. Begin with the features that served for spam:
+# You do not have to know that films need block 15. From 32 labels on the demo tries every block and both ways of
+# pooling on your labels, by {term}`cross-validation`, as the {term}`probe` of chapter 6 does. It changes the features
+# only if others are clearly better: by more than one {term}`standard error` of the loss. Begin with the features that
+# served for spam:
 
 # %% tags=["measured"]
 beginning = Pool(films["text"], labels, backbone=backbone)
@@ -280,9 +283,9 @@ print(f"block 8, mean: {before:.1%}; block {blocks}, {pooling}:", end=" ")
 print(f"{lesson.curve[-1]['accuracy']:.1%} right")
 
 # %% [markdown]
-# The same 48 labels are worth much more with other features. Why does the demo not change more readily? The labels of the
-# *least sure* rule are a biased sample: they are the sentences that the present features find hard. Other features
-# look good on them, even when they are no better on ordinary sentences.
+# The same 48 labels are worth much more with other features. Why does the demo change only if the others are clearly
+# better? The *least sure* rule picks a biased sample: the sentences that are hard with the present features. Other
+# features look good on them, even when they are no better on ordinary sentences.
 #
 # ## Save it, use it
 #
@@ -319,10 +322,10 @@ for text, answer in zip(
 #
 # ## When to go on
 #
-# Sixteen labels give you a first classifier, and show whether your classes can be separated at all. They do not give you
-# a good {term}`threshold`, and they say nothing about kinds of messages that you have not met. Go on labelling as
-# long as the curve rises. Chapters 8 and 9 compare this probe with {term}`fine-tuning`. Up to 256 labels the
-# probe makes fewer mistakes on average, on both tasks. With thousands of labels no clear difference between the two is left.
+# Sixteen labels give you a first classifier, and show whether your classes can be separated at all. They do not give
+# you a good {term}`threshold`, and they say nothing about kinds of messages that you have not met. Go on labelling as
+# long as the accuracy rises. Chapters 8 and 9 compare this probe with {term}`fine-tuning`. Up to 256 labels the probe
+# makes fewer mistakes on average, on both tasks. With thousands of labels no clear difference between the two is left.
 
 # %% [markdown]
 # Without known labels there is no accuracy to draw. The demo then shows how many answers changed with the last label,
@@ -343,14 +346,14 @@ for count in (8, 16, 32):
     print(f"up to label {count:>2}: {recent:.1%} of the answers changed")
 
 # %% [markdown]
-# Small changes are a sign to look at the results, not a proof: a classifier can be stable and wrong. To know how good it is,
-# draw some messages at random, label them too, and run `llmclf evaluate` on them.
+# Small changes are a sign to look at the results, not a proof: a classifier can be stable and wrong. To know how good
+# it is, draw some messages at random, label them too, and run `llmclf evaluate` on them.
 #
 # ## Your turn
 #
-# In a notebook, the next cell starts the demo. Give the class with a click or with the keys 1 and 2, skip with `s`, undo
-# with `u`. Every label is written to `output/labels.csv` at once, and the next start goes on from there. If you
-# read this on a page, `make teach` opens it in a browser.
+# In a notebook, the next cell starts the demo. Give the class with a click or with the keys 1 and 2, skip with `s`,
+# undo with `u`. The demo writes every label to `output/labels.csv` at once, and continues from there the next time. If
+# you are reading this as a web page, type `make teach` to open the demo in a browser.
 
 # %% tags=["remove-output"]
 from llmclf.interactive.teach_demo import TeachDemo
@@ -364,8 +367,8 @@ demo = TeachDemo(
 demo
 
 # %% [markdown]
-# For messages of your own, give the file and the names of your classes. A column `label` is used to measure, if there is
-# one; the text must be in a column `text`.
+# For messages of your own, give the file and the names of your classes. The text must be in a column `text`. If there
+# is a column `label`, the demo uses it to measure the accuracy.
 #
 # ```python
 # TeachDemo("mail.csv", ["private", "work", "advert"], path="labels.csv")
@@ -385,8 +388,8 @@ demo.thread.join()
 #
 # ### Exercise 1: The message in doubt
 #
-# Write `least_sure(probabilities)`: given a list with a row of class probabilities for each
-# message, it returns the number of the row whose two largest probabilities are closest together.
+# Write `least_sure(probabilities)`: given a list with a row of class probabilities for each message, it returns the
+# number of the row whose two largest probabilities are closest together.
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
 from llmclf.teaching.exercises import check
@@ -411,13 +414,13 @@ def least_sure(probabilities):
 check(least_sure)
 
 # %% [markdown]
-# With three classes "near one half" no longer works: in 0.34, 0.33, 0.33 no probability is near one half, and no message could
-# be more in doubt.
+# With three classes, "near one half" no longer works: in 0.34, 0.33, 0.33 no probability is near one half, but the
+# message is very much in doubt.
 #
 # ### Exercise 2: What changed?
 #
-# Write `changed_share(before, after)`: both are lists with a row of class probabilities for each
-# message. It returns the share of messages whose most probable class is not the same in both.
+# Write `changed_share(before, after)`: both are lists with a row of class probabilities for each message. It returns
+# the share of messages whose most probable class is not the same in both.
 
 
 # %% tags=["exercise", "nbval-check-output", "remove-output"]
@@ -439,15 +442,15 @@ check(changed_share)
 # %% [markdown]
 # ## Questions
 #
-# <details><summary>1. Why can a label be taken into account in a fraction of a second?</summary>
+# <details><summary>1. Why does the classifier learn from a new label in a fraction of a second?</summary>
 #
-# The pretrained model reads each message once, ahead. A label only adds a row to the table of a small regression.
+# The pretrained model reads each message once, in advance. A label only adds a row to the table of a small regression.
 #
 # </details>
 #
-# <details><summary>2. Why may the messages to judge by not be among those that the lesson asks for?</summary>
+# <details><summary>2. Why must the lesson not ask for test messages?</summary>
 #
-# The classifier would be judged on messages whose labels it was told. Even the messages without labels would be no
+# The classifier would be tested on messages that it has learnt from. Even the messages without labels would be no
 # fair sample: the lesson asks for the hardest messages first, so the remaining ones are easier than ordinary messages.
 #
 # </details>
@@ -455,31 +458,32 @@ check(changed_share)
 # %% [markdown]
 # <details><summary>3. The least sure rule wins on spam and not on films. Why?</summary>
 #
-# Spam is rare, and a random draw is mostly ham that teaches nothing new. Film sentences are balanced, and doubtful ones are
-# often ambiguous, so a random sentence teaches about as much.
+# Spam is rare, and a random draw is mostly ham that teaches nothing new. Film sentences are balanced, and doubtful ones
+# are often ambiguous, so a random sentence teaches about as much.
 #
 # </details>
 #
-# <details><summary>4. Your labels were chosen by the least sure rule. May you estimate from them how common each class is?</summary>
+# <details><summary>4. The least sure rule chose the messages that you labelled. Can you estimate from their labels how common each class is?</summary>
 #
-# No. They were not drawn at random. Near the boundary, classes are about equally common, whatever their shares in the pool.
+# No. They were not drawn at random. Near the boundary, classes are about equally common, whatever their shares in the
+# pool.
 #
 # </details>
 #
 # <details><summary>5. After 40 labels no answer changes any more. Is the classifier good?</summary>
 #
-# Not necessarily. It may be stable and wrong, for example about a kind of message that it has never asked for. Label a random sample and
-# measure.
+# Not necessarily. It may be stable and wrong, for example about a kind of message that it has never asked for. Label
+# a random sample and measure the accuracy.
 #
 # </details>
 
 # %% [markdown]
 # ## What you have learnt
 #
-# A pretrained model turns messages into features once. A regression on a few labels turns them into a classifier at once.
-# Letting the classifier choose its messages saves labels when one class is rare, and may not when the classes are balanced.
-# Sixteen labels are a beginning; a random, labelled sample tells how good it is.
+# A pretrained model turns messages into features once. A regression on a few labels turns them into a classifier at
+# once. Letting the classifier choose its messages saves labels when one class is rare, and may not when the classes are
+# balanced. Sixteen labels are a beginning. To know how good the classifier is, label a random sample.
 
 # %% [markdown]
-# **Next:** [Play](play.ipynb) puts a classifier into a web page. [Chapter 8](08_how_good.ipynb) shows what more
-# labels bring, and for whom.
+# **Next:** [Play](play.ipynb) puts a classifier into a web page. [Chapter 8](08_how_good.ipynb) shows which method
+# gains most from more labels.

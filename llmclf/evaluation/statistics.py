@@ -196,7 +196,7 @@ def cost_optimal_threshold(
     caught = np.cumsum(spam)
     # Of calling the first so many spam.
     cost = (called - caught) * false_positive + (spam.sum() - caught) * false_negative
-    possible = np.append(ranked[1:] < ranked[:-1], True)  # equal probabilities cannot be parted
+    possible = np.append(ranked[1:] < ranked[:-1], True)  # equal probabilities cannot be separated
     cost = np.where(possible, cost, np.inf)
     if len(cost) == 0 or spam.sum() * false_negative <= cost.min():
         return float("inf")

@@ -285,7 +285,7 @@ EXERCISES: dict[str, Exercise] = {  # by the name of the function, in the order 
         lambda: [((576, 576, 16), 18432), ((576, 1536, 16), 33792), ((10, 4, 1), 14), ((768, 3072, 8), 30720)],
         "A maps the inputs to as many values as the rank, B maps these to the outputs: count both.",
     ),
-    "parted": Exercise(
+    "only_right": Exercise(
         lambda: [
             (({1, 2}, {2, 3, 4}), (2, 1)),
             ((set(), {5}), (1, 0)),
