@@ -156,6 +156,17 @@ def test_example_is_a_button_and_undo_brings_the_text_back(visit):
     wait_for_result(visit, "something else")
 
 
+def test_student_is_wrong_about_the_examples_that_the_page_names(student):
+    answers = zip(EXAMPLES, student.predict(list(EXAMPLES.values())), strict=True)
+    assert {name for name, answer in answers if answer == "spam"} == {
+        "an advertisement",
+        "a short code",
+        "a parcel",
+        "a bank's alert",
+        "a dentist",
+    }
+
+
 def test_there_are_eight_examples_and_more(visit):
     assert 8 <= visit.tab.locator(".play-chips button").count() <= 10
 

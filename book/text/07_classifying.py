@@ -20,7 +20,7 @@
 
 # %% [markdown]
 # > **Before you start.** You need the ideas of chapters 4 to 6: the {term}`head`, the {term}`causal mask`, and what
-# > {term}`fine-tuning` changed. If chapter 6 has run on your computer, this page takes about a minute on a laptop's
+# > {term}`fine-tuning` changed. If chapter 6 has run on your computer, this page takes about two minutes on a laptop's
 # > CPU. Otherwise it first trains a classifier, which takes some minutes more. We have not measured a GPU. It
 # > downloads the weights once, unless an earlier chapter did: 98 MB for SmolLM2, 548 MB for GPT-2.
 #

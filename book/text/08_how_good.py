@@ -18,7 +18,7 @@
 # - **choose** a threshold for given costs, and **check** whether probabilities mean what they say.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 5 to 7. The page runs in about three minutes on two CPU
+# > **Before you start.** You need the ideas of chapters 5 to 7. The page runs in about four minutes on two CPU
 # > cores; we have not measured a GPU. It downloads the same files as chapter 3. The results of longer runs are stored
 # > in a file beside the page.
 

@@ -21,7 +21,7 @@
 # - **test** a classifier on kinds of text that it has never learnt from.
 
 # %% [markdown]
-# > **Before you start.** You need the ideas of chapters 4 to 8. The page runs in about two minutes on two CPU cores;
+# > **Before you start.** You need the ideas of chapters 4 to 8. The page runs in two to three minutes on two CPU cores;
 # > we have not measured a GPU. It downloads 2.3 MB of rated sentences. The results of longer runs are stored in a
 # > file beside the page, as in chapter 8.
 

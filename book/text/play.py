@@ -415,6 +415,9 @@ for name, classifier in both.items():
 pd.DataFrame(columns, index=list(EXAMPLES))
 
 # %% [markdown]
+# Both models let the fraud of the row *mum, my phone* pass, and both call the bank's alert spam. Only the teacher finds
+# the crypto offer, and only the student calls the dentist's reminder spam.
+#
 # Look at the second row: you need this code to log in. The teacher is sure that the message is spam, and the student
 # leans that way. This mistake would be harmful, because you are waiting for the message. Where does it come from?
 # Search the teacher's training messages:

@@ -20,7 +20,7 @@
 
 # %% [markdown]
 # > **Before you start.** You need the ideas of chapters 4 and 8: hidden states, and an accuracy with its interval.
-# > Chapter 6 introduces the {term}`probe` that learns here. The page runs in three to six minutes on two CPU cores; we
+# > Chapter 6 introduces the {term}`probe` that learns here. The page runs in about three minutes on two CPU cores; we
 # > have not measured a GPU. It downloads nothing new.
 
 # %% tags=["remove-cell"]
