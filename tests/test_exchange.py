@@ -163,6 +163,7 @@ def test_the_folder_alone_gives_our_answers(gpt2_encoding, tmp_path, options, de
     assert answers == classifier.predict(TEXTS)
 
 
+@pytest.mark.slow
 def test_eight_bits_are_smaller_and_nearly_the_same(gpt2_encoding, tmp_path):
     classifier = make(gpt2_encoding)
     export_onnx(classifier, tmp_path / "exact")

@@ -268,7 +268,7 @@ def test_page_complains_of_nothing_and_asks_nobody(visit):
 
 def test_student_is_loaded_by_no_other_page_and_is_small(browser, address, built_book):
     for entry in set(toc_entries()) - {"play"}:
-        assert "play.js" not in (built_book / f"{entry}.html").read_text(encoding="utf-8")
+        assert "_static/play.js" not in (built_book / f"{entry}.html").read_text(encoding="utf-8")
     with Visit(browser, address, "07_classifying.html") as visit:
         assert not [url for url in visit.loaded if "student" in url or "gpt2.js" in url]
     scripts = [

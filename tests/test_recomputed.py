@@ -173,7 +173,7 @@ def test_ladder_of_chapter_9(decided):
         "tfidf-words": "counted words",
         "tfidf-characters": "counted characters",
         "sentence-encoder": "sentence encoder",
-        "probe": "frozen features of SmolLM2",
+        "probe": "frozen features",
         "last-token": "fine-tuned, last token",
         "mean": "fine-tuned, mean over tokens",
         "two-blocks": "fine-tuned, two blocks",

@@ -303,15 +303,14 @@ print(f"p = {min(1, 2 * tail):.2f}")
 # %%
 from llmclf.evaluation.statistics import mcnemar
 
+rows = {}
 for name, theirs in said.items():
-    if name == "fine-tuned":
-        continue
-    pair = mcnemar(answers == labels, theirs == labels, groups)
-    verdict = f"p = {pair.p_value:.2g}"
-    if pair.too_few:
-        verdict = "too few to tell"
-    print(f"{name:<17}{pair.only_first:>3} : {pair.only_second:<3}", end="")
-    print(f"on {pair.groups:>3} groups, {verdict}")
+    if name != "fine-tuned":
+        pair = mcnemar(answers == labels, theirs == labels, groups)
+        p = "too few to tell" if pair.too_few else f"{pair.p_value:.2g}"
+        rows[name] = [pair.only_first, pair.only_second, pair.groups, p]
+columns = ["only ours right", "only theirs", "groups", "p"]
+pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 # %% [markdown]
 # A difference is called *significant* when $p$ is below one in twenty. This test set is too small to separate the
@@ -708,9 +707,9 @@ unseen = {
 }
 ours = reader.predict_proba(list(unseen))[:, 1]
 theirs = fitted["tfidf-characters"].predict_proba(list(unseen))[:, 1]
-for text, one, other in zip(unseen, ours, theirs, strict=True):
-    chances = f"ours {one:4.0%}  TF-IDF {other:4.0%}"
-    print(f"{unseen[text]:<5}{chances}  {text[:40]}")
+columns = {"label": unseen.values(), "ours": ours, "TF-IDF": theirs}
+chances = pd.DataFrame(columns, index=[text[:40] for text in unseen])
+chances.style.format({"ours": "{:.0%}", "TF-IDF": "{:.0%}"})
 
 # %% [markdown]
 # Our model lets two of the three modern frauds pass: the parcel raises some doubt, and the request for money raises

@@ -206,7 +206,7 @@ words = {
     "tfidf-words": "counted words",
     "tfidf-characters": "counted characters",
     "sentence-encoder": "sentence encoder",
-    "probe": "frozen features of SmolLM2",
+    "probe": "frozen features",
     "mean": "fine-tuned, mean over tokens",
     "last-token": "fine-tuned, last token",
     "two-blocks": "fine-tuned, two blocks",
@@ -551,9 +551,9 @@ X, y = products["text"].to_numpy(), three.astype(str).to_numpy()
 search.fit(X, y, groups=products["group"])
 found = pd.DataFrame(search.cv_results_["params"])
 found["right"] = search.cv_results_["mean_test_score"]
-print(found.to_string(index=False, float_format="{:.3f}".format))
 commonest = pd.Series(y).value_counts(normalize=True).max()
 print(f"always the same answer: {commonest:.3f}")
+found.style.format({"right": "{:.3f}"}).hide()
 
 # %% [markdown]
 # These scores chose the best setting, so its own score tends to be a little too good. A fair score needs new

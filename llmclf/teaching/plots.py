@@ -42,14 +42,14 @@ def new_panels(count: int, width: float, height: float) -> tuple[Figure, list[Ax
     return figure, panels
 
 
-def label_lines(axes: Axes) -> None:
-    """Write the name of each line at its right end, in its colour; the first line becomes the strongest.
+def label_lines(axes: Axes, strongest: int = 0) -> None:
+    """Write the name of each line at its right end, in its colour, and make one line the strongest.
 
     Call it last: the names stand where the limits of the axes put the lines. Names that would lie upon each other move
     apart.
     """
     lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
-    lines[0].set_linewidth(2.5)
+    lines[strongest].set_linewidth(2.5)
     axes.autoscale_view()  # which matplotlib else puts off until it draws
     places = []
     for line in lines:
@@ -157,7 +157,7 @@ def _second_axis(axes: Axes, examples: float, first_step: int = 0) -> None:
 
 
 def plot_learning_curve(errors: pd.Series, names: dict[str, str], *, limit: tuple[str, float] | None = None) -> Figure:
-    """Shares of wrong answers against the number of labels, a line and a band for each method, labelled at its end.
+    """Shares of wrong answers against the number of labels, a line and a band for each method, the last one strongest.
 
     Parameters
     ----------
@@ -180,12 +180,12 @@ def plot_learning_curve(errors: pd.Series, names: dict[str, str], *, limit: tupl
         place = (0.02, limit[1])
         axes.annotate(limit[0], place, xycoords=("axes fraction", "data"), color=INK, size=SIZE, va="bottom")
     sizes = sorted(errors.index.get_level_values("labels").unique())
-    axes.set_xticks(sizes[::2], [f"{size:,}" for size in sizes[::2]])
+    axes.set_xticks(sizes[::3], [f"{size:,}" for size in sizes[::3]])
     low, high = axes.get_ylim()
     shares = [share for share in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if low <= share <= high]
     axes.set_yticks(shares, [f"{share:.1%}".replace(".0%", "%") for share in shares])
     axes.minorticks_off()
-    label_lines(axes)
+    label_lines(axes, strongest=-1)
     return figure
 
 
