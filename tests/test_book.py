@@ -21,6 +21,7 @@ import jupytext
 import nbformat
 import pytest
 from building import BOOK, build_book, toc_entries
+from fontTools.ttLib import TTFont
 
 from llmclf import data
 from llmclf.teaching import plots
@@ -181,6 +182,17 @@ def test_glossary_has_its_letters_and_each_term_leads_back_to_chapters(built_boo
     assert page.text.count('class="used-in"') > 70
 
 
+def test_icons_that_a_style_names_are_in_the_font(built_book):
+    static = built_book / "_static"
+    styles = "".join(path.read_text(encoding="utf-8") for path in static.rglob("*.css"))
+    signs = {ord(sign) for sign in styles if "\ue000" <= sign <= "\uf8ff"}
+    with TTFont(static / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.ttf") as font:
+        there = set(font.getBestCmap())
+    named = {0xF0EB, 0xF071}  # of "What it shows" and of warnings
+    assert named <= signs
+    assert named <= there
+
+
 def test_first_cell_says_what_to_do_without_the_library(notebook):
     line = code_cells(notebook)[0].source.splitlines()[0]
     assert line.startswith("# No module named llmclf? ")
@@ -204,16 +216,16 @@ def test_printed_book_is_offered_where_it_has_been_made(monkeypatch, tmp_path):
     app = SimpleNamespace(srcdir=tmp_path / "book", builder=SimpleNamespace(name="html"))
 
     def offered() -> tuple[list[str], str]:
-        menu = {"label": "download-buttons", "buttons": []}
+        menu = {"label": "download-buttons", "buttons": [{"url": "print", "text": ".pdf"}]}
         context = {"header_buttons": [menu], "pathto": lambda name, _: name, "body": "Get it. <!-- printed -->"}
         offer(app, "index", "page.html", context, None)
-        return [button["url"] for button in menu["buttons"]], context["body"]
+        return [button["url"] for button in menu["buttons"][1:]], context["body"]
 
     assert offered() == (["from-gpt-to-classifier.zip"], "Get it. <!-- printed -->")
     (tmp_path / "output" / "from-gpt-to-classifier.pdf").touch()
     files, body = offered()
     assert files == ["from-gpt-to-classifier.zip", "from-gpt-to-classifier.pdf"]
-    assert 'take the <a href="from-gpt-to-classifier.pdf" download>PDF</a>.' in body
+    assert 'take the <a href="from-gpt-to-classifier.pdf" download>PDF</a> (<!-- size of .pdf -->).' in body
 
 
 def test_opening_page_promises_in_numbers_that_pages_print(built_book):

@@ -220,9 +220,26 @@ def test_link_carries_the_text_and_the_visit_is_remembered(browser, address):
         visit.tab.locator("#play-message").fill("see you at eight")
         visit.tab.locator("#play details", has_text="Your visit").locator("summary").click()
         visit.tab.locator(".play-visit li", has_text="see you at eight").wait_for(timeout=10_000)
+        visit.tab.locator("#play-threshold").fill("20")
         press(visit, "copy link")
-        assert visit.tab.url.endswith("#text=see%20you%20at%20eight")
+        visit.tab.get_by_role("button", name="The link is in the").wait_for()  # for eyes, too
+        link = visit.tab.url
+        assert link.endswith("#text=see%20you%20at%20eight&threshold=20")
         assert visit.elsewhere == []
+    with Visit(browser, "", link) as visit:
+        visit.tab.locator(".play-verdict", has_text="threshold 20 %").wait_for()
+
+
+def test_text_from_elsewhere_and_undo_bring_the_verdict_into_a_small_window(browser, address):
+    with Visit(browser, address, "play.html#text=Win%20a%20prize", viewport={"width": 390, "height": 440}) as visit:
+        verdict = visit.tab.locator(".play-verdict strong")
+        in_sight = "box => box.getBoundingClientRect().top >= 0 && box.getBoundingClientRect().bottom <= innerHeight"
+        verdict.wait_for()
+        visit.tab.wait_for_function(f"({in_sight})(document.querySelector('.play-verdict strong'))")
+        press(visit, "clear")
+        press(visit, "undo")
+        assert visit.tab.locator("#play-message").input_value() == "Win a prize"
+        visit.tab.wait_for_function(f"({in_sight})(document.querySelector('.play-verdict strong'))")
 
 
 def test_verdict_is_visible_above_a_phones_keyboard(browser, address):

@@ -24,7 +24,7 @@ def drop_thebe(app: Sphinx) -> None:
         ]
 
 
-NUMBER = r"[-+−]?[\d,.]+( ?%)?"  # also an interval of two, a ratio, and a count of several
+NUMBER = r"[-+−]?[\d,.]+(?:e[-+]?\d+)?( ?%)?"  # also an interval of two, a ratio, and a count of several
 
 
 def clean_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -105,7 +105,8 @@ def keep_icons(font: Path, styles: str) -> None:
     """Leave in a font the icons that the style sheets name."""
     options = subset.Options(notdef_outline=True)
     icons = subset.Subsetter(options)
-    icons.populate(unicodes=[int(number, 16) for number in re.findall(r"\\(f[0-9a-f]{3})\b", styles)])
+    escaped = {int(number, 16) for number in re.findall(r"\\(f[0-9a-f]{3})\b", styles)}
+    icons.populate(unicodes=escaped | {ord(sign) for sign in styles if "\ue000" <= sign <= "\uf8ff"})
     with TTFont(font) as whole:
         icons.subset(whole)
         whole.save(font)

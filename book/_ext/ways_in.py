@@ -43,12 +43,15 @@ def offer(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.d
     made = printed(app)
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":
+            group["buttons"][-1]["text"] = "print this page"  # the theme calls it ".pdf"
             for name, suffix in {"code": ".zip", **{name: PRINTED[name] for name in made}}.items():
                 link = {"type": "link", "url": context["pathto"](f"{ARCHIVE}{suffix}", 1), "icon": ICONS[suffix]}
                 words = {"text": f"book ({suffix})", "tooltip": f"Download the whole book ({name})"}
                 group["buttons"].append(link | words | {"label": f"download-book-{suffix[1:]}"})
     if page == "index" and made:
-        links = " or ".join(f'<a href="{path.name}" download>{name}</a>' for name, path in made.items())
+        links = " or ".join(
+            f'<a href="{path.name}" download>{name}</a> (<!-- size of {path.suffix} -->)' for name, path in made.items()
+        )
         words = f"To read it on paper or on an e-book reader, take the {links}."
         context["body"] = context["body"].replace("<!-- printed -->", words)
 
@@ -68,11 +71,15 @@ def pack(app: Sphinx, error: Exception | None) -> None:
                 archive.writestr(entry, path.read_bytes())
     for path in printed(app).values():
         shutil.copy(path, app.outdir)
+
+    def size_of(found: re.Match) -> str:
+        return f"{Path(app.outdir, ARCHIVE + found[1]).stat().st_size / 1e6:.1f} MB"
+
     for notebook in Path(app.outdir, "_sources").glob("*.ipynb"):
         text = json.dumps(notebook.read_text(encoding="utf-8"))
         notebook.with_name(f"{notebook.name}.js").write_text(f"saveNotebook({text});\n", encoding="ascii")
     for page in Path(app.outdir).glob("*.html"):  # files are to be saved, not shown
-        text = page.read_text(encoding="utf-8")
+        text = re.sub("<!-- size of ([.a-z]+) -->", size_of, page.read_text(encoding="utf-8"))
         link = rf'<a href="([^"]*(?:_sources/[^"]*|{ARCHIVE}[.][a-z]+))" target="_blank"'
         page.write_text(re.sub(link, r'<a href="\1" download', text), encoding="utf-8")
 

@@ -143,14 +143,15 @@ class Stage {
     this.rows = element("tbody");
     this.visit = element("ol", { class: "play-visit" });
     this.undo = button("undo", "The text before this one", () => this.back());
+    this.link = button("copy link", "A link to this page that carries text and threshold", () => this.copy());
     const tools = element("p", { class: "play-tools" }, button("clear", "Empty the field", () => this.put("")), this.undo,
-      button("copy link", "A link to this page that carries the text", () => this.copy()));
+      this.link);
     this.bar = element("div", { class: "play-bar" }, this.fill, this.threshold);
     this.past = [];
     place.replaceChildren(this.chips,
       element("label", { for: "play-message" }, "Message (up to 10,000 characters)"), this.text, this.verdict,
       this.bar, element("label", { for: "play-threshold", class: "play-legend" }, "Threshold: ", this.limit),
-      this.result, this.now, tools, this.spoken);
+      tools, this.result, this.now, this.spoken);
     this.place = place;
   }
 
@@ -161,12 +162,13 @@ class Stage {
     const heads = ["token", `${name} so far`, "moved by, points"].map((word) => element("th", { scope: "col" }, word));
     this.place.append(
       element("p", { class: "play-legend" }, "Can you fool it? Write a harmless message of at most five words that it calls ",
-        element("em", {}, name), ", or an advertisement that passes."),
+        element("em", {}, name), ", or an advertisement that passes. Some of the examples fool it, too."),
       element("details", {}, element("summary", {}, "Your visit"), this.visit),
       element("details", {}, element("summary", {}, "Token by token, in numbers"),
         element("table", {}, element("thead", {}, element("tr", {}, ...heads)), this.rows)),
       element("details", {}, element("summary", {}, "How good is it?"),
-        element("p", { class: "play-measured" }, "Measured on the test set, by the cells below:",
+        element("p", { class: "play-measured" }, "Measured on the test set, by the cells below. The student is the model in this page, its teacher the large one " +
+            "of chapter 6, and TF-IDF a simpler method that counts words:",
           ...measured.flatMap((line) => [element("br"), line]))));
     this.place.insertAdjacentHTML("beforeend", why); // our own words
   }
@@ -176,22 +178,36 @@ class Stage {
     if (this.text.value !== text) this.past.push(this.text.value);
     this.text.value = text;
     this.text.dispatchEvent(new Event("input"));
+    this.showVerdict();
+  }
+
+  /** On a small screen the verdict may stand outside. */
+  showVerdict() {
+    const { top } = this.text.getBoundingClientRect(), { bottom } = this.verdict.getBoundingClientRect();
+    if (top < 0 || bottom > innerHeight) this.text.scrollIntoView({ block: "start" });
   }
 
   back() {
     if (!this.past.length) return;
     this.text.value = this.past.pop();
     this.text.dispatchEvent(new Event("input"));
+    this.showVerdict();
   }
 
   async copy() {
-    location.hash = `text=${encodeURIComponent(this.text.value)}`; // a fragment is never sent to a server
+    location.hash = `text=${encodeURIComponent(this.text.value)}&threshold=${this.threshold.value}`; // a fragment is never sent to a server
     try {
       await navigator.clipboard.writeText(location.href);
-      this.spoken.textContent = "The link is in the clipboard.";
+      this.tell("The link is in the clipboard.");
     } catch {
-      this.spoken.textContent = "The link is in the address bar.";
+      this.tell("The link is in the address bar.");
     }
+  }
+
+  /** In words, and on the button for a moment. */
+  tell(words) {
+    this.spoken.textContent = this.link.textContent = words;
+    setTimeout(() => { this.link.textContent = "copy link"; }, STAYING_TIME);
   }
 
   remember(words) {
@@ -211,7 +227,7 @@ function excuse(place, error) {
     "Build the book with “make book”, or serve its whole folder, to get the rest."));
 }
 
-const textInAddress = () => new URLSearchParams(location.hash.slice(1)).get("text");
+const inAddress = (name) => new URLSearchParams(location.hash.slice(1)).get(name);
 
 async function play(place) {
   const stage = new Stage(place), { text, threshold, result } = stage;
@@ -285,8 +301,10 @@ async function play(place) {
     show();
   }
 
-  if (!text.value) text.value = textInAddress() ?? Object.values(STUDENT.examples)[0];
+  threshold.value = inAddress("threshold") ?? threshold.value;
+  if (!text.value) text.value = inAddress("text") ?? Object.values(STUDENT.examples)[0];
   await read();
+  if (inAddress("text") !== null) stage.showVerdict();
   clearTimeout(speaking); // nobody has asked yet
   text.addEventListener("input", () => {
     clearTimeout(waiting);
@@ -294,7 +312,7 @@ async function play(place) {
   });
   threshold.addEventListener("input", show);
   window.addEventListener("hashchange", () => {
-    if (textInAddress() !== null && textInAddress() !== text.value) stage.put(textInAddress());
+    if (inAddress("text") !== null && inAddress("text") !== text.value) stage.put(inAddress("text"));
   });
 }
 

@@ -166,7 +166,7 @@ print("texts that had been changed:", changed.sum())
 #
 # ## Ham and spam are not equally common
 #
-# How many messages of each class are there?
+# How many messages of each class are there? (If the numbers differ much, people speak of {term}`class imbalance`.)
 
 # %% tags=["nbval-check-output"]
 counts = table["label"].value_counts()

@@ -711,8 +711,11 @@ for missing in (None, 0, len(whole) // 2, len(whole) - 1):
     print(f"without block {missing}: {loss:.2f}")
 
 # %% [markdown]
+# :::{admonition} What it shows
+# :class: dropdown
 # The model misses the first block most. A block in the middle matters much less: each block only adds to the residual
 # path, so the later blocks still get nearly their usual input.
+# :::
 #
 # ## Questions
 #
