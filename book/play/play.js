@@ -181,10 +181,10 @@ class Stage {
     this.showVerdict();
   }
 
-  /** On a small screen the verdict may stand outside. */
+  /** On a small screen, or above a phone's keyboard, the verdict may stand outside. */
   showVerdict() {
-    const { top } = this.text.getBoundingClientRect(), { bottom } = this.verdict.getBoundingClientRect();
-    if (top < 0 || bottom > innerHeight) this.text.scrollIntoView({ block: "start" });
+    const { top } = this.text.getBoundingClientRect(), { bottom } = this.bar.getBoundingClientRect();
+    if (top < 0 || bottom > (window.visualViewport?.height ?? innerHeight)) this.text.scrollIntoView({ block: "start" });
   }
 
   back() {
@@ -311,6 +311,10 @@ async function play(place) {
     waiting = setTimeout(read, QUIET_TIME);
   });
   threshold.addEventListener("input", show);
+  text.addEventListener("focus", () => stage.showVerdict());
+  window.visualViewport?.addEventListener("resize", () => {
+    if (document.activeElement === text) stage.showVerdict();
+  });
   window.addEventListener("hashchange", () => {
     if (inAddress("text") !== null && inAddress("text") !== text.value) stage.put(inAddress("text"));
   });
