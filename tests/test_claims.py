@@ -379,7 +379,7 @@ def test_only_leetspeak_and_dots_do_much():
 
 
 def test_two_modern_frauds_pass_and_a_harmless_code_is_accused():
-    chances = [[int(n) for n in re.findall(r"(\d+)%", line)] for line in shown("unseen = {").splitlines()]
-    ours, theirs = zip(*chances, strict=True)
+    chances = [int(n) for n in re.findall(r">(\d+)%<", shown("unseen = {"))]
+    ours, theirs = chances[::2], chances[1::2]
     assert [chance > 50 for chance in ours] == [False, False, True, True, False, False]
     assert max(theirs) == theirs[4] < 50  # the dentist
