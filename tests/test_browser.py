@@ -105,6 +105,21 @@ def test_menu_saves_the_notebook_and_the_book(browser, address, built_book, from
             visit.tab.keyboard.press("Escape")
 
 
+def test_wide_table_on_a_phone_scrolls_beside_its_first_column_and_fades_until_its_end(browser, address):
+    with Visit(browser, address, "09_another_task.html", viewport={"width": 390, "height": 844}) as visit:
+        box = visit.tab.locator(".text_html", has_text="draws ahead").first
+        name = box.locator("tbody th").first
+        fade = "box => getComputedStyle(box).getPropertyValue('--fade')"
+        before = name.bounding_box()["x"]
+        visit.tab.wait_for_function(f"box => ({fade})(box) === '32px'", arg=box.element_handle())
+        box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+        visit.tab.wait_for_function(f"box => ({fade})(box) === '0px'", arg=box.element_handle())
+        assert name.bounding_box()["x"] == pytest.approx(before, abs=2)
+        numbers = box.locator("tbody td.number")
+        assert numbers.count() > 50
+        assert set(numbers.evaluate_all("cells => cells.map(cell => getComputedStyle(cell).textAlign)")) == {"right"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", toc_entries())
 def test_page_is_photographed_wide_and_on_a_phone_in_both_lights(browser, address, entry):

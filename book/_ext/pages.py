@@ -39,6 +39,7 @@ def clean_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
             html = re.sub(r' border="1"| style="text-align: right;"', "", html)
             html = merge_heads(html)
             html = re.sub(rf"<td\s*>({NUMBER}(( to |:| : | of ){NUMBER})?)</td>", r'<td class="number">\1</td>', html)
+            html = re.sub(rf"<th\s*>({NUMBER})</th>", r'<th class="number">\1</th>', html)
             raw[:] = [nodes.Text(re.sub(r"<th\s*>\s*</th>", "<td></td>", html))]
 
 
