@@ -168,11 +168,12 @@ print("one logit: ", (pairs[:, 1] - pairs[:, 0]).sigmoid())
 # newsletter,"Our offers, this week only"
 # ```
 #
-# Run `make lab` once to install everything. Then type the commands in the project's folder, with `.venv/bin/python`
-# instead of `python` (on Windows `.venv\Scripts\python`). Fine-tuning needs a few hundred texts of each label; with
-# `--method probe` a few dozen are enough to start. `--text-column` and `--label-column` name other columns.
-# `--class-weights balanced` helps where one label is rare. `--keep-copies-together` puts near copies into the same
-# part (chapter 8). At the end the command prints the accuracy on the test part, which it has not used for training.
+# Run `make lab` once to install everything (on Windows, [these commands](installing)). Then type the commands in the
+# project's folder, with `.venv/bin/python` instead of `python` (on Windows `.venv\Scripts\python`). Fine-tuning needs a
+# few hundred texts of each label; with `--method probe` a few dozen are enough to start. `--text-column` and
+# `--label-column` name other columns. `--class-weights balanced` helps where one label is rare.
+# `--keep-copies-together` puts near copies into the same part (chapter 8). At the end the command prints the accuracy
+# on the test part, which it has not used for training.
 #
 # The same in Python:
 #
