@@ -154,6 +154,12 @@ def test_words_in_figures_stand_out_from_their_ground(monkeypatch):
     assert contrast(plots.INK, "#ffffff") >= 4.5
 
 
+@pytest.mark.parametrize("ground", ["#ffffff", "#1a1a1a"], ids=["light", "dark"])
+def test_every_colour_of_the_plots_stands_out_from_the_page(ground):
+    for color in plots.COLORS:
+        assert contrast(color, ground) >= 3, color
+
+
 def test_book_to_take_away_has_what_a_reader_runs(built_book):
     with zipfile.ZipFile(built_book / "from-gpt-to-classifier.zip") as archive:
         names = {name.removeprefix("from-gpt-to-classifier/") for name in archive.namelist()}

@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
-from matplotlib.colors import to_rgb
 
 from llmclf.teaching.plots import (
-    COLORS,
     label_lines,
     new_figure,
     plot_accuracies,
@@ -196,17 +194,6 @@ def test_names_of_lines_that_end_together_do_not_touch():
     boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
     assert len(boxes) == 5
     assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
-
-
-@pytest.mark.parametrize("ground", [(1, 1, 1), (0.1, 0.1, 0.1)], ids=["light", "dark"])
-def test_every_colour_stands_out_from_the_page(ground):
-    def luminance(color) -> float:
-        parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color]
-        return float(np.dot((0.2126, 0.7152, 0.0722), parts))
-
-    for color in COLORS:
-        light, dark = sorted((luminance(to_rgb(color)), luminance(ground)), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 3, color
 
 
 def test_above_each_epoch_stand_the_examples_seen_by_then():

@@ -37,7 +37,7 @@ def link_back(app: Sphinx, doctree: nodes.document, page: str) -> None:
                 title = app.env.titles[name].astext().partition(" · ")[0].partition(":")[0]
                 address = app.builder.get_relative_uri(page, name)
                 back += [nodes.Text(", " if number else ""), nodes.reference("", title, refuri=address, internal=True)]
-            entry.children[-1] += [back, nodes.Text("")]
+            entry.children[-1] += back
     add_letters(doctree)
 
 

@@ -29,7 +29,7 @@ def show_repository(app: Sphinx, config: Config) -> None:
         options["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
 
 
-def printed(app: Sphinx) -> dict[str, Path]:
+def whole_book(app: Sphinx) -> dict[str, Path]:
     """The whole book as one file, in the forms that have been made."""
     output = Path(app.srcdir).parent / "output"
     files = {name: output / f"{ARCHIVE}{suffix}" for name, suffix in PRINTED.items()}
@@ -40,7 +40,7 @@ def offer(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.d
     """The whole book in the menu of downloads, and on the opening page."""
     if app.builder.name != "html":
         return
-    made = printed(app)
+    made = whole_book(app)
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":
             group["buttons"][-1]["text"] = "print this page"  # the theme calls it ".pdf"
@@ -69,7 +69,7 @@ def pack(app: Sphinx, error: Exception | None) -> None:
                 entry = zipfile.ZipInfo(f"{ARCHIVE}/{inside.as_posix()}", (2026, 1, 1, 0, 0, 0))
                 entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
                 archive.writestr(entry, path.read_bytes())
-    for path in printed(app).values():
+    for path in whole_book(app).values():
         shutil.copy(path, app.outdir)
 
     def size_of(found: re.Match) -> str:

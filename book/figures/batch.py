@@ -25,11 +25,11 @@ def draw() -> Drawing:
         "One batch of eight",
         f"{rows} rows of {width} token ids: filled bars are messages, empty frames padding; label and length.",
     )
-    drawing.text(16, 30, "labels", size=15, bold=True)
+    drawing.text(16, 30, "labels", bold=True)
     drawing.text(16, 52, f"({rows},)", color=QUIET)
-    drawing.text(LEFT, 30, "input_ids", size=15, bold=True)
+    drawing.text(LEFT, 30, "input_ids", bold=True)
     drawing.text(LEFT, 52, f"({rows}, {width})", color=QUIET)
-    drawing.text(464, 30, "lengths", size=15, bold=True, end=True)
+    drawing.text(464, 30, "lengths", bold=True, end=True)
     drawing.text(464, 52, f"({rows},)", color=QUIET, end=True)
     for row, (label, length) in enumerate(zip(batch.labels.tolist(), batch.lengths.tolist(), strict=True)):
         top = TOP + ROW * row

@@ -47,9 +47,9 @@ def draw() -> Drawing:
     drawing.text(16, TOP - 14, "the row of", color=QUIET)
     drawing.text(LEFT + 2 * WIDTH, 30, "looks at", color=QUIET, middle=True)
     for column, token in enumerate(tokens):
-        drawing.text(LEFT + (column + 0.5) * WIDTH, TOP - 14, token, size=15, bold=True, middle=True)
+        drawing.text(LEFT + (column + 0.5) * WIDTH, TOP - 14, token, bold=True, middle=True)
     for row, token in enumerate(tokens):
-        drawing.text(16, TOP + row * HEIGHT + 31, token, size=15, bold=True)
+        drawing.text(16, TOP + row * HEIGHT + 31, token, bold=True)
     fields = [(weight, row, column) for row, line in enumerate(weights) for column, weight in enumerate(line)]
     for weight, row, column in sorted(fields):  # the masked ones, of weight 0, lie beneath the others' edges
         x, top = LEFT + column * WIDTH, TOP + row * HEIGHT
@@ -58,7 +58,7 @@ def draw() -> Drawing:
             drawing.hatch(x, top, WIDTH, HEIGHT, color="#b0b0b0")
         else:
             drawing.box(x, top, WIDTH, HEIGHT, fill="#e5f1f8", edge=BLUE, radius=0)
-            drawing.text(x + WIDTH / 2, top + 31, f"{weight:.0%}", size=15, color=INK, middle=True)
+            drawing.text(x + WIDTH / 2, top + 31, f"{weight:.0%}", color=INK, middle=True)
     bottom = TOP + HEIGHT * len(tokens)
     drawing.box(16, bottom + 18, 22, 22, fill="#f4f4f4", edge=EDGE, radius=0)
     drawing.hatch(16, bottom + 18, 22, 22, color="#b0b0b0")

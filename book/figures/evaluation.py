@@ -34,9 +34,9 @@ def draw() -> Drawing:
     drawing.text(357, 58, "loss and accuracy", middle=True)
     for number, (middle, when, messages, question) in enumerate(EVALUATIONS):
         drawing.box(246, middle - 44, 222, 88, fill="#f6eaf2", edge=PURPLE)
-        drawing.text(256, middle - 19, when, size=15, bold=True)
+        drawing.text(256, middle - 19, when, bold=True)
         drawing.text(256, middle + 4, messages)
-        drawing.text(256, middle + 28, question, size=15)
+        drawing.text(256, middle + 28, question)
         left = 194 if number == 1 else MIDDLE  # beside the stage, or on the way between two
         drawing.path(f"M{left} {middle} H241 M235 {middle - 5} L243 {middle} L235 {middle + 5}")
     return drawing

@@ -37,15 +37,15 @@ def draw() -> Drawing:
 
 
 def draw_model(drawing: Drawing) -> None:
-    drawing.text(MODEL, 60, "token ids", size=15, middle=True)
+    drawing.text(MODEL, 60, "token ids", middle=True)
     part(drawing, MODEL, 82, 156, "embeddings", "A", BLUE, "#e5f1f8")
     for shift in (10, 5, 0):  # a pile
         drawing.box(20 + shift, 152 - shift, 156, 44, fill="#f4f4f4", edge=INK)
     drawing.text(MODEL, 179, "N blocks", size=16, bold=True, middle=True)
     part(drawing, MODEL, 222, 156, "final norm", "B", GREEN, "#e2f4ee")
     part(drawing, MODEL, 284, 156, "vocabulary head", "", PURPLE, "#f6eaf2")
-    drawing.text(MODEL, 362, "logits: a score for", size=15, middle=True)
-    drawing.text(MODEL, 382, "every token there is", size=15, middle=True)
+    drawing.text(MODEL, 362, "logits: a score for", middle=True)
+    drawing.text(MODEL, 382, "every token there is", middle=True)
     for top, bottom in ((66, 80), (120, 140), (198, 220), (260, 282), (322, 344)):
         drawing.arrow_down(MODEL, top, bottom)
     drawing.path("M188 150 L206 46 M188 196 L206 398", EDGE)  # what lies between the lines is one block
@@ -76,13 +76,13 @@ def part(drawing: Drawing, middle: float, top: float, width: float, name: str, m
 
 def draw_table(drawing: Drawing, top: float, rows: tuple[tuple[str, str, str], ...]) -> None:
     for x, words in ((140, "GPT-2"), (306, "SmolLM2")):
-        drawing.text(x, top + 12, words, size=15, bold=True)
+        drawing.text(x, top + 12, words, bold=True)
     for place, row in enumerate(rows):
         y = top + 40 + 26 * place
         if row[0]:
             drawing.path(f"M20 {y - 19} H460", EDGE, width=1)
         for x, words in zip((20, 140, 306), row, strict=True):
-            drawing.text(x, y, words, size=15, color=INK if x > 20 else QUIET)
+            drawing.text(x, y, words, color=INK if x > 20 else QUIET)
 
 
 if __name__ == "__main__":

@@ -41,13 +41,13 @@ def draw() -> Drawing:
         f"{winner}, means {answer}.",
     )
     drawing.box(16, 16, 448, 42, fill="#fafafa", edge=EDGE)
-    drawing.text(240, 42, MESSAGE, size=15, middle=True)
+    drawing.text(240, 42, MESSAGE, middle=True)
     drawing.arrow_down(MIDDLE, 62, 94)
     drawing.text(MIDDLE + 14, 83, "model with untrained head", color=QUIET)
 
-    drawing.text(18, 126, "logits", size=15, bold=True)
-    drawing.text(18, 222, "probabilities", size=15, bold=True)
-    drawing.text(18, 324, "label", size=15, bold=True)
+    drawing.text(18, 126, "logits", bold=True)
+    drawing.text(18, 222, "probabilities", bold=True)
+    drawing.text(18, 324, "label", bold=True)
     for place, (left, edge, fill) in enumerate(COLUMNS):
         name = f"{place} {SMS_LABELS[place]}"
         drawing.box(left, 98, WIDTH, 52, fill=fill, edge=edge)

@@ -35,7 +35,7 @@ def draw() -> Drawing:
     outputs = ([tokenizer.decode([number]).strip() for number in likely] + ["…"], ["ham", "spam"])
     for (x, fate, name, head, meaning, edge, fill), words in zip(heads, outputs, strict=True):
         middle, leaves = x + WIDTH / 2, head is old
-        drawing.text(middle + 12, 104, fate, size=15, bold=True)
+        drawing.text(middle + 12, 104, fate, bold=True)
         drawing.arrow_down(middle, 80, 116)
         drawing.box(x, 120, WIDTH, 96, fill=fill, edge=edge, dashed=leaves)
         drawing.text(middle, 147, name, size=17, bold=True, middle=True)

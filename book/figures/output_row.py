@@ -32,12 +32,12 @@ def draw() -> Drawing:
         top, read = TOP + ROW * place, place == last
         edge, fill = (VERMILION, "#fbe8dc") if read else (EDGE, "#fafafa")
         drawing.box(14, top, 452, 36, fill=fill, edge=edge)
-        drawing.text(24, top + 24, tokenizer.decode([input_ids[place]]).strip(), size=15, bold=True)
+        drawing.text(24, top + 24, tokenizer.decode([input_ids[place]]).strip(), bold=True)
         for x, logit in zip((164, 250), row, strict=True):
-            drawing.text(x, top + 24, f"{logit:.2f}".replace("-", "−"), size=15, bold=read, end=True)
-        drawing.text(284, top + 24, tokenizer.decode(input_ids[: place + 1]), size=15, color=QUIET)
+            drawing.text(x, top + 24, f"{logit:.2f}".replace("-", "−"), bold=read, end=True)
+        drawing.text(284, top + 24, tokenizer.decode(input_ids[: place + 1]), color=QUIET)
     bottom = TOP + ROW * len(input_ids)
-    drawing.text(38, bottom + 28, "↑ this row is read: it has seen every token", size=15, bold=True)
+    drawing.text(38, bottom + 28, "↑ this row is read: it has seen every token", bold=True)
     drawing.text(38, bottom + 50, f"logits of {BACKBONE} with an untrained head", color=QUIET)
     return drawing
 

@@ -28,7 +28,7 @@ def draw() -> Drawing:
         "Three messages as tokens, and below them as rows of token ids, the shorter ones filled up with "
         f"{tokenizer.eot_token}.",
     )
-    drawing.text(LEFT, 30, "three messages, cut into tokens", size=15, color=QUIET)
+    drawing.text(LEFT, 30, "three messages, cut into tokens", color=QUIET)
     top = 42
     for place, (message, _) in enumerate(examples):
         for column, number in enumerate(message):
@@ -37,7 +37,7 @@ def draw() -> Drawing:
             drawing.text(x + cell / 2, y + 20, tokenizer.decode([number]).replace(" ", "·"), middle=True)
     bottom = top + ROW * len(TEXTS)
     drawing.arrow_down(240, bottom + 2, bottom + 24)
-    drawing.text(LEFT, bottom + 20, "their numbers, padded", size=15, color=QUIET)
+    drawing.text(LEFT, bottom + 20, "their numbers, padded", color=QUIET)
     top = bottom + 34
     for place, (row, length) in enumerate(zip(batch.input_ids.tolist(), batch.lengths.tolist(), strict=True)):
         for column, number in enumerate(row):

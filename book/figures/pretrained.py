@@ -32,14 +32,14 @@ def draw() -> Drawing:
         drawing.text(middle, 211, name, size=16, bold=True, middle=True)
         drawing.text(middle, 232, where, color=QUIET, middle=True)
         drawing.arrow_down(middle, 102, 186)
-    drawing.text(RIGHT + 12, 128, "enter here", size=15, bold=True)
+    drawing.text(RIGHT + 12, 128, "enter here", bold=True)
 
     drawing.box(20, 290, 440, 66, fill="#fbe8dc", edge=VERMILION)
     stage_title(drawing, 318, "2", "Fine-tune")
-    drawing.text(240, 342, "the messages adjust some of the weights", size=15, middle=True)
+    drawing.text(240, 342, "the messages adjust some of the weights", middle=True)
     drawing.box(20, 384, 440, 66, fill="#e2f4ee", edge=GREEN)
     stage_title(drawing, 412, "3", "Use")
-    drawing.text(240, 436, "a new message in, ham or spam out", size=15, middle=True)
+    drawing.text(240, 436, "a new message in, ham or spam out", middle=True)
     for middle in (LEFT, RIGHT):
         drawing.arrow_down(middle, 246, 288)
     drawing.arrow_down(240, 358, 382)
@@ -47,7 +47,7 @@ def draw() -> Drawing:
 
 
 def stage_title(drawing: Drawing, y: float, number: str, title: str) -> None:
-    drawing.text(224, y, f"Stage {number}", size=15, color=QUIET, end=True)
+    drawing.text(224, y, f"Stage {number}", color=QUIET, end=True)
     drawing.text(234, y, title, size=19, bold=True)
 
 

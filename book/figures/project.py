@@ -43,14 +43,14 @@ def draw() -> Drawing:
         for name, what, result in stages:
             drawing.box(28, stage_top, 404, STAGE, fill="#ffffff", edge=EDGE)
             drawing.text(44, stage_top + 28, name, size=18, bold=True)
-            drawing.text(44, stage_top + 52, what, size=15)
+            drawing.text(44, stage_top + 52, what)
             stage_top += STAGE
             if result:
                 below = stage_top + 3, stage_top + GAP - 4
                 if name == "Pretrain":  # from one part to the next
                     below = top + part_height + 3, top + part_height + GAP - 4
                 drawing.arrow_down(100, *below)
-                drawing.text(120, (below[0] + below[1]) / 2 + 5, result, size=15, color=QUIET)
+                drawing.text(120, (below[0] + below[1]) / 2 + 5, result, color=QUIET)
             stage_top += GAP
         top += part_height + GAP
     return drawing

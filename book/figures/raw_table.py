@@ -25,9 +25,9 @@ def draw() -> Drawing:
         top = 48 + 52 * place
         drawing.box(62, top, 60, 40, fill="#fbe8dc" if spam else "#e5f1f8", edge=VERMILION if spam else BLUE)
         drawing.box(130, top, 334, 40, fill="#fafafa", edge="#d0d0d0")
-        drawing.text(20, top + 26, str(row), size=15, color=QUIET)
-        drawing.text(92, top + 26, label, size=15, bold=True, middle=True)
-        drawing.text(142, top + 26, text if len(text) <= 36 else text[:36].rstrip(" .") + " …", size=15, color=INK)
+        drawing.text(20, top + 26, str(row), color=QUIET)
+        drawing.text(92, top + 26, label, bold=True, middle=True)
+        drawing.text(142, top + 26, text if len(text) <= 36 else text[:36].rstrip(" .") + " …", color=INK)
     return drawing
 
 

@@ -32,7 +32,7 @@ def draw() -> Drawing:
     for number, title, edge, fill, chapters in STAGES:
         box_height = 52 + 24 * len(chapters)
         drawing.box(14, top, 412, box_height, fill=fill, edge=edge)
-        drawing.text(32, top + 30, f"Stage {number}", size=15, color=QUIET)
+        drawing.text(32, top + 30, f"Stage {number}", color=QUIET)
         drawing.text(102, top + 30, title, size=19, bold=True)
         for line, chapter in enumerate(chapters):
             drawing.text(102, top + 58 + 24 * line, chapter, size=16, color=INK)

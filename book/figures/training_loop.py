@@ -25,7 +25,7 @@ def draw() -> Drawing:
         top = 70 + 80 * number
         drawing.box(44, top, 320, 56, fill=fill, edge=edge)
         drawing.text(60, top + 24, name, size=16, bold=True)
-        drawing.text(60, top + 45, words, size=15)
+        drawing.text(60, top + 45, words)
         if number < len(STEPS) - 1:
             drawing.arrow_down(204, top + 58, top + 78)
     drawing.path("M366 338 H388 V98 H370")

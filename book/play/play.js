@@ -176,6 +176,10 @@ class Stage {
   /** Another text, from a button. */
   put(text) {
     if (this.text.value !== text) this.past.push(this.text.value);
+    this.exchange(text);
+  }
+
+  exchange(text) {
     this.text.value = text;
     this.text.dispatchEvent(new Event("input"));
     this.showVerdict();
@@ -188,10 +192,7 @@ class Stage {
   }
 
   back() {
-    if (!this.past.length) return;
-    this.text.value = this.past.pop();
-    this.text.dispatchEvent(new Event("input"));
-    this.showVerdict();
+    if (this.past.length) this.exchange(this.past.pop());
   }
 
   async copy() {
